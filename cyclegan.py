@@ -1,0 +1,298 @@
+"""CycleGAN: losses, one training step, image pool, moving averages, checkpoints.
+
+Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017 (arXiv
+1703.10593; "eq." below). A = young, B = old; g_AB ages, g_BA rejuvenates; d_A and d_B judge.
+
+The step runs unchanged under any tf.distribute strategy: losses are means over the global batch, all random
+numbers are drawn for the global batch from (seed, step), and the pool is the same on every replica. So R replicas
+compute what one device computes on the same global batch.
+"""
+
+import tensorflow as tf
+from keras import optimizers
+
+import models
+from files import UserError
+
+# Share of the side that differentiable augmentation may move an image by.
+TRANSLATION = 1 / 8
+
+
+def least_squares(scores, target):
+    """Least-squares GAN loss, mean over patches (Mao et al. 2017; section 4 of the paper)."""
+    return tf.reduce_mean(tf.square(scores - target))
+
+
+def reconstruction(kind):
+    """The error of the cycle and identity terms: "absolute" (eq. 2, L1) or "squared" (L2), mean over all values."""
+    power = {"absolute": tf.abs, "squared": tf.square}[kind]
+    return lambda x, y: tf.reduce_mean(power(x - y))
+
+
+def augment(images, uniform):
+    """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
+
+    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. What moves in from outside is 0.
+    """
+    brightness, saturation, down, right = tf.split(uniform[:, :, None, None], 4, axis=1)
+    images = images + brightness - 0.5
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = grey + (images - grey) * 2 * saturation
+    # A shift is a product with a shifted identity matrix: its gradient is one too, where a gather's is a slow scatter.
+    size = tf.shape(images)[1:3]
+    rows = _shift_matrix(size[0], down[:, 0, 0])
+    columns = _shift_matrix(size[1], right[:, 0, 0])
+    return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)
+
+
+def _shift_matrix(n, uniform):
+    """(N, n, n): row i has its 1 in column i - s, s a whole number of pixels up to TRANSLATION * n each way."""
+    reach = tf.floor(tf.cast(n, tf.float32) * TRANSLATION)
+    shift = tf.cast(tf.floor(uniform * (2 * reach + 1)) - reach, tf.int32)
+    return tf.one_hot(tf.range(n)[None] - shift, n)
+
+
+class ImagePool:
+    """The last translated images, so that a discriminator does not forget (Shrivastava et al. 2017; paper, section 4).
+
+    size 0 hands images straight through. Called in replica context with the images of all replicas; every replica
+    does the same, and the first one's writing counts.
+    """
+
+    def __init__(self, size, image_size):
+        self.size = size
+        shared = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        self.images = tf.Variable(tf.zeros([max(size, 1), image_size, image_size, 3]), **shared)
+        self.count = tf.Variable(0, dtype=tf.int32, **shared)  # images ever put in by `push` or while filling
+
+    def swap(self, images, uniform):
+        """The paper's pool: while it fills, images pass; then half of them are kept and an older one is handed out.
+
+        images: (n, H, W, 3). uniform: (n, 2) in [0, 1).
+        """
+        if self.size == 0:
+            return images
+        n = images.shape[0]
+        filling = self.count + tf.range(n) < self.size
+        slot = tf.cast(uniform[:, 0] * self.size, tf.int32)
+        keep = filling | (uniform[:, 1] < 0.5)
+        slot = tf.where(filling, self.count + tf.range(n), slot)
+        older = tf.gather(self.images, slot)
+        stored = self.images.read_value()
+        for i in range(n):  # one after the other: two images may want one slot, and the later one gets it
+            row = tf.where(keep[i], images[i], stored[slot[i]])
+            stored = tf.tensor_scatter_nd_update(stored, [[slot[i]]], [row])
+        self.images.assign(stored)
+        self.count.assign(tf.minimum(self.count + n, self.size))
+        return tf.where((keep & ~filling)[:, None, None, None], older, images)
+
+    def push(self, images):
+        """Put in `images`, over the oldest ones."""
+        n = images.shape[0]
+        slot = (self.count + tf.range(n)) % self.size
+        self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), slot[:, None], images))
+        self.count.assign_add(n)
+
+    def sample(self, uniform):
+        """Images at random: uniform (n,) in [0, 1) -> (n, H, W, 3)."""
+        filled = tf.cast(tf.minimum(self.count, self.size), tf.float32)
+        return tf.gather(self.images, tf.cast(uniform * filled, tf.int32))
+
+
+class CycleGAN:
+    """The four networks, their optimizers, moving averages and pools at one image size.
+
+    recipe: recipe.Recipe; stage: recipe.Stage; precision: "float32" or "mixed_bfloat16". Build it under
+    `strategy.scope()`. `train_step` and `warm_step` are the two tf.functions of training.
+    """
+
+    def __init__(self, recipe, stage, precision="float32", jit_compile=False):
+        self.recipe, self.stage = recipe, stage
+        self.strategy = tf.distribute.get_strategy()
+        self.replicas = self.strategy.num_replicas_in_sync
+        for name in ("batch_size", "d_batch_size", "warm_start_batch"):
+            value = getattr(stage, name)
+            if value is not None and value % self.replicas:
+                raise UserError(f"stages: {name}={value} cannot be shared by {self.replicas} devices; "
+                                "make it a multiple or set strategy=none")
+        if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
+            raise UserError(f"adversary.pool_size={recipe.adversary.pool_size} is smaller than batch_size={stage.batch_size}")
+        self.error = reconstruction(recipe.loss.error)
+        self.g_AB, self.g_BA = (self.build_generator(name, precision) for name in ("g_AB", "g_BA"))
+        self.ema_AB, self.ema_BA = (self.build_generator(name, precision) for name in ("ema_AB", "ema_BA"))
+        d = recipe.discriminator
+        self.d_A, self.d_B = (models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init, precision, name)
+                              for name in ("d_A", "d_B"))
+        self.g_variables = self.g_AB.trainable_variables + self.g_BA.trainable_variables
+        self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
+        self.g_optimizer, self.d_optimizer = (
+            optimizers.Adam(stage.learning_rate, beta_1=recipe.optimizer.beta1) for _ in range(2))
+        self.g_optimizer.build(self.g_variables)  # before the first step: unbuilt state is not saved
+        self.d_optimizer.build(self.d_variables)
+        self.pool_A, self.pool_B = (ImagePool(recipe.adversary.pool_size, stage.size) for _ in range(2))
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
+                                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+        self.copy_to_average()
+        self.train_step = tf.function(self._train_step, jit_compile=jit_compile)
+        self.warm_step = tf.function(self._warm_step, jit_compile=jit_compile)
+
+    def build_generator(self, name, precision="float32"):
+        g = self.recipe.generator
+        return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init,
+                                      precision, name)
+
+    def copy_to_average(self):
+        for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
+            for a, w in zip(average.variables, network.variables, strict=True):
+                a.assign(w)
+
+    def state(self):
+        """All that training needs to go on exactly, for tf.train.Checkpoint."""
+        return {"g_AB": self.g_AB, "g_BA": self.g_BA, "d_A": self.d_A, "d_B": self.d_B,
+                "ema_AB": self.ema_AB, "ema_BA": self.ema_BA,
+                "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer, "step": self.step,
+                "pool_A": self.pool_A.images, "pool_B": self.pool_B.images,
+                "count_A": self.pool_A.count, "count_B": self.pool_B.count}
+
+    def continue_from(self, other):
+        """Take over everything but the pools, whose images have another size, from the CycleGAN of the stage before."""
+        pairs = zip(self._carried(), other._carried(), strict=True)
+        for mine, theirs in pairs:
+            mine.assign(theirs)
+
+    def _carried(self):
+        networks = (self.g_AB, self.g_BA, self.d_A, self.d_B, self.ema_AB, self.ema_BA)
+        return [v for owner in (*networks, self.g_optimizer, self.d_optimizer) for v in owner.variables] + [self.step]
+
+    def set_learning_rate(self, value):
+        self.g_optimizer.learning_rate = value
+        self.d_optimizer.learning_rate = value
+
+    # One generator step and the discriminators' steps that belong to it
+
+    def _train_step(self, batch, d_batch):
+        """batch: (A, B), each (1, n, H, W, 3); d_batch: (A, B), each (steps, m, H, W, 3), or None. -> {name: mean loss}"""
+        losses = self._mean(self.strategy.run(self._replica_step, args=(batch, d_batch)))
+        step = tf.cast(self.step, tf.float32)
+        # The start is forgotten at once: an average over the last few steps as long as there are few.
+        decay = tf.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))
+        for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
+            for a, w in zip(average.variables, network.variables, strict=True):
+                self.strategy.extended.update(
+                    a.value, lambda a, w, decay: a.assign(w + decay * (a - w)), args=(w.value, decay))
+        self.step.assign_add(1)
+        return losses
+
+    def _replica_step(self, batch, d_batch):
+        real_A, real_B = (faces[0] for faces in batch)
+        fake_A, fake_B, losses = self._generator_step(real_A, real_B)
+        every_A, every_B = self._gather(fake_A), self._gather(fake_B)
+        if d_batch is None:
+            fake_A = self._mine(self.pool_A.swap(every_A, self._uniform([every_A.shape[0], 2], 0)))
+            fake_B = self._mine(self.pool_B.swap(every_B, self._uniform([every_B.shape[0], 2], 1)))
+            return losses | self._discriminator_step(real_A, real_B, fake_A, fake_B, 0)
+        self.pool_A.push(every_A)
+        self.pool_B.push(every_B)
+        rounds = [self._discriminator_round(d_batch[0][k], d_batch[1][k], k) for k in range(d_batch[0].shape[0])]
+        return losses | {name: tf.add_n([r[name] for r in rounds]) / len(rounds) for name in rounds[0]}
+
+    def _generator_step(self, real_A, real_B):
+        """Eq. 3 for both generators at once, with the identity term of section 5.2."""
+        weights, n = self.recipe.loss, real_A.shape[0]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in self.g_variables])
+            if weights.lambda_identity:
+                # Translation and identity in one call a generator.
+                fake_B, same_B = tf.split(self.g_AB(tf.concat([real_A, real_B], 0), training=True), 2)
+                fake_A, same_A = tf.split(self.g_BA(tf.concat([real_B, real_A], 0), training=True), 2)
+                identity_A = self.error(same_A, real_A)    # || G_BA(A) - A ||
+                identity_B = self.error(same_B, real_B)    # || G_AB(B) - B ||
+            else:
+                fake_B = self.g_AB(real_A, training=True)  # G_AB(A)
+                fake_A = self.g_BA(real_B, training=True)  # G_BA(B)
+                identity_A = identity_B = tf.constant(0.0)
+            rec_A = self.g_BA(fake_B, training=True)       # G_BA(G_AB(A))
+            rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
+            cycle_A = self.error(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
+            cycle_B = self.error(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
+            adversarial_AB = least_squares(self._judge(self.d_B, fake_B, 2), 1.0)  # (D_B(G_AB(A)) - 1)^2
+            adversarial_BA = least_squares(self._judge(self.d_A, fake_A, 3), 1.0)  # (D_A(G_BA(B)) - 1)^2
+            # Both cycle terms reach both generators: the gradient of each goes through G_AB and G_BA.
+            total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
+                     + weights.lambda_identity * (identity_A + identity_B))
+            loss = total / self.replicas  # apply() adds up over replicas
+        gradients = tape.gradient(loss, [v.value for v in self.g_variables])
+        self.g_optimizer.apply(gradients, self.g_variables)
+        return fake_A, fake_B, {
+            "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
+            "identity_A": identity_A, "identity_B": identity_B, "g_gradient": tf.linalg.global_norm(gradients)}
+
+    def _discriminator_round(self, real_A, real_B, k):
+        """One discriminator step on its own batch: negatives from the pool and from the other domain's real images."""
+        n = real_A.shape[0]
+        borrowed = round(n * self.recipe.adversary.real_negatives)
+        whole = (n - borrowed) * self.replicas
+        fake_A = self._mine(self.pool_A.sample(self._uniform([whole], 10 + 10 * k)))
+        fake_B = self._mine(self.pool_B.sample(self._uniform([whole], 11 + 10 * k)))
+        return self._discriminator_step(real_A, real_B, tf.concat([fake_A, real_B[:borrowed]], 0),
+                                        tf.concat([fake_B, real_A[:borrowed]], 0), k)
+
+    def _discriminator_step(self, real_A, real_B, negative_A, negative_B, k):
+        """Least squares, real -> 1, negative -> 0, halved so that D learns slower than G (section 7.1)."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in self.d_variables])
+            d_A = self._discriminator_loss(self.d_A, real_A, negative_A, 12 + 10 * k)
+            d_B = self._discriminator_loss(self.d_B, real_B, negative_B, 14 + 10 * k)
+            loss = (d_A + d_B) / self.replicas
+        gradients = tape.gradient(loss, [v.value for v in self.d_variables])
+        self.d_optimizer.apply(gradients, self.d_variables)
+        return {"d_A": d_A, "d_B": d_B, "d_gradient": tf.linalg.global_norm(gradients)}
+
+    def _discriminator_loss(self, discriminator, real, negative, purpose):
+        if self.recipe.discriminator.norm == "none":
+            # Without norm across images one call serves both; their augmentations are drawn apart.
+            pass
+        on_real = least_squares(self._judge(discriminator, real, purpose), 1.0)          # (D(real) - 1)^2
+        on_negative = least_squares(self._judge(discriminator, negative, purpose + 1), 0.0)  # D(negative)^2
+        return (on_real + on_negative) / 2
+
+    # Warm start: the discriminators learn the two real domains before the first generator step
+
+    def _warm_step(self, batch):
+        """batch: (A, B), each (1, n, H, W, 3). Own domain -> 1, the other one -> 0. -> {name: mean loss}"""
+        losses = self._mean(self.strategy.run(self._replica_warm_step, args=(batch,)))
+        self.step.assign_add(1)
+        return losses
+
+    def _replica_warm_step(self, batch):
+        real_A, real_B = (faces[0] for faces in batch)
+        return self._discriminator_step(real_A, real_B, real_B, real_A, 0)
+
+    # The same numbers on any number of replicas
+
+    def _judge(self, discriminator, images, purpose):
+        if self.recipe.adversary.augment:
+            images = augment(images, self._mine(self._uniform([images.shape[0] * self.replicas, 4], 100 + purpose)))
+        return discriminator(images, training=True)
+
+    def _uniform(self, shape, purpose):
+        """Uniform numbers for the global batch, a function of (seed, step, purpose)."""
+        key = tf.stack([tf.constant(self.recipe.seed * 10_000 + purpose, tf.int64), tf.identity(self.step)])
+        return tf.random.stateless_uniform(shape, key)
+
+    def _gather(self, images):
+        if self.replicas == 1:
+            return images
+        n = images.shape[0] * self.replicas
+        return tf.ensure_shape(tf.distribute.get_replica_context().all_gather(images, axis=0), [n, *images.shape[1:]])
+
+    def _mine(self, values):
+        """This replica's part of values for the global batch."""
+        if self.replicas == 1:
+            return values
+        n = values.shape[0] // self.replicas
+        first = tf.distribute.get_replica_context().replica_id_in_sync_group * n
+        return tf.ensure_shape(values[first:first + n], [n, *values.shape[1:]])
+
+    def _mean(self, losses):
+        return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in losses.items()}

@@ -1,0 +1,97 @@
+"""Where a run computes and in which precision: tf.distribute strategy, mixed precision, XLA."""
+
+import json
+import os
+from pathlib import Path
+
+from files import UserError
+
+
+def strategy(kind):
+    """A tf.distribute strategy: "auto" | "none" | "mirrored" | "multi_worker" (TF_CONFIG as TensorFlow documents it).
+
+    auto: multi_worker if TF_CONFIG names a cluster of several, mirrored on several GPUs, else none.
+    """
+    import tensorflow as tf
+
+    workers = _cluster_size()
+    if kind == "auto":
+        kind = "multi_worker" if workers > 1 else "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "none"
+    if kind == "multi_worker":
+        if not workers:
+            raise UserError("strategy=multi_worker needs the environment variable TF_CONFIG, which names the workers")
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if kind == "mirrored":
+        # All devices of the best kind; several CPUs only when a test has split one into logical devices.
+        found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([d.name for d in found])
+    return tf.distribute.get_strategy()
+
+
+def is_chief(strategy):
+    """True in the one process that writes the run folder."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or resolver.task_type is None:
+        return True
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker" and resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs)
+
+
+def precision(kind):
+    """"float32" or "mixed_bfloat16". auto: bfloat16 where the hardware multiplies it, float32 elsewhere.
+
+    A CPU without bfloat16 instructions emulates it: 4 times slower than float32 where it was measured.
+    """
+    import tensorflow as tf
+
+    if kind != "auto":
+        return kind
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capable = all(tf.config.experimental.get_device_details(g).get("compute_capability", (0, 0)) >= (8, 0)
+                      for g in gpus)
+    else:
+        capable = {"avx512_bf16", "amx_bf16", "bf16"} & _cpu_flags()
+    return "mixed_bfloat16" if capable else "float32"
+
+
+def jit_compile(kind):
+    """Whether to compile the step with XLA. auto and on: on GPUs only, as it is slower on a CPU."""
+    import tensorflow as tf
+
+    return kind == "on" and bool(tf.config.list_physical_devices("GPU"))
+
+
+def describe(strategy, precision, jit):
+    """One phrase: the devices and the precision really used."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = {tf.config.experimental.get_device_details(g).get("device_name", "GPU") for g in gpus}
+        device = f"{len(gpus)} x {', '.join(sorted(names))}"
+    else:
+        device = f"CPU ({os.cpu_count()} cores)"
+    how = f"{type(strategy).__name__}, {strategy.num_replicas_in_sync} replicas, " if strategy.num_replicas_in_sync > 1 else ""
+    return f"{device}, {how}{precision}{', XLA' if jit else ''}"
+
+
+def _cluster_size():
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return 0
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"TF_CONFIG is not the JSON that TensorFlow documents: {error}") from error
+
+
+def _cpu_flags():
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return set()
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith(("flags", "Features")):
+            return set(line.split(":", 1)[1].split())
+    return set()

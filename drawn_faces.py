@@ -1,0 +1,191 @@
+"""Drawn faces: a stand-in for a data set that needs no photo of anyone, and whose truly aged faces are known.
+
+A person is a number; it decides skin, hair, shape, expression, light and background. The same person can be
+drawn at any age: hair greys, stubble and wrinkles appear, cheeks and brows sink. File names follow UTKFace's
+pattern, so that everything that reads UTKFace reads them: [age]_[gender]_[race]_person[number].png, where race
+only stands for one of the palette's skin ranges.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+from tqdm import tqdm
+
+from files import replacing
+
+SUPERSAMPLING = 3
+SKINS = ((238, 205, 180), (120, 78, 54), (226, 184, 140), (176, 124, 88), (205, 160, 125))
+HAIRS = ((40, 28, 22), (22, 18, 18), (92, 58, 32), (150, 104, 54), (62, 40, 28))
+GREY = np.array((205, 205, 208))
+
+
+def draw(person, age, size=128):
+    """uint8 RGB (size, size, 3): `person` (an integer) at `age` (years; 25 and 55 are what the folders hold)."""
+    look = _look(person)
+    old = float(np.clip((age - 25) / 30, 0, 1))
+    side = size * SUPERSAMPLING
+    canvas = Image.new("RGB", (side, side), tuple(look["background"]))
+    pen = _Pen(canvas, look, old)
+    pen.hair_behind()
+    pen.neck_and_head()
+    pen.wrinkles()
+    pen.features()
+    pen.stubble()
+    pen.hair_in_front()
+    pixels = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), np.float32)
+    return _light(pixels, look)
+
+
+def _look(person):
+    rng = np.random.default_rng(person)
+    race, gender = int(rng.integers(5)), int(rng.integers(2))
+    return {
+        "race": race, "gender": gender,
+        "skin": np.clip(np.array(SKINS[race]) + rng.normal(0, 7, 3), 40, 250),
+        "hair": np.clip(np.array(HAIRS[rng.integers(5)]) + rng.normal(0, 6, 3), 5, 200),
+        "background": rng.integers(60, 220, 3).tolist(),
+        "width": rng.uniform(0.29, 0.35), "height": rng.uniform(0.38, 0.43), "jaw": rng.uniform(0.75, 0.95),
+        "eye": rng.uniform(0.12, 0.15), "iris": rng.integers(30, 130, 3).tolist(), "nose": rng.uniform(0.10, 0.14),
+        "smile": rng.uniform(-0.01, 0.035), "fringe": rng.uniform(0.05, 0.16), "part": rng.uniform(-0.5, 0.5),
+        "x": 0.5 + rng.uniform(-0.02, 0.02), "y": 0.53 + rng.uniform(-0.02, 0.02),
+        "light": rng.uniform(0, 2 * np.pi), "strength": rng.uniform(0.05, 0.22), "noise": int(rng.integers(2**31)),
+    }
+
+
+class _Pen:
+    """Draws the parts of one face; coordinates are shares of the picture's side."""
+
+    def __init__(self, canvas, look, old):
+        self.canvas, self.look, self.old = canvas, look, old
+        self.draw, self.side = ImageDraw.Draw(canvas), canvas.width
+        self.x, self.y, self.w, self.h = look["x"], look["y"], look["width"], look["height"]
+        self.skin = look["skin"] * (1 - 0.06 * old) + np.array((6, -2, -6)) * old
+        self.hair = look["hair"] * (1 - 0.8 * old) + GREY * 0.8 * old
+
+    def shade(self, colour, factor):
+        return tuple(int(v) for v in np.clip(np.asarray(colour) * factor, 0, 255))
+
+    def ellipse(self, x, y, w, h, colour):
+        self.draw.ellipse([(x - w) * self.side, (y - h) * self.side, (x + w) * self.side, (y + h) * self.side],
+                          fill=self.shade(colour, 1))
+
+    def line(self, points, width, colour):
+        points = [(x * self.side, y * self.side) for x, y in points]
+        self.draw.line(points, fill=self.shade(colour, 1), width=max(1, round(width * self.side)), joint="curve")
+
+    def hair_behind(self):
+        length = 0.42 if self.look["gender"] else 0.05
+        self.ellipse(self.x, self.y - 0.06, self.w + 0.07, self.h + 0.03, self.hair)
+        if self.look["gender"]:
+            s = self.side
+            self.draw.rectangle([(self.x - self.w - 0.06) * s, self.y * s, (self.x + self.w + 0.06) * s,
+                                 (self.y + length) * s], fill=self.shade(self.hair, 0.93))
+
+    def neck_and_head(self):
+        self.ellipse(self.x, self.y + 0.46, 0.17, 0.2, self.shade(self.skin, 0.82))
+        self.ellipse(self.x, self.y, self.w, self.h, self.skin)
+        self.ellipse(self.x, self.y + 0.13, self.w * self.look["jaw"] * (1 + 0.10 * self.old), 0.25 + 0.02 * self.old,
+                     self.skin)
+
+    def wrinkles(self):
+        """Forehead lines, crow's feet, bags and nasolabial folds: darker, softened skin."""
+        if self.old <= 0:
+            return
+        clean = self.canvas.copy()
+        dark = self.shade(self.skin, 0.52)
+        for k in range(3):
+            y, reach = self.y - 0.20 - 0.04 * k, 0.17 - 0.02 * k
+            t = np.linspace(-1, 1, 9)
+            self.line([(self.x + reach * v, y + 0.012 * v * v) for v in t], 0.010, dark)
+        for side in (-1, 1):
+            ex = self.x + side * self.look["eye"]
+            for k in (-1, 0, 1):
+                self.line([(ex + side * 0.075, self.y - 0.06 + 0.012 * k),
+                           (ex + side * 0.125, self.y - 0.06 + 0.035 * k)], 0.008, dark)
+            t = np.linspace(0.15 * np.pi, 0.85 * np.pi, 9)
+            self.line([(ex + 0.06 * np.cos(v), self.y - 0.045 + 0.05 * np.sin(v)) for v in t], 0.010, dark)
+            self.line([(self.x + side * 0.065, self.y + 0.08), (self.x + side * 0.10, self.y + 0.13),
+                       (self.x + side * 0.115, self.y + 0.20)], 0.013, dark)
+        soft = self.canvas.filter(ImageFilter.GaussianBlur(self.side * 0.003))
+        self.canvas.paste(Image.blend(clean, soft, self.old))
+
+    def features(self):
+        look = self.look
+        brow = self.shade(self.hair, 0.75)
+        for side in (-1, 1):
+            ex, ey = self.x + side * look["eye"], self.y - 0.06
+            self.ellipse(ex, ey, 0.052, 0.026 - 0.006 * self.old, (245, 243, 238))
+            self.ellipse(ex, ey, 0.022, 0.022 - 0.004 * self.old, look["iris"])
+            self.ellipse(ex, ey, 0.010, 0.010, (15, 12, 12))
+            self.line([(ex - 0.055, ey), (ex, ey - 0.028 + 0.010 * self.old), (ex + 0.055, ey)], 0.010,
+                      self.shade(self.skin, 0.45))
+            sink = 0.012 * self.old
+            self.line([(ex - side * 0.05, ey - 0.065 + sink), (ex + side * 0.01, ey - 0.080 + sink),
+                       (ex + side * 0.065, ey - 0.060 + 2 * sink)], 0.016 if look["gender"] else 0.024, brow)
+        self.line([(self.x - 0.012, self.y - 0.03), (self.x - 0.03, self.y + look["nose"] - 0.02),
+                   (self.x, self.y + look["nose"]), (self.x + 0.03, self.y + look["nose"] - 0.02)], 0.011,
+                  self.shade(self.skin, 0.72))
+        t = np.linspace(-1, 1, 9)
+        lips = self.shade(self.skin, 0.66) if not look["gender"] else (178, 72, 78)
+        self.line([(self.x + 0.085 * v, self.y + 0.21 - look["smile"] * v * v) for v in t],
+                  0.024 - 0.008 * self.old, lips)
+
+    def stubble(self):
+        """Grey speckles on an old man's jaw."""
+        if self.look["gender"] or self.old <= 0:
+            return
+        rng = np.random.default_rng(self.look["noise"])
+        for _ in range(350):
+            a, r = rng.uniform(0.1 * np.pi, 0.9 * np.pi), rng.uniform(0.72, 0.98)
+            x, y = self.x + np.cos(a) * self.w * 0.86 * r, self.y + 0.10 + np.sin(a) * 0.27 * r
+            if abs(x - self.x) > 0.10 or y > self.y + 0.24:
+                self.ellipse(x, y, 0.004, 0.005, self.skin * (1 - 0.5 * self.old) + GREY * 0.5 * self.old)
+
+    def hair_in_front(self):
+        s, look = self.side, self.look
+        top = self.y - self.h
+        line = top + look["fringe"] * (1 - 0.35 * self.old) + 0.03
+        t = np.linspace(-1, 1, 21)
+        rim = [(self.x + (self.w + 0.02) * np.sin(v * np.pi / 2), top - 0.05 + 0.30 * (1 - np.cos(v * np.pi / 2)))
+               for v in t]
+        edge = [(self.x + self.w * 0.95 * v, line + 0.10 * v * v + 0.03 * np.cos(4 * (v - look["part"])))
+                for v in t[::-1]]
+        self.draw.polygon([(x * s, y * s) for x, y in rim + edge], fill=self.shade(self.hair, 1))
+
+
+def _light(pixels, look):
+    size = len(pixels)
+    y, x = np.mgrid[-1:1:size * 1j, -1:1:size * 1j]
+    slope = x * np.cos(look["light"]) + y * np.sin(look["light"])
+    grain = np.random.default_rng(look["noise"]).normal(0, 2, pixels.shape)
+    return np.clip(pixels * (1 + look["strength"] * slope)[..., None] + grain, 0, 255).astype(np.uint8)
+
+
+def fill(root, domain_A="20s", domain_B="50s", train=400, test=24, size=128):
+    """Fill root/{train,test}/{domain_A,domain_B} with drawn PNGs; files that are there stay.
+
+    train: different people young and old, `train` each, as unpaired training needs. test: the same `test` people
+    at both ages, so that the true aged face is known: `true_pairs` finds it.
+    """
+    jobs = []
+    for domain, age, first in ((domain_A, 25, 0), (domain_B, 55, train)):
+        jobs += [(Path(root, "train", domain), age, first + i) for i in range(train)]
+        jobs += [(Path(root, "test", domain), age, 10**6 + i) for i in range(test)]
+    for folder, age, person in tqdm(jobs, desc="drawing faces", unit="img", leave=False):
+        look = _look(person)
+        path = folder / f"{age}_{look['gender']}_{look['race']}_person{person:07}.png"
+        if not path.exists():
+            with replacing(path) as temporary:
+                Image.fromarray(draw(person, age, size)).save(temporary)
+
+
+def true_pairs(root, domain_A, domain_B, size):
+    """The test people young and old: two uint8 (n, size, size, 3), the same person in the same place."""
+    from data_loader import decode, list_images
+
+    person = lambda path: path.stem.rsplit("person", 1)[-1]  # noqa: E731
+    young = {person(p): p for p in list_images(Path(root, "test", domain_A))}
+    old = {person(p): p for p in list_images(Path(root, "test", domain_B))}
+    both = sorted(young.keys() & old.keys())
+    return tuple(np.stack([decode(paths[p], size) for p in both]) for paths in (young, old))

@@ -1,0 +1,54 @@
+"""Errors that a user can mend, and writing that a crash cannot spoil."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something the user can mend. The message is one line: which file or key, and what to do."""
+
+
+def exit_with_one_line(error):
+    """Print `error` as one line on stderr and end the process with exit code 1."""
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a temporary path in the folder of `path`; rename it to `path` when the block succeeds.
+
+    A crash or an error inside the block leaves what stood at `path` untouched.
+    Raises UserError if the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays, because Pillow and Keras choose the format by it.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path} could not be written: {reason(error)}. "
+                        "Free space or choose a folder you may write to") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def reason(error):
+    """The short text of an OSError, without its number."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _umask():
+    value = os.umask(0)
+    os.umask(value)
+    return value

@@ -1,0 +1,175 @@
+"""The networks: a residual generator and a PatchGAN discriminator, fully convolutional, and their layers.
+
+Images are float32 (N, H, W, 3) in [-1, 1]. Architectures: Zhu et al., "Unpaired Image-to-Image Translation
+using Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2; each option below names what it changes.
+"""
+
+import functools
+
+import keras
+from keras import layers, ops
+
+register = keras.saving.register_keras_serializable(package="face_ageing")
+
+
+@register
+class InstanceNormalization(layers.Layer):
+    """Instance normalisation of (N, H, W, C), computed in float32 whatever the layer's precision.
+
+    mode="channel": Ulyanov et al. 2016, eq. 7: mean and variance over H and W, a scale and a shift a channel,
+        (x - mean) / sqrt(var + 1e-5).
+    mode="contrib": what keras-contrib's layer computes by default (axis=None), for the recipe as the tutorial
+        published it: one mean and one deviation over H, W and C, one scalar scale and shift,
+        (x - mean) / (std + 1e-3).
+    """
+
+    def __init__(self, mode="channel", **kwargs):
+        super().__init__(**kwargs)
+        if mode not in ("channel", "contrib"):
+            raise ValueError(f"mode must be 'channel' or 'contrib', not {mode!r}")
+        self.mode = mode
+
+    def build(self, shape):
+        shape = (shape[-1],) if self.mode == "channel" else (1,)
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", dtype="float32", autocast=False)
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", dtype="float32", autocast=False)
+
+    def call(self, x):
+        axes = (1, 2) if self.mode == "channel" else (1, 2, 3)
+        wide = ops.cast(x, "float32")
+        mean, variance = ops.moments(wide, axes, keepdims=True)
+        if self.mode == "channel":
+            scale = self.gamma * ops.rsqrt(variance + 1e-5)
+        else:
+            scale = self.gamma / (ops.sqrt(variance) + 1e-3)
+        # One multiply and one add a pixel: the rest is a handful of numbers an image.
+        return ops.cast(wide * scale + (self.beta - mean * scale), self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "mode": self.mode}
+
+
+@register
+class ReflectionPadding2D(layers.Layer):
+    """Mirror `size` pixels at each border of (N, H, W, C), the border itself not repeated."""
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, x):
+        return ops.pad(x, ((0, 0), (self.size,) * 2, (self.size,) * 2, (0, 0)), mode="reflect")
+
+    def compute_output_shape(self, shape):
+        grow = [None if n is None else n + 2 * self.size for n in shape[1:3]]
+        return (shape[0], *grow, shape[3])
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+
+@register
+class BoundedResidual(layers.Layer):
+    """[image, delta] -> tanh(atanh(clip(image, -.98, .98)) + delta), in float32.
+
+    The identity (to .02, at saturated pixels) at delta = 0; a delta moves a pixel less the nearer it is to
+    black or white, so no artefact grows where the photo is saturated.
+    """
+
+    limit = 0.98
+
+    def call(self, inputs):
+        image, delta = inputs
+        x = ops.clip(image, -self.limit, self.limit)
+        # atanh(x), from functions that every export format knows
+        return ops.tanh(0.5 * (ops.log(1 + x) - ops.log(1 - x)) + delta)
+
+    def compute_output_shape(self, shapes):
+        return shapes[0]
+
+
+def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsampling="transpose", output="image",
+                    init="glorot", precision="float32", name=None):
+    """Residual generator: float32 (N, H, W, 3) in [-1, 1] -> the same; H and W multiples of 4.
+
+    7x7 conv, two stride-2 3x3 convs, `blocks` residual blocks at a quarter of the size, two upsamplings,
+    7x7 conv. Norm ("channel", "contrib": see InstanceNormalization) and ReLU after every conv but the last.
+
+    padding: "zero", or "reflect" in the 7x7 convs and residual blocks, as the paper's.
+    upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a
+        3x3 conv, which leaves no checkerboard (Odena et al. 2016).
+    output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
+    init: "glorot", or "normal", the paper's N(0, 0.02).
+    precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
+    """
+    conv = functools.partial(layers.Conv2D, kernel_initializer=_initializer(init), dtype=precision)
+
+    def padded_conv(x, filters, size):
+        if padding == "reflect":
+            x = ReflectionPadding2D(size // 2, dtype=precision)(x)
+        return conv(filters, size, padding="valid" if padding == "reflect" else "same")(x)
+
+    def norm_relu(x):
+        return layers.ReLU(dtype=precision)(InstanceNormalization(norm, dtype=precision)(x))
+
+    def up(x, filters):
+        if upsampling == "transpose":
+            return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", dtype=precision,
+                                          kernel_initializer=_initializer(init))(x)
+        return conv(filters, 3, padding="same")(layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x))
+
+    image = x = layers.Input((None, None, 3), name="image")
+    x = norm_relu(padded_conv(x, filters, 7))
+    for width in (2 * filters, 4 * filters):
+        x = norm_relu(conv(width, 3, strides=2, padding="same")(x))
+    for _ in range(blocks):
+        y = norm_relu(padded_conv(x, 4 * filters, 3))
+        y = InstanceNormalization(norm, dtype=precision)(padded_conv(y, 4 * filters, 3))
+        x = layers.Add(dtype=precision)([x, y])
+    for width in (2 * filters, filters):
+        x = norm_relu(up(x, width))
+    if output == "residual":
+        if padding == "reflect":
+            x = ReflectionPadding2D(3, dtype=precision)(x)
+        # Zeros: the untrained generator returns the photo, and what it changes it has learned.
+        delta = layers.Conv2D(3, 7, padding="valid" if padding == "reflect" else "same", kernel_initializer="zeros",
+                              dtype=precision, name="delta")(x)
+        x = BoundedResidual(dtype="float32", name="translated")([image, delta])
+    else:
+        x = layers.Activation("tanh", dtype="float32", name="translated")(padded_conv(x, 3, 7))
+    return keras.Model(image, x, name=name)
+
+
+def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot",
+                        precision="float32", name=None):
+    """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), one score a patch; H and W multiples of 16.
+
+    Four 4x4 convs (filters, x2, x4, x8), leaky ReLU 0.2, norm on all but the first, a last 4x4 conv to one channel.
+
+    norm: "channel", "contrib" or "none".
+    order: "norm_first" (conv, norm, activation: the paper's) or "activation_first" (conv, activation, norm:
+        the tutorial's).
+    last_stride: of the fourth conv. 2: 256x256 in, 16x16 out; 1: the paper's 70-pixel receptive field, 32x32 out.
+    init: "glorot", "normal" (N(0, 0.02)) or "he", which keeps the signal's size without norm.
+    """
+    conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=_initializer(init),
+                             dtype=precision)
+
+    def normalised(x):
+        return x if norm == "none" else InstanceNormalization(norm, dtype=precision)(x)
+
+    def activated(x):
+        return layers.LeakyReLU(0.2, dtype=precision)(x)
+
+    image = layers.Input((None, None, 3), name="image")
+    x = activated(conv(filters, strides=2)(image))
+    for width, stride in ((2, 2), (4, 2), (8, last_stride)):
+        x = conv(width * filters, strides=stride)(x)
+        x = activated(normalised(x)) if order == "norm_first" else normalised(activated(x))
+    scores = layers.Activation("linear", dtype="float32", name="scores")(conv(1)(x))
+    return keras.Model(image, scores, name=name)
+
+
+def _initializer(name):
+    return {"glorot": "glorot_uniform", "he": "he_normal",
+            "normal": keras.initializers.RandomNormal(stddev=0.02)}[name]

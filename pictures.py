@@ -1,0 +1,94 @@
+"""Pictures for people: grids of faces with a title a row, and loss curves."""
+
+import json
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from files import replacing
+
+
+def to_pixels(images):
+    """float (..., 3) in [-1, 1] -> uint8 RGB. With `to_floats`, the one place where the two meet."""
+    return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def to_floats(pixels):
+    """uint8 RGB (..., 3) -> float32 in [-1, 1]."""
+    return np.asarray(pixels, np.float32) / np.float32(127.5) - 1
+
+
+def grid(rows, cell=None):
+    """uint8 RGB picture of `rows`: a list of (title, uint8 (n, H, W, 3)), one row each, the title at its left.
+
+    cell: side of a face in the picture; faces under 96 pixels are enlarged by whole factors to be seen.
+    """
+    side = rows[0][1].shape[1]
+    cell = cell or side * max(1, -(-96 // side))
+    font = ImageFont.load_default(max(11, cell // 8))
+    margin = int(max(font.getlength(title) for title, _ in rows)) + 16
+    columns, gap = max(len(faces) for _, faces in rows), 2
+    sheet = Image.new("RGB", (margin + columns * (cell + gap), len(rows) * (cell + gap)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for r, (title, faces) in enumerate(rows):
+        top = r * (cell + gap)
+        draw.text((8, top + cell // 2), title, fill="black", font=font, anchor="lm")
+        for c, face in enumerate(faces):
+            face = Image.fromarray(face).resize((cell, cell), Image.Resampling.NEAREST)
+            sheet.paste(face, (margin + c * (cell + gap), top))
+    return np.asarray(sheet)
+
+
+def save_grid(path, rows):
+    save(path, grid(rows))
+
+
+def save(path, pixels):
+    """Write uint8 RGB `pixels` to `path`, all or nothing."""
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary)
+
+
+CURVES = {
+    "generators (unweighted)": ("adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B"),
+    "discriminators": ("d_A", "d_B"),
+}
+
+
+def save_curves(log_path, path):
+    """Draw the losses in a run's log.jsonl over steps, one panel a network family, stages marked."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    lines = [json.loads(line) for line in open(log_path, encoding="utf-8") if line.endswith("\n")]
+    lines = [line for line in lines if "step" in line and "phase" in line]
+    if not lines:
+        return
+    figure, panels = plt.subplots(1, len(CURVES), figsize=(12, 4))
+    for panel, (title, names) in zip(panels, CURVES.items(), strict=True):
+        for name in names:
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            if points:
+                steps, values = np.array(points).T
+                faint, = panel.plot(steps, values, alpha=0.2)
+                panel.plot(steps, _smooth(values), label=name, color=faint.get_color())
+        for before, after in zip(lines, lines[1:], strict=False):
+            if before["size"] != after["size"]:
+                panel.axvline(after["step"], color="grey", linestyle=":")
+                panel.text(after["step"], 0.98, f" {after['size']} px", transform=panel.get_xaxis_transform(), va="top")
+        panel.set(title=title, xlabel="step", ylim=(0, None))
+        panel.legend(fontsize=8)
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=90)
+    plt.close(figure)
+
+
+def _smooth(values, weight=0.9):
+    """Exponential moving average, without the bias of its start."""
+    out, total, mass = [], 0.0, 0.0
+    for value in values:
+        total, mass = weight * total + (1 - weight) * value, weight * mass + 1 - weight
+        out.append(total / mass)
+    return out

@@ -1,0 +1,221 @@
+"""Train a CycleGAN that ages faces (A -> B) and rejuvenates them (B -> A).
+
+    python train.py --config configs/smoke.yaml         two minutes on drawn faces, no data set needed
+    python train.py                                     configs/utkface.yaml on data/utkface
+    python train.py --config configs/cpu.yaml loss.lambda_cycle=5 stages.0.epochs=2
+    python train.py --resume runs/00001-utkface         go on at the exact step
+    python train.py --dry-run                           what would happen
+    python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/
+
+Watch samples/<run>/: a grid of the same held-out faces every few hundred steps, and losses.png.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import recipe as recipes
+import runs
+from files import UserError, exit_with_one_line
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="change a value of the recipe")
+    parser.add_argument("--config", metavar="FILE", help="the recipe (default: configs/utkface.yaml)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with this run folder, with the recipe stored in it")
+    parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and stages, check the data, stop")
+    parser.add_argument("--export", metavar="RUN", help="export the generators of a checkpoint of this run, stop")
+    parser.add_argument("--checkpoint", type=int, metavar="STEP", help="with --export: which one (default: the newest)")
+    parser.add_argument("-o", "--output", metavar="DIR", help="with --export: where to (default: saved_models/<run>)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders are made")
+    args = parser.parse_args(argv)
+    if args.resume and (args.overrides or args.config):
+        parser.error("--resume goes on with the recipe stored in the run; it takes no --config and no key=value")
+    return args
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    if args.export:
+        run = runs.Run.open(args.export)
+        import_tensorflow()
+        export_run(run, Path(args.output or Path("saved_models") / run.name), args.checkpoint)
+        return 0
+    if args.resume:
+        run = runs.Run.open(args.resume)
+        recipe = run.recipe
+    else:
+        config = args.config or "configs/utkface.yaml"
+        recipe, run = recipes.load(config, args.overrides), None
+    import_tensorflow()
+    if recipe.data.source == "drawn":
+        import drawn_faces
+        drawn_faces.fill(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B)
+    if args.dry_run:
+        dry_run(recipe)
+        return 0
+    return train(recipe, run, lambda: run or runs.Run.create(args.runs, Path(config).stem, recipe))
+
+
+def import_tensorflow():
+    """TensorFlow takes seconds to import and talks a lot: after the command line is known to be right, and quietly."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # the devices are in use already
+            pass
+
+
+def train(recipe, run, make_run):
+    """Train `recipe` to its end, or on from the newest checkpoint of `run`. Returns the exit code."""
+    import keras
+    import tensorflow as tf
+
+    import devices
+
+    strategy = devices.strategy(recipe.strategy)
+    precision, jit = devices.precision(recipe.precision), devices.jit_compile(recipe.xla)
+    chief = devices.is_chief(strategy)
+    count_A, count_B = runs.count_images(recipe)
+    phases = runs.plan(recipe, max(count_A, count_B))
+    start = run.newest_step() if run else 0
+    run = make_run() if chief else run
+    name = run.name if run else "worker"
+    print(f"{name}: {count_A} + {count_B} faces, {phases[-1].stop} steps, {devices.describe(strategy, precision, jit)}")
+
+    keras.utils.set_random_seed(recipe.seed)
+    stopped = _Interruption()
+    monitor = runs.monitor(run, recipe, phases[-1].stop, start, chief)
+    gan = None
+    try:
+        for phase in phases:
+            if phase.stop <= start and phase is not phases[-1]:
+                continue
+            faces, held_out = runs.load_faces(recipe, phase.stage, verbose=chief)
+            for line in faces.report():
+                monitor.say(line)
+            gan = _enter_stage(phase, recipe, strategy, precision, jit, gan)
+            keeper = runs.Keeper(run, gan, recipe, strategy)
+            if start >= phase.start and start > 0:
+                keeper.restore(start)
+            monitor.begin(phase)
+            _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped)
+            if stopped.signal:
+                monitor.close()
+                print(f"stopped by {stopped.name} at step {int(gan.step)}, saved. Go on with: python train.py --resume {run.folder}"
+                      if chief else f"stopped by {stopped.name}")
+                return 128 + stopped.signal
+    finally:
+        monitor.close()
+    if chief:
+        print(f"done: {phases[-1].stop} steps. Grids: {run.samples}/")
+        export_run(run, run.folder / "export", None, (count_A, count_B))
+        if recipe.data.source == "drawn":
+            report_true_error(recipe, gan)
+    del tf
+    return 0
+
+
+def _enter_stage(phase, recipe, strategy, precision, jit, previous):
+    """The networks of this phase's size: the same object within a stage, the last stage's weights in a new one."""
+    import cyclegan
+
+    if previous is not None and previous.stage == phase.stage:
+        return previous
+    with strategy.scope():
+        gan = cyclegan.CycleGAN(recipe, phase.stage, precision, jit)
+        if previous is not None:
+            gan.continue_from(previous)
+    return gan
+
+
+def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
+    """Steps gan.step .. phase.stop: the loop. Saves, draws and logs as the recipe says; ends early when stopped."""
+    settings = gan.recipe.monitor
+    step = int(gan.step)
+    if step >= phase.stop:
+        return
+    batches = iter(phase.batches(faces, strategy, step))
+    if step == 0:
+        monitor.picture(0, *runs.sample_rows(gan, held_out, gan.recipe))
+    while step < phase.stop and not stopped.signal:
+        begin = time.perf_counter()
+        batch = next(batches)
+        arrived = time.perf_counter()
+        gan.set_learning_rate(phase.learning_rate(step))
+        losses = gan.train_step(*batch) if phase.kind == "train" else gan.warm_step(*batch)
+        step += 1
+        monitor.add(step, losses, arrived - begin, time.perf_counter() - arrived)
+        last = step == phase.stop or stopped.signal
+        if last or step % settings.save_every == 0:
+            monitor.flush()  # never save what has diverged
+            keeper.save(step)
+        if last or step % settings.sample_every == 0:
+            if monitor.chief:
+                monitor.picture(step, *runs.sample_rows(gan, held_out, gan.recipe))
+
+
+class _Interruption:
+    """Ctrl-C and SIGTERM let the step under way end, then the run saves and stops; a second Ctrl-C stops at once."""
+
+    def __init__(self):
+        self.signal, self.name = 0, ""
+        for which in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(which, self._note)
+
+    def _note(self, number, _frame):
+        if self.signal and number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self.signal, self.name = number, signal.Signals(number).name
+
+
+def export_run(run, folder, step, counts=None):
+    """Export the moving-average generators of a checkpoint, with a card."""
+    import export
+
+    paths = export.export(run, folder, step, counts)
+    print(f"exported {', '.join(p.name for p in paths)} to {folder}/")
+
+
+def report_true_error(recipe, gan):
+    """Drawn faces only: how far the generators are from the truth, beside doing nothing."""
+    import drawn_faces
+    from pictures import to_floats, to_pixels
+
+    young, old = drawn_faces.true_pairs(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B, gan.stage.size)
+    print("mean absolute error against the truth, of 255:")
+    for title, network, source, target in (("young -> old", gan.ema_AB, young, old),
+                                           ("old -> young", gan.ema_BA, old, young)):
+        made = to_pixels(network.predict(to_floats(source), batch_size=8, verbose=0))
+        error, nothing = (abs(x.astype(float) - target).mean() for x in (made, source))
+        print(f"  {title}: {error:.2f}   doing nothing: {nothing:.2f}   ratio {error / nothing:.2f}")
+
+
+def dry_run(recipe):
+    """Print what a run would do; check the data folders."""
+    import cyclegan
+    import devices
+
+    counts = runs.count_images(recipe)
+    print(recipes.dump(recipe))
+    gan = cyclegan.CycleGAN(recipe, recipe.stages[0])
+    for name in ("g_AB", "g_BA", "d_A", "d_B"):
+        print(f"{name}: {getattr(gan, name).count_params():,} parameters")
+    print(f"data: {recipe.data.path}/train: {recipe.data.domain_A} {counts[0]} images, {recipe.data.domain_B} {counts[1]}")
+    print(f"device: {devices.describe(devices.strategy(recipe.strategy), devices.precision(recipe.precision), False)}")
+    for phase in runs.plan(recipe, max(counts)):
+        print(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        exit_with_one_line(error)
