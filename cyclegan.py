@@ -173,7 +173,7 @@ class CycleGAN:
     def _train_step(self, batch, d_batch):
         """batch: (A, B), each (1, n, H, W, 3); d_batch: (A, B), each (steps, m, H, W, 3), or None. -> {name: mean loss}"""
         losses = self._mean(self.strategy.run(self._replica_step, args=(batch, d_batch)))
-        step = tf.cast(self.step, tf.float32)
+        step = tf.cast(self.g_optimizer.iterations.value, tf.float32)
         # The start is forgotten at once: an average over the last few steps as long as there are few.
         decay = tf.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))
         for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
@@ -249,9 +249,6 @@ class CycleGAN:
         return {"d_A": d_A, "d_B": d_B, "d_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_loss(self, discriminator, real, negative, purpose):
-        if self.recipe.discriminator.norm == "none":
-            # Without norm across images one call serves both; their augmentations are drawn apart.
-            pass
         on_real = least_squares(self._judge(discriminator, real, purpose), 1.0)          # (D(real) - 1)^2
         on_negative = least_squares(self._judge(discriminator, negative, purpose + 1), 0.0)  # D(negative)^2
         return (on_real + on_negative) / 2

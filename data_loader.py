@@ -206,9 +206,9 @@ class UnpairedFaces:
                 i = step * n + tf.range(n, dtype=tf.int64)
                 total = len(domain)
                 # A fresh permutation every epoch: the seed of an image's place holds its epoch.
-                epoch = tf.stack([tf.fill([n], seed[0] + 1 + d), i // total], axis=1)
-                epoch = tf.concat([epoch, tf.zeros([n, 1], tf.int64)], axis=1)
-                return tf.random.experimental.index_shuffle(i % total, epoch, total - 1)
+                epoch = tf.stack([tf.fill([n], seed[0] + 1 + d), i // total, tf.zeros([n], tf.int64)], axis=1)
+                # tf.random.experimental.index_shuffle takes one seed only.
+                return tf.raw_ops.RandomIndexShuffle(index=i % total, seed=epoch, max_index=total - 1, rounds=4)
             return permuted
 
         # Members of all cells in one row, cell after cell.

@@ -8,7 +8,7 @@ import time
 from tqdm import tqdm
 
 import pictures
-from files import UserError, reason
+from files import UserError, reason, replacing
 
 DOMINATES = 0.8   # share of a generator's loss above which a term is said to dominate
 DEAD = 0.01       # a discriminator's loss below this teaches the generator nothing
@@ -57,15 +57,17 @@ class Monitor:
     Reading a loss waits for the device, so losses stay tensors until they are flushed.
     """
 
-    def __init__(self, folder, samples, recipe, total, step, chief=True):
-        self.recipe, self.chief = recipe, chief
-        self.log_path, self.samples = folder / "log.jsonl", samples
+    def __init__(self, run, recipe, total, step):
+        """run: runs.Run, or None in a worker that is not the chief and tells nothing; step: where training begins."""
+        self.recipe, self.chief = recipe, run is not None
         self.pending, self.said, self.started = [], set(), 0
         self.waiting = self.computing = 0.0
-        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=None if chief else True,
+        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=None if self.chief else True,
                         mininterval=0.5)
-        self.board = _tensorboard(folder / "tensorboard") if chief else None
-        if chief:
+        self.board = None
+        if self.chief:
+            self.log_path, self.samples = run.folder / "log.jsonl", run.samples
+            self.board = _tensorboard(run.folder / "tensorboard")
             self._forget_after(step)
 
     def begin(self, phase):
@@ -138,17 +140,17 @@ class Monitor:
         if not self.log_path.exists():
             return
         lines = [line for line in self.log_path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        from files import replacing
         with replacing(self.log_path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
 
-    def picture(self, step, rows, flat):
+    def picture(self, step, rows):
         """Write the grid of `step` and redraw the curves."""
-        pictures.save_grid(self.samples / f"step{step:07}.png", rows)
+        sheet = pictures.grid(rows)
+        pictures.save(self.samples / f"step{step:08}.png", sheet)
         if self.log_path.exists():
             pictures.save_curves(self.log_path, self.samples / "losses.png")
         if self.board:
-            self.board.image(step, flat)
+            self.board.image(step, sheet)
 
     def say(self, text):
         if self.chief:

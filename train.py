@@ -45,25 +45,22 @@ def main(argv=None):
         import_tensorflow()
         export_run(run, Path(args.output or Path("saved_models") / run.name), args.checkpoint)
         return 0
-    if args.resume:
-        run = runs.Run.open(args.resume)
-        recipe = run.recipe
-    else:
-        config = args.config or "configs/utkface.yaml"
-        recipe, run = recipes.load(config, args.overrides), None
-    import_tensorflow()
+    run = runs.Run.open(args.resume) if args.resume else None
+    config = args.config or "configs/utkface.yaml"
+    recipe = run.recipe if run else recipes.load(config, args.overrides)
     if recipe.data.source == "drawn":
         import drawn_faces
         drawn_faces.fill(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B)
+    import_tensorflow()
     if args.dry_run:
         dry_run(recipe)
         return 0
-    return train(recipe, run, lambda: run or runs.Run.create(args.runs, Path(config).stem, recipe))
+    return train(recipe, run, lambda: runs.Run.create(args.runs, Path(config).stem, recipe))
 
 
 def import_tensorflow():
     """TensorFlow takes seconds to import and talks a lot: after the command line is known to be right, and quietly."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -76,64 +73,59 @@ def import_tensorflow():
 def train(recipe, run, make_run):
     """Train `recipe` to its end, or on from the newest checkpoint of `run`. Returns the exit code."""
     import keras
-    import tensorflow as tf
 
+    import cyclegan
     import devices
+    from monitor import Monitor
 
+    # Parameters: where and how long
     strategy = devices.strategy(recipe.strategy)
     precision, jit = devices.precision(recipe.precision), devices.jit_compile(recipe.xla)
+    counts = runs.count_images(recipe)
+    phases = runs.plan(recipe, max(counts))
+    start, total = run.newest_step() if run else 0, phases[-1].stop
     chief = devices.is_chief(strategy)
-    count_A, count_B = runs.count_images(recipe)
-    phases = runs.plan(recipe, max(count_A, count_B))
-    start = run.newest_step() if run else 0
-    run = make_run() if chief else run
-    name = run.name if run else "worker"
-    print(f"{name}: {count_A} + {count_B} faces, {phases[-1].stop} steps, {devices.describe(strategy, precision, jit)}")
+    run = (run or make_run()) if chief else None
+    if chief:
+        print(f"{run.folder}: {counts[0]} + {counts[1]} faces, {total} steps, "
+              f"{devices.describe(strategy, precision, jit)}")
 
     keras.utils.set_random_seed(recipe.seed)
-    stopped = _Interruption()
-    monitor = runs.monitor(run, recipe, phases[-1].stop, start, chief)
+    stopped = _Interruption(strategy)
+    monitor = Monitor(run, recipe, total, start)
     gan = None
     try:
         for phase in phases:
-            if phase.stop <= start and phase is not phases[-1]:
+            if phase.stop < start:
                 continue
-            faces, held_out = runs.load_faces(recipe, phase.stage, verbose=chief)
-            for line in faces.report():
-                monitor.say(line)
-            gan = _enter_stage(phase, recipe, strategy, precision, jit, gan)
-            keeper = runs.Keeper(run, gan, recipe, strategy)
-            if start >= phase.start and start > 0:
+            if gan is None or gan.stage != phase.stage:
+                with strategy.scope():
+                    gan, previous = cyclegan.CycleGAN(recipe, phase.stage, precision, jit), gan
+                    if previous is not None:
+                        gan.continue_from(previous)
+                keeper = runs.Keeper(run, gan, recipe)
+                faces, held_out, notes = runs.load_faces(recipe, phase.stage)
+                monitor.say("\n".join(notes))
+            if phase.start < start <= phase.stop:
                 keeper.restore(start)
             monitor.begin(phase)
             _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped)
             if stopped.signal:
-                monitor.close()
-                print(f"stopped by {stopped.name} at step {int(gan.step)}, saved. Go on with: python train.py --resume {run.folder}"
-                      if chief else f"stopped by {stopped.name}")
-                return 128 + stopped.signal
+                break
     finally:
         monitor.close()
+    if stopped.signal:
+        if chief:
+            print(f"stopped by {stopped.name} at step {int(gan.step)}, saved. "
+                  f"Go on with: python train.py --resume {run.folder}")
+        return 128 + stopped.signal
     if chief:
-        print(f"done: {phases[-1].stop} steps. Grids: {run.samples}/")
-        export_run(run, run.folder / "export", None, (count_A, count_B))
+        print(f"done: {total} steps. Grids and loss curves: {run.samples}/")
+        if not (run.folder / "export").exists():
+            export_run(run, run.folder / "export")
         if recipe.data.source == "drawn":
             report_true_error(recipe, gan)
-    del tf
     return 0
-
-
-def _enter_stage(phase, recipe, strategy, precision, jit, previous):
-    """The networks of this phase's size: the same object within a stage, the last stage's weights in a new one."""
-    import cyclegan
-
-    if previous is not None and previous.stage == phase.stage:
-        return previous
-    with strategy.scope():
-        gan = cyclegan.CycleGAN(recipe, phase.stage, precision, jit)
-        if previous is not None:
-            gan.continue_from(previous)
-    return gan
 
 
 def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
@@ -143,8 +135,8 @@ def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
     if step >= phase.stop:
         return
     batches = iter(phase.batches(faces, strategy, step))
-    if step == 0:
-        monitor.picture(0, *runs.sample_rows(gan, held_out, gan.recipe))
+    if step == 0 and monitor.chief:
+        monitor.picture(0, runs.sample_rows(gan, held_out))
     while step < phase.stop and not stopped.signal:
         begin = time.perf_counter()
         batch = next(batches)
@@ -153,48 +145,65 @@ def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
         losses = gan.train_step(*batch) if phase.kind == "train" else gan.warm_step(*batch)
         step += 1
         monitor.add(step, losses, arrived - begin, time.perf_counter() - arrived)
-        last = step == phase.stop or stopped.signal
+        last = stopped.after(step) or step == phase.stop
         if last or step % settings.save_every == 0:
             monitor.flush()  # never save what has diverged
             keeper.save(step)
-        if last or step % settings.sample_every == 0:
-            if monitor.chief:
-                monitor.picture(step, *runs.sample_rows(gan, held_out, gan.recipe))
+        if monitor.chief and (last or step % settings.sample_every == 0):
+            monitor.picture(step, runs.sample_rows(gan, held_out))
 
 
 class _Interruption:
-    """Ctrl-C and SIGTERM let the step under way end, then the run saves and stops; a second Ctrl-C stops at once."""
+    """Ctrl-C and SIGTERM let the step under way end, then the run saves and stops; a second Ctrl-C stops at once.
 
-    def __init__(self):
-        self.signal, self.name = 0, ""
+    Several workers stop at the same step, so they ask each other now and then.
+    """
+
+    every = 10  # steps between two questions: each costs a round over the network
+
+    def __init__(self, strategy):
+        self.strategy, self.signal, self.name, self.noted = strategy, 0, "", 0
         for which in (signal.SIGINT, signal.SIGTERM):
             signal.signal(which, self._note)
 
     def _note(self, number, _frame):
-        if self.signal and number == signal.SIGINT:
+        if self.noted and number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        self.signal, self.name = number, signal.Signals(number).name
+        self.noted = number
+
+    def after(self, step):
+        """True if the run is to stop after `step` steps; the same answer in every worker."""
+        import tensorflow as tf
+
+        number = self.noted
+        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            if step % self.every:
+                return False
+            mine = self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(number))
+            noted = int(self.strategy.reduce("SUM", mine, axis=None))
+            number = number or (signal.SIGTERM if noted else 0)
+        if number:
+            self.signal, self.name = int(number), signal.Signals(number).name
+        return bool(number)
 
 
-def export_run(run, folder, step, counts=None):
+def export_run(run, folder, step=None):
     """Export the moving-average generators of a checkpoint, with a card."""
     import export
 
-    paths = export.export(run, folder, step, counts)
+    paths = export.export(run, folder, step)
     print(f"exported {', '.join(p.name for p in paths)} to {folder}/")
 
 
 def report_true_error(recipe, gan):
     """Drawn faces only: how far the generators are from the truth, beside doing nothing."""
     import drawn_faces
-    from pictures import to_floats, to_pixels
 
     young, old = drawn_faces.true_pairs(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B, gan.stage.size)
     print("mean absolute error against the truth, of 255:")
     for title, network, source, target in (("young -> old", gan.ema_AB, young, old),
                                            ("old -> young", gan.ema_BA, old, young)):
-        made = to_pixels(network.predict(to_floats(source), batch_size=8, verbose=0))
-        error, nothing = (abs(x.astype(float) - target).mean() for x in (made, source))
+        error, nothing = (abs(x.astype(float) - target).mean() for x in (runs.translate(network, source), source))
         print(f"  {title}: {error:.2f}   doing nothing: {nothing:.2f}   ratio {error / nothing:.2f}")
 
 
@@ -203,13 +212,15 @@ def dry_run(recipe):
     import cyclegan
     import devices
 
+    strategy = devices.strategy(recipe.strategy)
     counts = runs.count_images(recipe)
     print(recipes.dump(recipe))
-    gan = cyclegan.CycleGAN(recipe, recipe.stages[0])
+    with strategy.scope():
+        gan = cyclegan.CycleGAN(recipe, recipe.stages[0])
     for name in ("g_AB", "g_BA", "d_A", "d_B"):
         print(f"{name}: {getattr(gan, name).count_params():,} parameters")
     print(f"data: {recipe.data.path}/train: {recipe.data.domain_A} {counts[0]} images, {recipe.data.domain_B} {counts[1]}")
-    print(f"device: {devices.describe(devices.strategy(recipe.strategy), devices.precision(recipe.precision), False)}")
+    print(f"device: {devices.describe(strategy, devices.precision(recipe.precision), devices.jit_compile(recipe.xla))}")
     for phase in runs.plan(recipe, max(counts)):
         print(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")
 

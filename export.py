@@ -1,0 +1,114 @@
+"""Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card."""
+
+import datetime
+import os
+
+import numpy as np
+import tensorflow as tf
+
+import models
+import recipe as recipes
+import runs
+from files import UserError, replacing
+
+TOLERANCE = 1e-3  # largest difference to the network's output, on a scale of -1 to 1: an eighth of a grey level
+
+
+def build_generator(recipe, name):
+    """A float32 generator of `recipe`, whatever precision it is trained in."""
+    g = recipe.generator
+    return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init, name=name)
+
+
+def export(run, folder, step=None):
+    """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
+
+    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4; opset 18. Every
+    file is read back and compared with the network. Returns the paths. Raises UserError if there is no such
+    checkpoint, if `folder` holds other generators, or if a file does not compute what the network computes.
+    """
+    step = run.newest_step() if step is None else step
+    generators = {name: build_generator(run.recipe, name) for name in ("g_AB", "g_BA")}
+    checkpoint = tf.train.Checkpoint(ema_AB=generators["g_AB"], ema_BA=generators["g_BA"])
+    runs.restore(checkpoint, run, step)
+    names = [f"{name}{ending}" for name in generators for ending in (".onnx", ".keras")]
+    taken = [name for name in (*names, "card.md") if (folder / name).exists()]
+    if taken:
+        raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
+    paths, errors = [], {}
+    for name, network in generators.items():
+        for ending, write, read in ((".onnx", _write_onnx, _read_onnx), (".keras", _write_keras, _read_keras)):
+            path = folder / f"{name}{ending}"
+            with replacing(path) as temporary:
+                write(network, temporary)
+                errors[path.name] = _difference(network, read(temporary), path.name)
+            paths.append(path)
+    with replacing(folder / "card.md") as temporary:
+        temporary.write_text(_card(run, step, errors), encoding="utf-8")
+    return [*paths, folder / "card.md"]
+
+
+def _write_onnx(network, path):
+    network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
+    network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
+
+
+def _read_onnx(path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def _write_keras(network, path):
+    network.save(path)
+
+
+def _read_keras(path):
+    import keras
+
+    network = keras.models.load_model(path, compile=False)
+    return lambda images: network(images, training=False).numpy()
+
+
+def _difference(network, other, name):
+    """The largest difference on noise of two shapes; raises UserError above TOLERANCE."""
+    rng, worst = np.random.default_rng(1), 0.0
+    for shape in ((2, 64, 64, 3), (1, 96, 80, 3)):
+        images = rng.uniform(-1, 1, shape).astype(np.float32)
+        worst = max(worst, float(np.abs(other(images) - network(images, training=False).numpy()).max()))
+    if not worst <= TOLERANCE:
+        raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
+                        "it was not written, please report your versions of tensorflow, keras and tf2onnx")
+    return worst
+
+
+def _card(run, step, errors):
+    recipe = run.recipe
+    counts = runs.count_images(recipe)
+    data = recipe.data
+    origin = ("drawn faces (drawn_faces.py), no photo of anyone" if data.source == "drawn" else
+              f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
+    checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
+    return f"""# {run.name}
+
+`g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
+(N, H, W, 3), H and W multiples of 4; trained at {recipe.stages[-1].size} px.
+
+- date: {datetime.date.today().isoformat()}
+- step: {step}, moving average of the generators ({recipe.optimizer.ema_decay})
+- training images: {counts[0]} {data.domain_A}, {counts[1]} {data.domain_B}
+- data: {origin}
+
+Largest difference to the network after writing and reading back, on a scale of -1 to 1:
+
+| file | difference |
+|---|---|
+{checks}
+
+## Recipe
+
+```yaml
+{recipes.dump(recipe)}```
+"""

@@ -1,0 +1,237 @@
+"""A training run: its folder, its plan of phases, its checkpoints and its sample grids."""
+
+import dataclasses
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+import data_loader
+import recipe as recipes
+from files import UserError, reason, replacing
+from pictures import to_floats, to_pixels
+
+# Streams of random choices: the images of generator steps, discriminator steps and warm starts differ.
+GENERATOR, DISCRIMINATOR, WARM = 0, 1, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """runs/<number>-<recipe>/ with recipe.yaml, log.jsonl and checkpoints/; its grids stand in samples/<same name>/."""
+
+    folder: Path
+    recipe: recipes.Recipe
+
+    @classmethod
+    def create(cls, root, title, recipe):
+        """Make the next run folder under `root`. Raises UserError if that cannot be written."""
+        root = Path(root)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            number = 1 + max((int(p.name[:5]) for p in root.iterdir() if re.match(r"\d{5}-", p.name)), default=0)
+            folder = root / f"{number:05}-{title}"
+            folder.mkdir()
+        except OSError as error:
+            raise UserError(f"{root}: no run folder can be made there ({reason(error)}); choose another with --runs") from error
+        with replacing(folder / "recipe.yaml") as temporary:
+            temporary.write_text(recipes.dump(recipe), encoding="utf-8")
+        return cls(folder, recipe)
+
+    @classmethod
+    def open(cls, folder):
+        """The run in `folder`. Raises UserError if it is none."""
+        folder = Path(folder)
+        if not (folder / "recipe.yaml").is_file():
+            known = ", ".join(sorted(str(p.parent) for p in folder.parent.glob("*/recipe.yaml"))) or "none"
+            raise UserError(f"{folder}: not a run folder, it has no recipe.yaml; runs beside it: {known}")
+        return cls(folder, recipes.load(folder / "recipe.yaml"))
+
+    @property
+    def name(self):
+        return self.folder.name
+
+    @property
+    def samples(self):
+        return Path("samples") / self.name
+
+    @property
+    def checkpoints(self):
+        return self.folder / "checkpoints"
+
+    def steps(self):
+        """Steps that have a checkpoint, ascending."""
+        found = self.checkpoints.glob("step*") if self.checkpoints.is_dir() else ()
+        return sorted(int(p.name.removeprefix("step")) for p in found)
+
+    def newest_step(self):
+        """The step of the newest checkpoint, 0 if there is none yet."""
+        return max(self.steps(), default=0)
+
+    def prefix(self, step):
+        """What TensorFlow calls the checkpoint of `step`."""
+        return self.checkpoints / f"step{step:08}" / "state"
+
+
+def count_images(recipe):
+    """(images of A, of B) in the training folders. Raises UserError if a folder is missing or empty."""
+    data = recipe.data
+    return tuple(len(data_loader.list_images(Path(data.path, "train", d))) for d in (data.domain_A, data.domain_B))
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Steps `start` to `stop` of one kind: "warm" teaches the discriminators only, "train" is CycleGAN's step."""
+
+    kind: str
+    stage: recipes.Stage
+    title: str
+    start: int
+    stop: int
+    batch_size: int
+    learning_rate: Callable[[int], float]
+    d_rounds: int = 0  # discriminator steps a generator step, if they have batches of their own
+
+    def batches(self, faces, strategy, step):
+        """Arguments for the step function, from `step` on: ((A, B),) when warm, else ((A, B), (A, B) or None)."""
+        def stream(shape, number):
+            return strategy.distribute_datasets_from_function(
+                lambda context: faces.dataset(shape, number, step, self.stop, context))
+
+        if self.kind == "warm":
+            return ((batch,) for batch in stream((1, self.batch_size), WARM))
+        own = stream((1, self.batch_size), GENERATOR)
+        if not self.d_rounds:
+            return ((batch, None) for batch in own)
+        return zip(own, stream((self.d_rounds, self.stage.d_batch_size), DISCRIMINATOR), strict=True)
+
+
+def plan(recipe, epoch):
+    """The phases of `recipe`; `epoch` is the number of pairs in one."""
+    phases, step = [], 0
+    for stage in recipe.stages:
+        if stage.warm_start_steps:
+            phases.append(Phase("warm", stage, f"{stage.size}px warm start", step, step + stage.warm_start_steps,
+                                stage.warm_start_batch, lambda step, rate=stage.learning_rate: rate))
+            step += stage.warm_start_steps
+        n = stage.steps if stage.steps is not None else -int(-stage.epochs * epoch // stage.batch_size)
+        phases.append(Phase("train", stage, f"{stage.size}px", step, step + n, stage.batch_size,
+                            _linear_decay(stage.learning_rate, step, n, recipe.optimizer.decay_from),
+                            recipe.adversary.steps if stage.d_batch_size is not None else 0))
+        step += n
+    return phases
+
+
+def _linear_decay(rate, start, n, decay_from):
+    """Constant, then falling linearly to 0 at the end of the stage (section 7.1 of the paper)."""
+    def learning_rate(step):
+        done = (step - start) / max(n, 1)
+        return rate if done < decay_from else rate * (1 - done) / (1 - decay_from)
+    return learning_rate
+
+
+def load_faces(recipe, stage):
+    """(training faces, held-out pixels (A, B), notes): the held-out faces are the test folder's, if there is one."""
+    root, data = Path(recipe.data.path), recipe.data
+    faces = data_loader.UnpairedFaces(root / "train", stage.size, data, recipe.seed)
+    notes, held_out = faces.report(), []
+    for domain in (data.domain_A, data.domain_B):
+        folder = root / "test" / domain
+        if not folder.is_dir():
+            notes.append(f"{folder} is missing: the sample grids show training faces")
+            folder = root / "train" / domain
+        held_out.append(data_loader.fixed_faces(folder, stage.size, recipe.monitor.faces))
+    return faces, tuple(held_out), notes
+
+
+def translate(network, pixels):
+    """uint8 (n, H, W, 3) through a generator to the same, eight at a time."""
+    return np.concatenate([to_pixels(network(to_floats(pixels[i:i + 8]), training=False))
+                           for i in range(0, len(pixels), 8)])
+
+
+def sample_rows(gan, held_out):
+    """Rows of a sample grid, from the moving averages: translation, cycle and identity check of both domains."""
+    A, B = held_out
+    fake_B, fake_A = translate(gan.ema_AB, A), translate(gan.ema_BA, B)
+    return [
+        ("A", A), ("G_AB(A)", fake_B), ("G_BA(G_AB(A))", translate(gan.ema_BA, fake_B)),
+        ("G_AB(B) identity", translate(gan.ema_AB, B)),
+        ("B", B), ("G_BA(B)", fake_A), ("G_AB(G_BA(B))", translate(gan.ema_AB, fake_A)),
+        ("G_BA(A) identity", translate(gan.ema_BA, A)),
+    ]
+
+
+class Keeper:
+    """Saves and restores the state of a CycleGAN in the checkpoints of a run.
+
+    A checkpoint is a folder that gets its name when it is whole, so a kill at any moment leaves the one before.
+    run: Run, or None in a worker that is not the chief: it takes part in saving, and what it writes is thrown away.
+    """
+
+    def __init__(self, run, gan, recipe):
+        import tensorflow as tf
+
+        self.run, self.recipe = run, recipe
+        with tf.device("CPU"):
+            self.text = tf.Variable(recipes.dump(recipe))
+        self.checkpoint = tf.train.Checkpoint(**gan.state(), recipe=self.text)
+
+    def save(self, step):
+        import tensorflow as tf
+
+        if self.run is None:
+            with tempfile.TemporaryDirectory() as scratch:
+                self.checkpoint.write(str(Path(scratch, "state")))
+            return
+        target = self.run.prefix(step).parent
+        unfinished = target.parent / f".writing-{target.name}"
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            self.checkpoint.write(str(unfinished / "state"))
+            shutil.rmtree(target, ignore_errors=True)
+            unfinished.rename(target)
+            for old in self.run.steps()[:-self.recipe.monitor.keep]:
+                shutil.rmtree(self.run.prefix(old).parent)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise UserError(f"{target} could not be written ({short(error)}); free space and resume: "
+                            "the checkpoint before it is kept") from error
+
+    def restore(self, step):
+        """Raises UserError if the checkpoint is broken or belongs to another recipe."""
+        restore(self.checkpoint, self.run, step)
+        stored = self.text.numpy().decode()
+        if _decisive(recipes.parse(yaml.safe_load(stored), self.run.prefix(step).parent)) != _decisive(self.recipe):
+            raise UserError(f"{self.run.prefix(step).parent} was trained with another recipe than "
+                            f"{self.run.folder / 'recipe.yaml'}; put the run's own recipe.yaml back or start a new run")
+
+
+def restore(checkpoint, run, step):
+    """Read the checkpoint of `step` into all that `checkpoint` holds. Raises UserError if it is missing or broken."""
+    import tensorflow as tf
+
+    prefix = run.prefix(step)
+    if step not in run.steps():
+        known = ", ".join(map(str, run.steps())) or "none"
+        raise UserError(f"{run.folder}: no checkpoint of step {step}; there are: {known}")
+    try:
+        checkpoint.read(str(prefix)).assert_existing_objects_matched().expect_partial()
+    except (tf.errors.OpError, AssertionError, ValueError, OSError) as error:
+        raise UserError(f"{prefix.parent}: the checkpoint is broken or of other networks ({short(error)}); "
+                        "remove it to go on from the one before") from error
+
+
+def short(error):
+    """The first words of an error, on one line."""
+    text = reason(error) if isinstance(error, OSError) else getattr(error, "message", None) or str(error)
+    return " ".join(text.split())[:100]
+
+
+def _decisive(recipe):
+    """The recipe without what may change between a run's parts: where it computes, how it reports."""
+    return dataclasses.replace(recipe, strategy="auto", xla="auto", monitor=recipes.Monitor())
