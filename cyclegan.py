@@ -133,8 +133,8 @@ class CycleGAN:
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
                                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self.copy_to_average()
-        self.train_step = tf.function(self._train_step, jit_compile=jit_compile)
-        self.warm_step = tf.function(self._warm_step, jit_compile=jit_compile)
+        self.train_step = tf.function(self._train_step, jit_compile=jit_compile, autograph=False)
+        self.warm_step = tf.function(self._warm_step, jit_compile=jit_compile, autograph=False)
 
     def build_generator(self, name, precision="float32"):
         g = self.recipe.generator
