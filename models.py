@@ -102,26 +102,28 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     init: "glorot", or "normal", the paper's N(0, 0.02).
     precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
     """
-    conv = functools.partial(layers.Conv2D, kernel_initializer=_initializer(init), dtype=precision)
+    settings = {"kernel_initializer": _initializer(init), "dtype": precision}
+    biased = norm != "channel"  # a bias a channel is what the norm's mean takes away again
 
-    def padded_conv(x, filters, size):
+    def padded_conv(x, filters, size, **more):
         if padding == "reflect":
             x = ReflectionPadding2D(size // 2, dtype=precision)(x)
-        return conv(filters, size, padding="valid" if padding == "reflect" else "same")(x)
+        more = {**settings, "use_bias": biased, **more}
+        return layers.Conv2D(filters, size, padding="valid" if padding == "reflect" else "same", **more)(x)
 
     def norm_relu(x):
         return layers.ReLU(dtype=precision)(InstanceNormalization(norm, dtype=precision)(x))
 
     def up(x, filters):
         if upsampling == "transpose":
-            return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", dtype=precision,
-                                          kernel_initializer=_initializer(init))(x)
-        return conv(filters, 3, padding="same")(layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x))
+            return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x)
+        x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
+        return layers.Conv2D(filters, 3, padding="same", use_bias=biased, **settings)(x)
 
     image = x = layers.Input((None, None, 3), name="image")
     x = norm_relu(padded_conv(x, filters, 7))
     for width in (2 * filters, 4 * filters):
-        x = norm_relu(conv(width, 3, strides=2, padding="same")(x))
+        x = norm_relu(layers.Conv2D(width, 3, strides=2, padding="same", use_bias=biased, **settings)(x))
     for _ in range(blocks):
         y = norm_relu(padded_conv(x, 4 * filters, 3))
         y = InstanceNormalization(norm, dtype=precision)(padded_conv(y, 4 * filters, 3))
@@ -129,14 +131,11 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     for width in (2 * filters, filters):
         x = norm_relu(up(x, width))
     if output == "residual":
-        if padding == "reflect":
-            x = ReflectionPadding2D(3, dtype=precision)(x)
         # Zeros: the untrained generator returns the photo, and what it changes it has learned.
-        delta = layers.Conv2D(3, 7, padding="valid" if padding == "reflect" else "same", kernel_initializer="zeros",
-                              dtype=precision, name="delta")(x)
+        delta = padded_conv(x, 3, 7, use_bias=True, kernel_initializer="zeros", name="delta")
         x = BoundedResidual(dtype="float32", name="translated")([image, delta])
     else:
-        x = layers.Activation("tanh", dtype="float32", name="translated")(padded_conv(x, 3, 7))
+        x = layers.Activation("tanh", dtype="float32", name="translated")(padded_conv(x, 3, 7, use_bias=True))
     return keras.Model(image, x, name=name)
 
 
@@ -164,12 +163,13 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     image = layers.Input((None, None, 3), name="image")
     x = activated(conv(filters, strides=2)(image))
     for width, stride in ((2, 2), (4, 2), (8, last_stride)):
-        x = conv(width * filters, strides=stride)(x)
+        x = conv(width * filters, strides=stride, use_bias=norm != "channel" or order != "norm_first")(x)
         x = activated(normalised(x)) if order == "norm_first" else normalised(activated(x))
     scores = layers.Activation("linear", dtype="float32", name="scores")(conv(1)(x))
     return keras.Model(image, scores, name=name)
 
 
 def _initializer(name):
+    """What Keras makes a new initializer of for every layer: one object would give layers of a shape equal weights."""
     return {"glorot": "glorot_uniform", "he": "he_normal",
-            "normal": keras.initializers.RandomNormal(stddev=0.02)}[name]
+            "normal": {"class_name": "RandomNormal", "config": {"stddev": 0.02}}}[name]

@@ -1,0 +1,216 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import cyclegan
+import recipe as recipes
+from files import UserError
+
+
+def build(tree, **loss):
+    recipe = recipes.parse(tree, "tiny")
+    recipe = dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, **loss))
+    return cyclegan.CycleGAN(recipe, recipe.stages[0])
+
+
+def faces(*shape, seed=1):
+    return tf.constant(np.random.default_rng(seed).uniform(-1, 1, (*shape, 16, 16, 3)), tf.float32)
+
+
+def batch(rounds, n):
+    return faces(rounds, n, seed=1), faces(rounds, n, seed=2)
+
+
+def values(network):
+    return [w.numpy() for w in network.variables]
+
+
+def same(xs, ys):
+    return all(np.array_equal(x, y) for x, y in zip(xs, ys, strict=True))
+
+
+def test_losses_have_the_published_form():
+    scores = tf.constant([0.0, 0.5, 1.0])
+    assert float(cyclegan.least_squares(scores, 1.0)) == pytest.approx((1 + 0.25) / 3)
+    x, y = tf.constant([1.0, -1.0]), tf.constant([0.0, 2.0])
+    assert float(cyclegan.reconstruction("absolute")(x, y)) == 2
+    assert float(cyclegan.reconstruction("squared")(x, y)) == 5
+
+
+def test_one_step_moves_all_networks_and_returns_every_loss_apart(tiny):
+    gan = build(tiny)
+    before = {name: values(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB")}
+    losses = gan.train_step(batch(1, 2), batch(2, 4))
+    assert set(losses) == {"adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B",
+                           "d_A", "d_B", "g_gradient", "d_gradient"}
+    for name, old in before.items():
+        assert not same(values(getattr(gan, name)), old), name
+    assert int(gan.step) == 1
+
+
+def test_warm_step_teaches_the_discriminators_only(tiny):
+    gan = build(tiny)
+    before = {name: values(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B")}
+    first = gan.warm_step(batch(1, 4))
+    gan.set_learning_rate(0.005)
+    for _ in range(60):
+        last = gan.warm_step(batch(1, 4))
+    assert same(values(gan.g_AB), before["g_AB"])
+    assert same(values(gan.g_BA), before["g_BA"])
+    assert float(last["d_A"]) < float(first["d_A"]) / 2
+
+
+def test_both_cycle_terms_reach_both_generators(tiny):
+    gan = build(tiny)
+    for network in (gan.g_AB, gan.g_BA):  # from zero, the residual's last layer would stop every gradient but its own
+        kernel = network.get_layer("delta").kernel
+        kernel.assign(tf.random.stateless_normal(kernel.shape, [1, 2]) * 0.1)
+    real_A, real_B = faces(2, seed=1), faces(2, seed=2)
+    with tf.GradientTape(persistent=True) as tape:
+        cycle_A = gan.error(gan.g_BA(gan.g_AB(real_A)), real_A)
+        cycle_B = gan.error(gan.g_AB(gan.g_BA(real_B)), real_B)
+    expected = [2.0 * (a + b) for a, b in zip(*(tape.gradient(c, [v.value for v in gan.g_variables])
+                                                 for c in (cycle_A, cycle_B)), strict=True)]
+    # What the step hands to the optimizer when the cycle terms are all there is.
+    gan = with_only_cycle(gan)
+    handed = []
+    gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
+    gan._generator_step(real_A, real_B)
+    for mine, theirs in zip(handed, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def with_only_cycle(gan):
+    gan.recipe = dataclasses.replace(gan.recipe, loss=recipes.Loss(2.0, 0.0))
+    gan._judge = lambda discriminator, images, purpose: tf.ones([1])
+    return gan
+
+
+def test_discriminator_loss_is_halved(tiny):
+    gan = build(tiny)
+    gan._judge = lambda discriminator, images, purpose: tf.fill([4], 0.25)
+    assert float(gan._discriminator_loss(gan.d_A, None, None, 0)) == pytest.approx((0.75**2 + 0.25**2) / 2)
+
+
+def test_real_faces_of_the_other_domain_are_among_the_negatives(tiny):
+    gan = build(tiny)
+    seen = {}
+    gan._discriminator_step = lambda real_A, real_B, negative_A, negative_B, k: seen.update(A=negative_A, B=negative_B)
+    real_A, real_B = faces(4, seed=1), faces(4, seed=2)
+    gan._discriminator_round(real_A, real_B, 0)
+    np.testing.assert_array_equal(seen["A"][2:], real_B[:2])
+    np.testing.assert_array_equal(seen["B"][2:], real_A[:2])
+
+
+def test_moving_average_follows_its_formula(tiny):
+    gan = build(tiny)
+    weight = gan.g_AB.trainable_variables[0]
+    average = gan.ema_AB.trainable_variables[0]
+    expected = average.numpy()
+    for k in range(3):
+        gan.train_step(batch(1, 2), batch(2, 4))
+        decay = min(gan.recipe.optimizer.ema_decay, (2 + k) / (11 + k))  # k + 1 generator steps are done
+        expected = decay * expected + (1 - decay) * weight.numpy()
+        np.testing.assert_allclose(average.numpy(), expected, atol=1e-6)
+
+
+def test_decay_zero_means_no_average(tiny):
+    gan = build({**tiny, "optimizer": {"ema_decay": 0.0}})
+    gan.train_step(batch(1, 2), batch(2, 4))
+    assert same(values(gan.ema_AB), values(gan.g_AB))
+
+
+def test_next_stage_continues_with_everything_learned(tiny):
+    gan = build(tiny)
+    gan.train_step(batch(1, 2), batch(2, 4))
+    later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
+    later.continue_from(gan)
+    for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "ema_BA", "g_optimizer", "d_optimizer"):
+        assert same(values(getattr(later, name)), values(getattr(gan, name))), name
+    assert int(later.step) == 1
+    assert later.pool_A.images.shape[1:3] == (32, 32)
+
+
+def test_pool_passes_images_while_it_fills_then_hands_out_older_ones():
+    pool = cyclegan.ImagePool(4, 16)
+    first = faces(4, seed=3)
+    rng = np.random.default_rng(1)
+    np.testing.assert_array_equal(pool.swap(first, tf.zeros([4, 2])), first)
+    older = 0
+    for k in range(100):
+        new = faces(2, seed=10 + k)
+        uniform = tf.constant(rng.uniform(size=(2, 2)), tf.float32)
+        pool_before = pool.images.numpy()
+        out = pool.swap(new, uniform).numpy()
+        for i in range(2):
+            if np.array_equal(out[i], new[i]):
+                continue
+            older += 1
+            assert any(np.array_equal(out[i], image) for image in pool_before)
+            assert np.array_equal(out[i], pool_before[int(uniform[i, 0] * 4)])
+    assert 70 < older < 130  # half of 200
+
+
+def test_pool_of_nothing_passes_images():
+    new = faces(2)
+    assert cyclegan.ImagePool(0, 16).swap(new, tf.zeros([2, 2])) is new
+
+
+def test_pool_keeps_the_newest():
+    pool = cyclegan.ImagePool(4, 16)
+    for k in range(3):
+        pool.push(faces(2, seed=k))
+    kept = {image.tobytes() for image in pool.images.numpy()}
+    assert kept == {image.tobytes() for k in (1, 2) for image in faces(2, seed=k).numpy()}
+    drawn = pool.sample(tf.constant([0.0, 0.3, 0.6, 0.99])).numpy()
+    assert {image.tobytes() for image in drawn} == kept
+
+
+def test_half_filled_pool_gives_only_what_was_put_in():
+    pool = cyclegan.ImagePool(4, 16)
+    pool.push(faces(1, seed=1))
+    np.testing.assert_array_equal(pool.sample(tf.constant([0.0, 0.99])), tf.repeat(faces(1, seed=1), 2, axis=0))
+
+
+def test_augmentation_in_the_middle_of_its_range_changes_nothing():
+    x = faces(3)
+    np.testing.assert_allclose(cyclegan.augment(x, tf.fill([3, 4], 0.5)), x, atol=1e-5)
+
+
+def test_augmentation_shifts_by_whole_pixels_and_has_a_gradient():
+    x = tf.Variable(faces(1))
+    low = tf.constant([[0.5, 0.5, 0.0, 0.999]])  # reach 2 at 16 px: two up, two right
+    with tf.GradientTape() as tape:
+        y = cyclegan.augment(x, low)
+        total = tf.reduce_sum(y)
+    np.testing.assert_allclose(y[0, :-2, 2:], x[0, 2:, :-2], atol=1e-5)
+    assert not np.any(y[0, -2:])
+    assert not np.any(y[0, :, :2])
+    gradient = tape.gradient(total, x).numpy()
+    assert np.allclose(gradient[0, 2:, :-2], 1)
+    assert not gradient[0, :2].any()
+
+
+def test_augmentation_changes_brightness_and_saturation():
+    grey = tf.zeros([1, 16, 16, 3])
+    assert float(tf.reduce_mean(cyclegan.augment(grey, tf.constant([[0.8, 0.5, 0.5, 0.5]])))) == pytest.approx(0.3)
+    x = faces(1)
+    dull = cyclegan.augment(x, tf.constant([[0.5, 0.0, 0.5, 0.5]])).numpy()
+    assert np.ptp(dull, axis=3).max() == pytest.approx(0, abs=1e-5)
+
+
+def test_random_numbers_depend_on_seed_step_and_purpose(tiny):
+    gan = build(tiny)
+    first = gan._uniform([4], 0).numpy()
+    np.testing.assert_array_equal(first, gan._uniform([4], 0))
+    assert not np.array_equal(first, gan._uniform([4], 1))
+    gan.step.assign_add(1)
+    assert not np.array_equal(first, gan._uniform([4], 0))
+
+
+def test_pool_smaller_than_a_batch_is_refused(tiny):
+    tiny["adversary"]["pool_size"] = 1
+    with pytest.raises(UserError, match="pool_size"):
+        build(tiny)

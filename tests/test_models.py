@@ -1,0 +1,97 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import models
+
+
+def images(*shape, seed=1):
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def test_contrib_norm_computes_what_keras_contrib_computed():
+    x = images(3, 5, 7, 4) * 3 + 1
+    layer = models.InstanceNormalization("contrib")
+    layer.build(x.shape)
+    layer.gamma.assign([1.5])
+    layer.beta.assign([-0.25])
+    # axis=None: mean and standard deviation over everything but the batch, epsilon added to the deviation
+    mean, std = x.mean((1, 2, 3), keepdims=True), x.std((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(layer(x), (x - mean) / (std + 1e-3) * 1.5 - 0.25, atol=1e-5)
+
+
+def test_channel_norm_is_group_norm_with_a_group_a_channel():
+    x = images(3, 6, 5, 4) * 3 + 1
+    theirs = keras.layers.GroupNormalization(groups=-1, epsilon=1e-5)
+    np.testing.assert_allclose(models.InstanceNormalization()(x), theirs(x), atol=1e-5)
+
+
+def test_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="batch"):
+        models.InstanceNormalization("batch")
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"norm": "contrib"}, {"padding": "reflect"}, {"upsampling": "resize"}, {"output": "residual"},
+    {"init": "normal"}, {"precision": "mixed_bfloat16", "output": "residual"}])
+def test_generator_keeps_any_size_that_is_a_multiple_of_four(options):
+    network = models.build_generator(filters=2, blocks=1, **options)
+    for height, width in ((32, 32), (36, 20)):
+        out = network(images(2, height, width, 3))
+        assert out.shape == (2, height, width, 3)
+        assert out.dtype == tf.float32
+        assert np.abs(out).max() <= 1
+
+
+def test_untrained_residual_generator_returns_the_photo():
+    photo = images(1, 32, 32, 3)
+    out = models.build_generator(filters=2, blocks=1, output="residual")(photo).numpy()
+    np.testing.assert_allclose(out, np.clip(photo, -0.98, 0.98), atol=1e-5)
+
+
+def test_bounded_residual_moves_saturated_pixels_least():
+    layer = models.BoundedResidual()
+    dark, middle = (float(layer([np.full((1, 1, 1, 3), v, np.float32), np.full((1, 1, 1, 3), 0.3, np.float32)])[0, 0, 0, 0])
+                    - v for v in (-0.98, 0.0))
+    assert 0 < dark < middle / 10
+    assert middle == pytest.approx(np.tanh(0.3), abs=1e-6)
+
+
+@pytest.mark.parametrize(("last_stride", "side"), [(2, 16), (1, 32)])
+def test_discriminator_scores_patches(last_stride, side):
+    network = models.build_discriminator(filters=2, last_stride=last_stride)
+    assert network(images(1, 256, 256, 3)).shape == (1, side, side, 1)
+
+
+def test_reference_patch_sees_70_pixels():
+    network = models.build_discriminator(filters=2, norm="none", last_stride=1)
+    x = tf.Variable(images(1, 256, 256, 3))
+    with tf.GradientTape() as tape:
+        score = network(x)[0, 16, 16, 0]
+    rows = np.flatnonzero(np.abs(tape.gradient(score, x)).sum((0, 2, 3)))
+    assert rows.max() - rows.min() + 1 == 70
+
+
+def test_order_of_norm_and_activation():
+    first = models.build_discriminator(filters=2, order="norm_first")
+    kinds = [type(layer).__name__ for layer in first.layers]
+    assert kinds[3:6] == ["Conv2D", "InstanceNormalization", "LeakyReLU"]
+    other = models.build_discriminator(filters=2, order="activation_first")
+    assert [type(layer).__name__ for layer in other.layers][3:6] == ["Conv2D", "LeakyReLU", "InstanceNormalization"]
+
+
+def test_normal_init_gives_every_layer_its_own_weights():
+    network = models.build_generator(filters=8, blocks=2, init="normal")
+    kernels = [w.numpy() for w in network.trainable_variables if w.shape == (3, 3, 32, 32)]
+    assert len(kernels) == 4
+    assert np.std(kernels[0]) == pytest.approx(0.02, rel=0.1)
+    assert not np.allclose(kernels[0], kernels[1])
+
+
+def test_generator_is_saved_and_loaded(tmp_path):
+    network = models.build_generator(filters=2, blocks=1, norm="contrib", padding="reflect", output="residual")
+    network.get_layer("delta").kernel.assign(images(*network.get_layer("delta").kernel.shape))
+    network.save(tmp_path / "g.keras")
+    photo = images(1, 32, 32, 3)
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "g.keras")(photo), network(photo))

@@ -1,0 +1,91 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, write_recipe
+
+import recipe as recipes
+from files import UserError
+
+
+@pytest.mark.parametrize("path", sorted(Path(ROOT, "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_recipes_are_valid_and_survive_writing(path):
+    recipe = recipes.load(path)
+    assert recipes.parse(yaml.safe_load(recipes.dump(recipe)), "again") == recipe
+
+
+def test_seed_recipe_is_the_tutorials():
+    recipe = recipes.load(ROOT / "configs/seed.yaml")
+    assert dataclasses.astuple(recipe.loss) == (0.1, 0.01, "absolute")
+    assert (recipe.generator.norm, recipe.generator.padding, recipe.generator.upsampling) == ("contrib", "zero", "transpose")
+    assert (recipe.discriminator.norm, recipe.discriminator.order) == ("contrib", "activation_first")
+    assert (recipe.adversary.pool_size, recipe.optimizer.decay_from) == (0, 1.0)
+
+
+def test_reference_recipe_is_the_papers():
+    recipe = recipes.load(ROOT / "configs/reference.yaml")
+    assert dataclasses.astuple(recipe.loss) == (10.0, 5.0, "absolute")
+    assert (recipe.generator.padding, recipe.generator.init, recipe.discriminator.init) == ("reflect", "normal", "normal")
+    assert (recipe.adversary.pool_size, recipe.discriminator.last_stride, recipe.optimizer.decay_from) == (50, 1, 0.5)
+
+
+def test_default_grows_from_64_to_256():
+    assert [stage.size for stage in recipes.load(ROOT / "configs/utkface.yaml").stages] == [64, 128, 256]
+
+
+def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
+    write_recipe(tmp_path / "r.yaml", tiny)
+    recipe = recipes.load(tmp_path / "r.yaml", ["loss.lambda_cycle=5", "stages.1.steps=9", "xla=on", "seed=7",
+                                                "stages.0.learning_rate=1e-3"])
+    assert recipe.loss.lambda_cycle == 5.0
+    assert recipe.stages[1].steps == 9
+    assert recipe.stages[0].learning_rate == 0.001
+    assert (recipe.xla, recipe.seed) == ("on", 7)
+
+
+@pytest.mark.parametrize(("override", "words"), [
+    ("loss.lambda_cycel=5", "unknown key loss.lambda_cycel"),
+    ("loss.lambda_cycle=many", "loss.lambda_cycle must be a number"),
+    ("loss.lambda_cycle=.nan", "loss.lambda_cycle must be between"),
+    ("loss.lambda_cycle=-1", "loss.lambda_cycle must be between"),
+    ("loss=5", "loss must be a mapping"),
+    ("seed=1.5", "seed must be a whole number"),
+    ("adversary.augment=1", "adversary.augment must be true or false"),
+    ("generator.output=photo", "generator.output must be one of image, residual"),
+    ("precision=float16", "precision must be one of auto, float32, mixed_bfloat16"),
+    ("stages.0.size=60", "stages.0.size must be a multiple of 16"),
+    ("stages.5.size=64", "'5' is no index"),
+    ("stages=[]", "stages must be a list"),
+    ("stages.0.epochs=2", "stages.0 needs either epochs or steps"),
+    ("stages.0.d_batch_size=null", "stages.0.d_batch_size is needed"),
+    ("adversary.pool_size=0", "adversary.pool_size must be at least 1"),
+    ("loss.lambda_cycle", "is not key=value"),
+    ("=5", "unknown key"),
+    ("stages.0=5", "stages.0 must be a mapping"),
+])
+def test_bad_values_are_named(tmp_path, tiny, override, words):
+    write_recipe(tmp_path / "r.yaml", tiny)
+    with pytest.raises(UserError) as error:
+        recipes.load(tmp_path / "r.yaml", [override])
+    assert words in str(error.value)
+    assert "r.yaml" in str(error.value) or "command line" in str(error.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "a recipe is a mapping"), ("[1, 2]", "a recipe is a mapping"), ("a: [", "not valid YAML"),
+    ("seed: 1", "stages is missing"), ("stages: [{size: 64}]", "stages.0.batch_size is missing")])
+def test_bad_files_are_named(tmp_path, text, words):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        recipes.load(tmp_path / "r.yaml")
+    assert words in str(error.value)
+    assert "r.yaml" in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read"):
+        recipes.load(tmp_path / "nowhere.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(UserError, match=r"binary\.yaml: not valid YAML"):
+        recipes.load(tmp_path / "binary.yaml")
