@@ -116,13 +116,15 @@ class CycleGAN:
                 raise UserError(f"stages: {name}={value} cannot be shared by {self.replicas} devices; "
                                 "make it a multiple or set strategy=none")
         if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
-            raise UserError(f"adversary.pool_size={recipe.adversary.pool_size} is smaller than batch_size={stage.batch_size}")
+            raise UserError(f"adversary.pool_size={recipe.adversary.pool_size} is smaller than "
+                            f"batch_size={stage.batch_size}; make it at least that")
         self.error = reconstruction(recipe.loss.error)
         self.g_AB, self.g_BA = (self.build_generator(name, precision) for name in ("g_AB", "g_BA"))
         self.ema_AB, self.ema_BA = (self.build_generator(name, precision) for name in ("ema_AB", "ema_BA"))
         d = recipe.discriminator
-        self.d_A, self.d_B = (models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init, precision, name)
-                              for name in ("d_A", "d_B"))
+        self.d_A, self.d_B = (
+            models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init, precision, name)
+            for name in ("d_A", "d_B"))
         self.g_variables = self.g_AB.trainable_variables + self.g_BA.trainable_variables
         self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
         self.g_optimizer, self.d_optimizer = (
@@ -171,7 +173,11 @@ class CycleGAN:
     # One generator step and the discriminators' steps that belong to it
 
     def _train_step(self, batch, d_batch):
-        """batch: (A, B), each (1, n, H, W, 3); d_batch: (A, B), each (steps, m, H, W, 3), or None. -> {name: mean loss}"""
+        """{name: mean loss} of one step.
+
+        batch: (A, B), each (1, n, H, W, 3). d_batch: (A, B), each (steps, m, H, W, 3), for the discriminators; None:
+        they see the generators' batch.
+        """
         losses = self._mean(self.strategy.run(self._replica_step, args=(batch, d_batch)))
         step = tf.cast(self.g_optimizer.iterations.value, tf.float32)
         # The start is forgotten at once: an average over the last few steps as long as there are few.
@@ -198,7 +204,7 @@ class CycleGAN:
 
     def _generator_step(self, real_A, real_B):
         """Eq. 3 for both generators at once, with the identity term of section 5.2."""
-        weights, n = self.recipe.loss, real_A.shape[0]
+        weights = self.recipe.loss
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.g_variables])
             if weights.lambda_identity:
@@ -256,7 +262,7 @@ class CycleGAN:
     # Warm start: the discriminators learn the two real domains before the first generator step
 
     def _warm_step(self, batch):
-        """batch: (A, B), each (1, n, H, W, 3). Own domain -> 1, the other one -> 0. -> {name: mean loss}"""
+        """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: (A, B), each (1, n, H, W, 3)."""
         losses = self._mean(self.strategy.run(self._replica_warm_step, args=(batch,)))
         self.step.assign_add(1)
         return losses

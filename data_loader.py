@@ -27,7 +27,7 @@ SMALLEST = 32  # pixels a side; below, a face is a smear
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """Decoded faces: images uint8 (N, size, size, 3), cells (N,) indices of gender x race or -1, skipped {reason: n}."""
+    """Decoded faces: images uint8 (N, size, size, 3), cells (N,) gender x race or -1, skipped {reason: how many}."""
 
     images: np.ndarray
     cells: np.ndarray
@@ -101,7 +101,8 @@ def load_domain(folder, size, progress=True):
                 images[len(good)] = result
                 good.append(path)
     if not good:
-        raise UserError(f"{folder}: none of its {len(paths)} images could be read; fill it again with prepare_utkface.py")
+        raise UserError(f"{folder}: none of its {len(paths)} images could be read; "
+                        "fill it again with prepare_utkface.py")
     return Domain(images[:len(good)], np.array([cell_of(p.name) for p in good]), dict(skipped))
 
 
@@ -255,7 +256,7 @@ def _warp(faces, transforms):
 
 
 def fixed_faces(folder, size, n):
-    """The same n faces every time, uint8 (n, size, size, 3): those whose names hash lowest. Broken ones are passed over."""
+    """The same n faces every time, uint8 (n, size, size, 3): those whose names hash lowest. Broken ones are skipped."""
     faces = []
     for path in sorted(list_images(folder), key=lambda p: hashlib.sha256(p.name.encode()).digest()):
         if len(faces) == n:

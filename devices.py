@@ -16,7 +16,8 @@ def strategy(kind):
 
     workers = _cluster_size()
     if kind == "auto":
-        kind = "multi_worker" if workers > 1 else "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "none"
+        several = len(tf.config.list_logical_devices("GPU")) > 1
+        kind = "multi_worker" if workers > 1 else "mirrored" if several else "none"
     if kind == "multi_worker":
         if not workers:
             raise UserError("strategy=multi_worker needs the environment variable TF_CONFIG, which names the workers")
@@ -72,8 +73,9 @@ def describe(strategy, precision, jit):
         device = f"{len(gpus)} x {', '.join(sorted(names))}"
     else:
         device = f"CPU ({os.cpu_count()} cores)"
-    how = f"{type(strategy).__name__}, {strategy.num_replicas_in_sync} replicas, " if strategy.num_replicas_in_sync > 1 else ""
-    return f"{device}, {how}{precision}{', XLA' if jit else ''}"
+    n = strategy.num_replicas_in_sync
+    shared = f"{type(strategy).__name__}, {n} replicas, " if n > 1 else ""
+    return f"{device}, {shared}{precision}{', XLA' if jit else ''}"
 
 
 def _cluster_size():

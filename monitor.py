@@ -62,8 +62,8 @@ class Monitor:
         self.recipe, self.chief = recipe, run is not None
         self.pending, self.said, self.started = [], set(), 0
         self.waiting = self.computing = 0.0
-        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=None if self.chief else True,
-                        mininterval=0.5)
+        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, mininterval=0.5,
+                        disable=None if self.chief else True)
         self.board = None
         if self.chief:
             self.log_path, self.samples = run.folder / "log.jsonl", run.samples
@@ -94,8 +94,8 @@ class Monitor:
         for step, losses in every:
             for name, value in losses.items():
                 if not math.isfinite(value):
-                    raise Diverged(f"step {step}: {name} is {value}; training stopped, the last good checkpoint is kept. "
-                                   "Resume with a lower learning rate in a new run, or precision=float32")
+                    raise Diverged(f"step {step}: {name} is {value}; training stopped, the last good checkpoint is "
+                                   "kept. Start a new run with a lower learning rate, or with precision=float32")
         step, n = every[-1][0], len(every)
         losses = {name: sum(line[name] for _, line in every) / n for name in every[-1][1]}
         seconds = max(self.waiting + self.computing, 1e-9)

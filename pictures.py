@@ -1,5 +1,6 @@
 """Pictures for people: grids of faces with a title a row, and loss curves."""
 
+import itertools
 import json
 
 import numpy as np
@@ -61,8 +62,8 @@ def save_curves(log_path, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    lines = [json.loads(line) for line in open(log_path, encoding="utf-8") if line.endswith("\n")]
-    lines = [line for line in lines if "step" in line and "phase" in line]
+    with open(log_path, encoding="utf-8") as log:
+        lines = [json.loads(line) for line in log if line.endswith("\n")]
     if not lines:
         return
     figure, panels = plt.subplots(1, len(CURVES), figsize=(12, 4))
@@ -73,7 +74,7 @@ def save_curves(log_path, path):
                 steps, values = np.array(points).T
                 faint, = panel.plot(steps, values, alpha=0.2)
                 panel.plot(steps, _smooth(values), label=name, color=faint.get_color())
-        for before, after in zip(lines, lines[1:], strict=False):
+        for before, after in itertools.pairwise(lines):
             if before["size"] != after["size"]:
                 panel.axvline(after["step"], color="grey", linestyle=":")
                 panel.text(after["step"], 0.98, f" {after['size']} px", transform=panel.get_xaxis_transform(), va="top")

@@ -41,7 +41,7 @@ class AgeRange:
         """ "20s=20-29" -> AgeRange. Raises UserError. """
         match = re.fullmatch(r"([\w-]+)=(\d{1,3})-(\d{1,3})", text)
         if not match or int(match[2]) > int(match[3]):
-            raise UserError(f"command line: {text!r} is no range of ages; write it as NAME=FROM-TO, for example 20s=20-29")
+            raise UserError(f"command line: {text!r} is no range of ages; write NAME=FROM-TO, for example 20s=20-29")
         return cls(match[1], int(match[2]), int(match[3]))
 
 

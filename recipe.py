@@ -4,6 +4,7 @@ Recipes are YAML files in configs/. Every key is checked against the dataclasses
 configs/utkface.yaml say why each value is what it is, the comments here say what each key means.
 """
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -191,10 +192,8 @@ def _convert(value, kind, key, origin):
             raise UserError(f"{where} must be one of {', '.join(map(str, choices))}, not {value!r}")
         return value
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)  # PyYAML reads 2e-4 as a string
-        except ValueError:
-            pass
     if type(value) is not kind:
         raise UserError(f"{where} must be {_NAMES[kind]}, not {value!r}")
     return value

@@ -36,7 +36,8 @@ class Run:
             folder = root / f"{number:05}-{title}"
             folder.mkdir()
         except OSError as error:
-            raise UserError(f"{root}: no run folder can be made there ({reason(error)}); choose another with --runs") from error
+            raise UserError(f"{root}: no run folder can be made there ({reason(error)}); "
+                            "choose another with --runs") from error
         with replacing(folder / "recipe.yaml") as temporary:
             temporary.write_text(recipes.dump(recipe), encoding="utf-8")
         return cls(folder, recipe)

@@ -11,6 +11,7 @@ Watch samples/<run>/: a grid of the same held-out faces every few hundred steps,
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ def parse_arguments(argv=None):
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change a value of the recipe")
     parser.add_argument("--config", metavar="FILE", help="the recipe (default: configs/utkface.yaml)")
     parser.add_argument("--resume", metavar="RUN", help="go on with this run folder, with the recipe stored in it")
-    parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and stages, check the data, stop")
+    parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and steps, check the data")
     parser.add_argument("--export", metavar="RUN", help="export the generators of a checkpoint of this run, stop")
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="with --export: which one (default: the newest)")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --export: where to (default: saved_models/<run>)")
@@ -64,10 +65,8 @@ def import_tensorflow():
     import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
     for gpu in tf.config.list_physical_devices("GPU"):
-        try:
+        with contextlib.suppress(RuntimeError):  # the devices are in use already
             tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # the devices are in use already
-            pass
 
 
 def train(recipe, run, make_run):
@@ -219,7 +218,8 @@ def dry_run(recipe):
         gan = cyclegan.CycleGAN(recipe, recipe.stages[0])
     for name in ("g_AB", "g_BA", "d_A", "d_B"):
         print(f"{name}: {getattr(gan, name).count_params():,} parameters")
-    print(f"data: {recipe.data.path}/train: {recipe.data.domain_A} {counts[0]} images, {recipe.data.domain_B} {counts[1]}")
+    data = recipe.data
+    print(f"data: {data.path}/train: {data.domain_A} {counts[0]} images, {data.domain_B} {counts[1]}")
     print(f"device: {devices.describe(strategy, devices.precision(recipe.precision), devices.jit_compile(recipe.xla))}")
     for phase in runs.plan(recipe, max(counts)):
         print(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")

@@ -52,8 +52,8 @@ def test_untrained_residual_generator_returns_the_photo():
 
 def test_bounded_residual_moves_saturated_pixels_least():
     layer = models.BoundedResidual()
-    dark, middle = (float(layer([np.full((1, 1, 1, 3), v, np.float32), np.full((1, 1, 1, 3), 0.3, np.float32)])[0, 0, 0, 0])
-                    - v for v in (-0.98, 0.0))
+    dark, middle = (float(layer([tf.fill([1, 1, 1, 3], v), tf.fill([1, 1, 1, 3], 0.3)])[0, 0, 0, 0]) - v
+                    for v in (-0.98, 0.0))
     assert 0 < dark < middle / 10
     assert middle == pytest.approx(np.tanh(0.3), abs=1e-6)
 

@@ -42,7 +42,8 @@ def tree(root):
 def archive(tmp_path):
     return make_tar(tmp_path / "UTKFace.tar.gz", faces() | {
         "UTKFace/39_1_20170116174525125.jpg.chip.jpg": picture(),  # the race is missing, as in the real set
-        "UTKFace/25_0_0_broken.jpg": picture()[:200], "UTKFace/25_0_0_tiny.jpg": picture(8), "UTKFace/readme.txt": b"?"})
+        "UTKFace/25_0_0_broken.jpg": picture()[:200], "UTKFace/25_0_0_tiny.jpg": picture(8),
+        "UTKFace/readme.txt": b"?"})
 
 
 def run(*arguments):
@@ -131,7 +132,8 @@ def test_broken_sources_are_named(tmp_path, archive, state):
         run(source, "-o", tmp_path / "out")
 
 
-@pytest.mark.parametrize("arguments", [("--A", "20s"), ("--A", "20s=29-20"), ("--A", "20s=20-55"), ("--B", "20s=60-70")])
+@pytest.mark.parametrize("arguments", [
+    ("--A", "20s"), ("--A", "20s=29-20"), ("--A", "20s=20-55"), ("--B", "20s=60-70")])
 def test_impossible_ages_are_refused(archive, arguments):
     with pytest.raises(UserError, match="command line"):
         run(archive, *arguments)

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+import data_loader
+import drawn_faces
+
+
+def test_a_person_is_the_same_every_time_and_people_differ():
+    np.testing.assert_array_equal(drawn_faces.draw(3, 25, 32), drawn_faces.draw(3, 25, 32))
+    assert len({drawn_faces.draw(i, 25, 32).tobytes() for i in range(20)}) == 20
+
+
+def test_a_person_grows_older_more_and_more():
+    young = drawn_faces.draw(5, 25, 64).astype(float)
+    change = [np.abs(drawn_faces.draw(5, age, 64) - young).mean() for age in (35, 45, 55)]
+    assert 0 < change[0] < change[1] < change[2]
+    # The background stays: the corner pixels change less than the grain of a photo.
+    assert np.abs(drawn_faces.draw(5, 55, 64) - young)[:4, :4].max() == 0
+
+
+def test_folders_are_filled_once_and_test_people_come_in_pairs(tmp_path):
+    drawn_faces.fill(tmp_path, train=3, test=2, size=32)
+    files = sorted(p for p in tmp_path.rglob("*.png"))
+    assert len(files) == 10
+    assert all(data_loader.parse_name(p.name) for p in files)
+    mine = next(p for p in files if "train" in p.parts)
+    mine.write_bytes(b"a user's own")
+    drawn_faces.fill(tmp_path, train=3, test=2, size=32)
+    assert mine.read_bytes() == b"a user's own"
+    young, old = drawn_faces.true_pairs(tmp_path, "20s", "50s", 32)
+    assert young.shape == old.shape == (2, 32, 32, 3)
+    np.testing.assert_array_equal(young[1], drawn_faces.draw(10**6 + 1, 25, 32))
+    np.testing.assert_array_equal(old[1], drawn_faces.draw(10**6 + 1, 55, 32))
+
+
+@pytest.mark.parametrize("size", [16, 128])
+def test_any_size(size):
+    assert drawn_faces.draw(1, 55, size).shape == (size, size, 3)
