@@ -235,13 +235,15 @@ class CycleGAN:
 
     def _discriminator_round(self, real_A, real_B, k):
         """One discriminator step on its own batch: negatives from the pool and from the other domain's real images."""
-        n = real_A.shape[0]
-        borrowed = round(n * self.recipe.adversary.real_negatives)
-        whole = (n - borrowed) * self.replicas
+        whole = real_A.shape[0] * self.replicas
         fake_A = self._mine(self.pool_A.sample(self._uniform([whole], 10 + 10 * k)))
         fake_B = self._mine(self.pool_B.sample(self._uniform([whole], 11 + 10 * k)))
-        return self._discriminator_step(real_A, real_B, tf.concat([fake_A, real_B[:borrowed]], 0),
-                                        tf.concat([fake_B, real_A[:borrowed]], 0), k)
+        # Which places of the global batch borrow: spread evenly, so that every replica has its share of them.
+        share = self.recipe.adversary.real_negatives
+        borrows = tf.constant([int((i + 1) * share) > int(i * share) for i in range(whole)])
+        borrows = self._mine(borrows)[:, None, None, None]
+        return self._discriminator_step(real_A, real_B, tf.where(borrows, real_B, fake_A),
+                                        tf.where(borrows, real_A, fake_B), k)
 
     def _discriminator_step(self, real_A, real_B, negative_A, negative_B, k):
         """Least squares, real -> 1, negative -> 0, halved so that D learns slower than G (section 7.1)."""

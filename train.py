@@ -62,11 +62,27 @@ def main(argv=None):
 def import_tensorflow():
     """TensorFlow takes seconds to import and talks a lot: after the command line is known to be right, and quietly."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    with _silenced():
+        import tensorflow as tf
+        tf.config.list_physical_devices()
     tf.get_logger().setLevel("ERROR")
     for gpu in tf.config.list_physical_devices("GPU"):
         with contextlib.suppress(RuntimeError):  # the devices are in use already
             tf.config.experimental.set_memory_growth(gpu, True)
+
+
+@contextlib.contextmanager
+def _silenced():
+    """Nothing reaches stderr: TensorFlow's libraries write to it while they load, before they read any setting."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def train(recipe, run, make_run):
@@ -115,7 +131,7 @@ def train(recipe, run, make_run):
         monitor.close()
     if stopped.signal:
         if chief:
-            print(f"stopped by {stopped.name} at step {int(gan.step)}, saved. "
+            print(f"stopped by {stopped.name} at step {int(gan.step.numpy())}, saved. "
                   f"Go on with: python train.py --resume {run.folder}")
         return 128 + stopped.signal
     if chief:
@@ -130,7 +146,7 @@ def train(recipe, run, make_run):
 def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
     """Steps gan.step .. phase.stop: the loop. Saves, draws and logs as the recipe says; ends early when stopped."""
     settings = gan.recipe.monitor
-    step = int(gan.step)
+    step = int(gan.step.numpy())
     if step >= phase.stop:
         return
     batches = iter(phase.batches(faces, strategy, step))

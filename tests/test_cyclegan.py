@@ -100,8 +100,9 @@ def test_real_faces_of_the_other_domain_are_among_the_negatives(tiny):
     gan._discriminator_step = lambda real_A, real_B, negative_A, negative_B, k: seen.update(A=negative_A, B=negative_B)
     real_A, real_B = faces(4, seed=1), faces(4, seed=2)
     gan._discriminator_round(real_A, real_B, 0)
-    np.testing.assert_array_equal(seen["A"][2:], real_B[:2])
-    np.testing.assert_array_equal(seen["B"][2:], real_A[:2])
+    for own, other in ((seen["A"], real_B), (seen["B"], real_A)):
+        borrowed = [np.array_equal(x, y) for x, y in zip(own.numpy(), other.numpy(), strict=True)]
+        assert borrowed == [False, True, False, True]  # half of them
 
 
 def test_moving_average_follows_its_formula(tiny):
