@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 import time
 
 from tqdm import tqdm
@@ -62,8 +63,9 @@ class Monitor:
         self.recipe, self.chief = recipe, run is not None
         self.pending, self.said, self.started = [], set(), 0
         self.waiting = self.computing = 0.0
-        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, mininterval=0.5,
-                        disable=None if self.chief else True)
+        # A line a minute where nobody watches: in a log file of nohup or a job queue.
+        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=not self.chief,
+                        mininterval=0.5 if sys.stderr.isatty() else 60, maxinterval=60)
         self.board = None
         if self.chief:
             self.log_path, self.samples = run.folder / "log.jsonl", run.samples
