@@ -7,6 +7,7 @@ using Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2; each optio
 import functools
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 register = keras.saving.register_keras_serializable(package="face_ageing")
@@ -88,6 +89,50 @@ class BoundedResidual(layers.Layer):
         return shapes[0]
 
 
+@register
+class UpsamplingConv2D(layers.Conv2D):
+    """Nearest-neighbour upsampling by 2 and a 3x3 convolution: (N, H, W, C) -> (N, 2H, 2W, filters).
+
+    Computed as what the two are together, a transposed convolution of stride 2 whose 4x4 kernel is the 3x3 one
+    summed over the four pixels that nearest neighbour makes of one: four ninths of the work, and nothing upsampled is
+    ever stored. Unlike a trained transposed convolution it cannot leave a checkerboard (Odena et al. 2016).
+    """
+
+    def __init__(self, filters, **kwargs):
+        kwargs.pop("kernel_size", None)
+        super().__init__(filters, kernel_size=3, **{**kwargs, "padding": "same"})
+
+    def call(self, x):
+        kernel = sum(ops.pad(self.kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1))
+        kernel = ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
+        y = ops.conv_transpose(x, kernel, strides=2, padding="same")
+        return y + self.bias if self.use_bias else y
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *(None if n is None else 2 * n for n in shape[1:3]), self.filters)
+
+
+@register
+class BlockConv2D(layers.Conv2D):
+    """A convolution to few channels, like the last one's three, in blocks of 4x4 pixels; H and W multiples of 4.
+
+    Processors compute 8 or 16 channels at once and idle at three. Each block is therefore one step of a wider
+    convolution of stride 4 with 4 x 4 x filters channels, whose kernel holds the small kernel at every place of the
+    block: twice the arithmetic, in a sixth of the time with gradients (7x7, 32 -> 3 channels, 64 px, two cores).
+    """
+
+    block = 4
+
+    def call(self, x):
+        reach, b = self.kernel_size[0] // 2, self.block
+        if self.padding == "same":
+            x = ops.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+        kernel = ops.concatenate([ops.pad(self.kernel, ((i, b - 1 - i), (j, b - 1 - j), (0, 0), (0, 0)))
+                                  for i in range(b) for j in range(b)], axis=3)
+        y = tf.nn.depth_to_space(ops.conv(x, kernel, strides=b, padding="valid"), b)
+        return y + self.bias if self.use_bias else y
+
+
 def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsampling="transpose", output="image",
                     init="glorot", precision="float32", name=None):
     """Residual generator: float32 (N, H, W, 3) in [-1, 1] -> the same; H and W multiples of 4.
@@ -105,11 +150,11 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     settings = {"kernel_initializer": _initializer(init), "dtype": precision}
     biased = norm != "channel"  # a bias a channel is what the norm's mean takes away again
 
-    def padded_conv(x, filters, size, **more):
+    def padded_conv(x, filters, size, layer=layers.Conv2D, **more):
         if padding == "reflect":
             x = ReflectionPadding2D(size // 2, dtype=precision)(x)
         more = {**settings, "use_bias": biased, **more}
-        return layers.Conv2D(filters, size, padding="valid" if padding == "reflect" else "same", **more)(x)
+        return layer(filters, size, padding="valid" if padding == "reflect" else "same", **more)(x)
 
     def norm_relu(x):
         return layers.ReLU(dtype=precision)(InstanceNormalization(norm, dtype=precision)(x))
@@ -117,8 +162,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     def up(x, filters):
         if upsampling == "transpose":
             return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x)
-        x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
-        return layers.Conv2D(filters, 3, padding="same", use_bias=biased, **settings)(x)
+        return UpsamplingConv2D(filters, use_bias=biased, **settings)(x)
 
     image = x = layers.Input((None, None, 3), name="image")
     x = norm_relu(padded_conv(x, filters, 7))
@@ -132,10 +176,11 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
         x = norm_relu(up(x, width))
     if output == "residual":
         # Zeros: the untrained generator returns the photo, and what it changes it has learned.
-        delta = padded_conv(x, 3, 7, use_bias=True, kernel_initializer="zeros", name="delta")
+        delta = padded_conv(x, 3, 7, BlockConv2D, use_bias=True, kernel_initializer="zeros", name="delta")
         x = BoundedResidual(dtype="float32", name="translated")([image, delta])
     else:
-        x = layers.Activation("tanh", dtype="float32", name="translated")(padded_conv(x, 3, 7, use_bias=True))
+        x = layers.Activation("tanh", dtype="float32", name="translated")(
+            padded_conv(x, 3, 7, BlockConv2D, use_bias=True))
     return keras.Model(image, x, name=name)
 
 

@@ -32,6 +32,33 @@ def test_unknown_norm_is_refused():
         models.InstanceNormalization("batch")
 
 
+@pytest.mark.parametrize("side", [5, 8])
+def test_upsampling_conv_is_nearest_neighbour_and_a_conv(side):
+    x = images(2, side, 2 * side, 6)
+    mine = models.UpsamplingConv2D(4)
+    plain = keras.layers.Conv2D(4, 3, padding="same")
+    up = keras.layers.UpSampling2D(2, interpolation="nearest")
+    mine.build(x.shape)
+    plain.build(x.shape)
+    mine.set_weights([plain.kernel, images(4)])
+    plain.bias.assign(mine.bias)
+    np.testing.assert_allclose(mine(x), plain(up(x)), atol=1e-5)
+    assert mine.compute_output_shape((2, side, None, 6)) == (2, 2 * side, None, 4)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_block_conv_is_a_conv(padding):
+    border = 6 if padding == "valid" else 0
+    x = images(2, 16 + border, 24 + border, 5)
+    mine, plain = (kind(3, 7, padding=padding) for kind in (models.BlockConv2D, keras.layers.Conv2D))
+    plain.build(x.shape)
+    mine.build(x.shape)
+    mine.set_weights([plain.kernel, images(3)])
+    plain.bias.assign(mine.bias)
+    np.testing.assert_allclose(mine(x), plain(x), atol=1e-5)
+    assert mine(x).shape == (2, 16, 24, 3)
+
+
 @pytest.mark.parametrize("options", [
     {}, {"norm": "contrib"}, {"padding": "reflect"}, {"upsampling": "resize"}, {"output": "residual"},
     {"init": "normal"}, {"precision": "mixed_bfloat16", "output": "residual"}])
