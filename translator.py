@@ -1,0 +1,57 @@
+"""Run an exported generator on crops of faces, with ONNX Runtime: no TensorFlow is imported.
+
+    older = Translator("saved_models/g_AB.onnx")(crops)        crops, older: uint8 RGB (N, size, size, 3)
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from files import UserError
+from pictures import to_floats, to_pixels
+
+BATCH = 8  # faces at once: more is no faster and takes more memory
+
+
+class Translator:
+    """A generator as `train.py --export` writes it: float32 (N, H, W, 3) in [-1, 1] to the same.
+
+    size: side in pixels of the faces it was trained on; title: the domain it makes, for example "50s".
+    threads: 0 takes all processors. Raises UserError if the file is missing or no such generator.
+    """
+
+    def __init__(self, path, threads=0):
+        import onnxruntime
+
+        path = Path(path)
+        if not path.is_file():
+            known = ", ".join(sorted(str(p) for p in path.parent.glob("*.onnx"))) or "none"
+            raise UserError(f"{path}: no such file; generators there: {known}. Export one with train.py --export")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        try:
+            self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+            self.input, = self.session.get_inputs()
+            if self.input.shape[-1] != 3 or len(self.session.get_outputs()) != 1:
+                raise ValueError("it does not take (N, H, W, 3)")
+            told = self.session.get_modelmeta().custom_metadata_map
+            self.size, self.title = int(told.get("size", 128)), told.get("makes", "")
+        except Exception as error:  # onnxruntime's own classes derive from nothing narrower
+            raise UserError(f"{path}: not a generator that train.py exported ({' '.join(str(error).split())[:100]})"
+                            ) from error
+
+    def __call__(self, faces):
+        """uint8 RGB (N, H, W, 3), H and W multiples of 4 -> the translated faces, uint8 of the same shape."""
+        return to_pixels(self._run(to_floats(faces)))
+
+    def change(self, faces):
+        """What translation does to uint8 RGB (N, H, W, 3): output - input, float32 in grey levels, not rounded."""
+        images = to_floats(faces)
+        return (self._run(images) - images) * 127.5
+
+    def _run(self, images):
+        parts = [self.session.run(None, {self.input.name: images[i:i + BATCH]})[0]
+                 for i in range(0, len(images), BATCH)]
+        return np.concatenate(parts) if parts else np.empty_like(images)
