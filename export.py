@@ -4,6 +4,7 @@ import datetime
 import os
 
 import numpy as np
+import onnx
 import tensorflow as tf
 
 import models
@@ -11,7 +12,8 @@ import recipe as recipes
 import runs
 from files import UserError, replacing
 
-TOLERANCE = 1e-3  # largest difference to the network's output, on a scale of -1 to 1: an eighth of a grey level
+# Largest difference to the network's output, on a scale of -1 to 1: half a grey level. Kernels are stored as float16.
+TOLERANCE = 4e-3
 
 
 def build_generator(recipe, name):
@@ -23,7 +25,8 @@ def build_generator(recipe, name):
 def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
-    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4; opset 18. Every
+    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4; opset 18; kernels
+    stored as float16; metadata "size" (pixels it was trained at), "makes" (domain), "run", "step". Every
     file is read back and compared with the network. Returns the paths. Raises UserError if there is no such
     checkpoint, if `folder` holds other generators, or if a file does not compute what the network computes.
     """
@@ -36,11 +39,13 @@ def export(run, folder, step=None):
     if taken:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     paths, errors = [], {}
+    size, domains = run.recipe.stages[-1].size, (run.recipe.data.domain_A, run.recipe.data.domain_B)
     for name, network in generators.items():
+        told = {"size": str(size), "makes": domains[name == "g_AB"], "run": run.name, "step": str(step)}
         for ending, write, read in ((".onnx", _write_onnx, _read_onnx), (".keras", _write_keras, _read_keras)):
             path = folder / f"{name}{ending}"
             with replacing(path) as temporary:
-                write(network, temporary)
+                write(network, temporary, told)
                 errors[path.name] = _difference(network, read(temporary), path.name)
             paths.append(path)
     with replacing(folder / "card.md") as temporary:
@@ -48,9 +53,30 @@ def export(run, folder, step=None):
     return [*paths, folder / "card.md"]
 
 
-def _write_onnx(network, path):
+def _write_onnx(network, path, told):
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
     network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, told)
+    _store_as_float16(model.graph)
+    onnx.save(model, path)
+
+
+def _store_as_float16(graph):
+    """Kernels take half the space; a cast before each gives float32 back, once, when the model is loaded."""
+    kept, casts = [], []
+    for tensor in graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 1000:
+            kept.append(tensor)
+            continue
+        half = f"{tensor.name}_float16"
+        kept.append(onnx.numpy_helper.from_array(values.astype(np.float16), half))
+        casts.append(onnx.helper.make_node("Cast", [half], [tensor.name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
+    graph.node.extend(nodes)
 
 
 def _read_onnx(path):
@@ -61,7 +87,7 @@ def _read_onnx(path):
     return lambda images: session.run(None, {name: images})[0]
 
 
-def _write_keras(network, path):
+def _write_keras(network, path, told):
     network.save(path)
 
 

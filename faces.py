@@ -247,9 +247,23 @@ def _enlarged(change, top, bottom, left, right):
                           borderMode=cv2.BORDER_REPLICATE)
 
 
-def edit(photo, faces, translator, strength=1.0):
-    """A copy of `photo`, uint8 RGB (H, W, 3), with `faces` translated. strength 0 returns its pixels exactly."""
+def apply(photo, changes, strength=1.0):
+    """A copy of uint8 RGB `photo` with `changes`. strength 0 returns its pixels exactly."""
     edited = photo.copy()
-    for rows, columns, change in strips(photo.shape, changes(photo, faces, translator), strength):
+    for rows, columns, change in strips(photo.shape, changes, strength):
         edited[rows, columns] = np.clip(np.rint(edited[rows, columns] + change), 0, 255)
     return edited
+
+
+def edit(photo, faces, translator, strength=1.0):
+    """A copy of `photo`, uint8 RGB (H, W, 3), with `faces` translated."""
+    return apply(photo, changes(photo, faces, translator), strength)
+
+
+def cut_out(photo, changes, margin=0.15):
+    """(part of the photo around the first change, all changes as they lie in that part)."""
+    left, top, side = changes[0].square
+    more = round(margin * side)
+    x, y, right, bottom = _clip((left - more, top - more, side + 2 * more), *photo.shape[:2])
+    moved = [Change((c.square[0] - x, c.square[1] - y, c.square[2]), c.delta) for c in changes]
+    return photo[y:bottom, x:right], moved

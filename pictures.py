@@ -1,4 +1,4 @@
-"""Pictures for people: grids of faces with a title a row, and loss curves."""
+"""Pictures for people: grids of faces with a title a row, photos side by side, boxes on a photo, loss curves."""
 
 import itertools
 import json
@@ -50,6 +50,43 @@ def save(path, pixels):
         Image.fromarray(pixels).save(temporary)
 
 
+def side_by_side(titled, height=768):
+    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], the titles above; pictures over `height` are made smaller."""
+    font = ImageFont.load_default(max(12, min(height, titled[0][1].shape[0]) // 24))
+    bar, gap, shown = int(font.size * 1.8), 4, []
+    for title, pixels in titled:
+        image = Image.fromarray(pixels)
+        if image.height > height:
+            size = (max(1, round(image.width * height / image.height)), height)
+            image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        shown.append((title, image))
+    widths = [max(image.width, int(font.getlength(title)) + 8) for title, image in shown]
+    sheet = Image.new("RGB", (sum(widths) + gap * (len(shown) - 1), bar + max(i.height for _, i in shown)), "white")
+    draw, x = ImageDraw.Draw(sheet), 0
+    for (title, image), width in zip(shown, widths, strict=True):
+        draw.text((x + width // 2, bar // 2), title, fill="black", font=font, anchor="mm")
+        sheet.paste(image, (x + (width - image.width) // 2, bar))
+        x += width + gap
+    return np.asarray(sheet)
+
+
+def with_boxes(photo, faces):
+    """A copy of uint8 RGB `photo` with each face's box, square, number and confidence."""
+    image = Image.fromarray(photo)
+    draw = ImageDraw.Draw(image)
+    line = max(2, max(image.size) // 400)
+    font = ImageFont.load_default(max(14, max(image.size) // 50))
+    for number, face in enumerate(faces, 1):
+        left, top, side = face.square
+        draw.rectangle((left, top, left + side, top + side), outline=(255, 210, 0), width=line)
+        draw.rectangle(face.box, outline=(0, 220, 90), width=line)
+        text = f"{number}: {face.confidence:.2f}"
+        place = (max(0, face.box[0]), max(0, face.box[1] - font.size * 1.3))
+        draw.rectangle(draw.textbbox(place, text, font=font), fill=(0, 220, 90))
+        draw.text(place, text, fill="black", font=font)
+    return np.asarray(image)
+
+
 CURVES = {
     "generators (unweighted)": ("adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B"),
     "discriminators": ("d_A", "d_B"),
@@ -79,7 +116,8 @@ def save_curves(log_path, path):
                 panel.axvline(after["step"], color="grey", linestyle=":")
                 panel.text(after["step"], 0.98, f" {after['size']} px", transform=panel.get_xaxis_transform(), va="top")
         panel.set(title=title, xlabel="step", ylim=(0, None))
-        panel.legend(fontsize=8)
+        if panel.get_legend_handles_labels()[1]:  # nothing is drawn of the generators during a warm start
+            panel.legend(fontsize=8)
     figure.tight_layout()
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=90)
