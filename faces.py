@@ -59,8 +59,8 @@ class Detector:
     """OpenCV's DNN face detector over a pyramid of the photo, in overlapping tiles.
 
     model: weights of another SSD face detector that OpenCV's DNN module reads, with `config` if its format has one.
-    confidence: what a detection needs, 0 to 1. finest: the longer side of the pyramid's largest level, in pixels: a face
-    must be about 25 pixels high in it. Raises UserError if the model cannot be read.
+    confidence: what a detection needs, 0 to 1. finest: the longer side of the pyramid's largest level, in pixels: a
+    face must be about 25 pixels high in it. Raises UserError if the model cannot be read.
     """
 
     input = 300           # the detector was trained on 300 x 300 pixels
@@ -158,7 +158,7 @@ def _first_line(error):
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What a generator does to one face: square (left, top, side) in the photo, delta float32 (S, S, 3), grey levels."""
+    """What a generator does to one face: square (left, top, side); delta float32 (S, S, 3), grey levels."""
 
     square: tuple[int, int, int]
     delta: np.ndarray
@@ -170,8 +170,7 @@ def crop(photo, square, size):
     What lies outside of the photo is its mirror image.
     """
     left, top, side = square
-    rows, columns = (_mirrored(start, side, length) for start, length in ((top, photo.shape[0]), (left, photo.shape[1])))
-    pixels = photo[rows][:, columns]
+    pixels = photo[_mirrored(top, side, photo.shape[0])][:, _mirrored(left, side, photo.shape[1])]
     # As training reads its images (data_loader.decode)
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0))
 
@@ -197,25 +196,27 @@ def strips(shape, changes, strength=1.0):
     """What to add to a photo of `shape` (H, W, ...): (rows, columns, float32 (h, w, 3) in grey levels), piece by piece.
 
     Each change is scaled by `strength`, enlarged to the photo's resolution and faded in from the rim of its square;
-    where squares overlap, they are averaged by their weights, never added up. Outside of the squares nothing is said.
+    where squares overlap, it is their mean by weight, as strong as the strongest alone: they do not add up.
     """
     height, width = shape[:2]
-    placed = [(c, *_clip(c.square, height, width)) for c in changes]
+    inside = [(change, *_clip(change.square, height, width)) for change in changes]
     for top in range(0, height, STRIP):
         bottom = min(top + STRIP, height)
-        here = [(c, l, r) for c, l, t, r, b in placed if t < bottom and b > top and l < r]
+        here = [(change, x, right) for change, x, y, right, low in inside if y < bottom and low > top and x < right]
         if not here:
             continue
-        left, right = min(l for _, l, _ in here), max(r for _, _, r in here)
-        total = np.zeros((bottom - top, right - left, 3), np.float32)
-        weights = np.zeros((bottom - top, right - left, 1), np.float32)
-        for change, l, r in here:
-            weight = _feather(change.square, top, bottom, l, r)
-            part = slice(l - left, r - left)
-            total[:, part] += weight * _enlarged(change, top, bottom, l, r)
+        first, last = min(x for _, x, _ in here), max(right for _, _, right in here)
+        total = np.zeros((bottom - top, last - first, 3), np.float32)
+        weights = np.zeros((bottom - top, last - first, 1), np.float32)
+        largest = np.zeros_like(weights)
+        for change, x, right in here:
+            weight = _feather(change.square, top, bottom, x, right)
+            part = slice(x - first, right - first)
+            total[:, part] += weight * _enlarged(change, top, bottom, x, right)
             weights[:, part] += weight
-        total *= strength / np.maximum(weights, 1)
-        yield slice(top, bottom), slice(left, right), total
+            np.maximum(largest[:, part], weight, out=largest[:, part])
+        total *= strength * largest / np.maximum(weights, 1e-6)
+        yield slice(top, bottom), slice(first, last), total
 
 
 def _clip(square, height, width):
@@ -224,13 +225,13 @@ def _clip(square, height, width):
 
 
 def _feather(square, top, bottom, left, right):
-    """Weights (rows, columns, 1) of a part of the photo: 0 at and outside the square's rim, 1 inside, smooth between."""
+    """Weights (rows, columns, 1) of a part of the photo: 0 outside of the square, 1 well inside, smooth between."""
     x, y, side = square
 
     def ramp(first, last, start):
         place = (np.arange(first, last, dtype=np.float32) + 0.5 - start) / side
         t = np.clip(np.minimum(place, 1 - place) / FEATHER, 0, 1)
-        return t * t * (3 - 2 * t)
+        return t * t * t * (10 + t * (6 * t - 15))  # Perlin's: no step in slope or curvature at either end
 
     return (ramp(top, bottom, y)[:, None] * ramp(left, right, x)[None])[..., None]
 

@@ -29,7 +29,8 @@ MOST = 1.5  # strength: beyond, faces become masks
 def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files, folders, patterns")
-    parser.add_argument("-o", "--output", metavar="PATH", help="a file for one photo, else a folder (default: beside it)")
+    parser.add_argument("-o", "--output", metavar="PATH",
+                        help="a file for one photo, else a folder (default: beside the photo)")
     parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age")
     parser.add_argument("--strength", type=_within(0, MOST), default=1.0, metavar="0..1.5", help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N", help="N: 1 is the largest")
@@ -168,7 +169,8 @@ class Editor:
                        for direction, translator in self.translators.items()}
             translated = time.perf_counter()
             self.write(source, photo, found, changes, report["outputs"])
-            report["seconds"] |= {"translate": translated - detected, "blend and write": time.perf_counter() - translated}
+            done = time.perf_counter()
+            report["seconds"] |= {"translate": translated - detected, "blend and write": done - translated}
         report["seconds"] = {name: round(value, 3) for name, value in report["seconds"].items()}
         return report
 

@@ -92,6 +92,7 @@ def _read(path, megapixels):
                             "raise the limit with --max-megapixels")
         frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
         deep = image.format in ("PNG", "TIFF") and any("16" in str(tile[3]) for tile in image.tile)
+        form = image.format
         meta = {"lossless": _is_lossless_webp(path) if image.format == "WEBP" else True}
         if image.format in ("JPEG", "MPO"):
             from PIL import JpegImagePlugin
@@ -99,15 +100,16 @@ def _read(path, megapixels):
         if image.format == "TIFF":
             meta["compression"] = image.info.get("compression")
         orientation = image.getexif().get(ORIENTATION, 1)
+        exif = _described(image.getexif())
         image.load()
+        text = getattr(image, "text", {})
         if image.mode in ("P", "PA"):
             image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
         if image.mode not in KEPT_MODES:
             raise UserError(f"{path}: pixels of kind {image.mode} have no known range; save it with 8 or 16 bits first")
-        form, text = image.format or Image.open(path).format, getattr(image, "text", {})
         upright = ImageOps.exif_transpose(image)
         info = upright.info
-        meta |= {"exif": upright.getexif(), "icc_profile": info.get("icc_profile"), "xmp": info.get("xmp"),
+        meta |= {"exif": exif, "icc_profile": info.get("icc_profile"), "xmp": info.get("xmp"),
                  "dpi": info.get("dpi"), "comment": info.get("comment"), "text": text,
                  "progressive": bool(info.get("progressive"))}
         if deep:
@@ -118,6 +120,25 @@ def _read(path, megapixels):
         return Photo(native, _rgb(native, mode), mode, {"MPO": "JPEG"}.get(form, form), meta, frames)
 
 
+# What a TIFF says of how its pixels are stored; what it says of the photo stays.
+_STRUCTURE = {254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347,
+              529, 530, 531, 532, 700, 34675, ORIENTATION}
+
+
+def _described(tags):
+    """A copy of EXIF `tags` that outlives its file, without orientation and thumbnail (it shows the unedited face)."""
+    kept = Image.Exif()
+    parts = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+    for tag, value in tags.items():
+        if tag not in _STRUCTURE and tag not in parts:
+            kept[tag] = value
+    for part in parts:
+        if found := tags.get_ifd(part):
+            kept.get_ifd(part).update(found)
+            kept[part] = dict(found)  # Pillow writes a TIFF's from here, the other formats' from there
+    return kept
+
+
 def _read_deep(path, orientation):
     """16-bit pixels and their mode: Pillow halves the depth of colour."""
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -125,8 +146,8 @@ def _read_deep(path, orientation):
         raise ValueError("16-bit pixels that cannot be decoded")
     if pixels.ndim == 3:
         pixels = pixels[..., [2, 1, 0, 3][:pixels.shape[2]]]
-    turned = _TURNS.get(orientation, lambda x: x)(pixels)
-    return np.ascontiguousarray(turned), {2: "L", 3: "RGB", 4: "RGBA"}[pixels.ndim if pixels.ndim == 2 else pixels.shape[2]]
+    upright = np.ascontiguousarray(_TURNS.get(orientation, lambda x: x)(pixels))
+    return upright, "L" if upright.ndim == 2 else {3: "RGB", 4: "RGBA"}[upright.shape[2]]
 
 
 _TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1],
@@ -174,7 +195,7 @@ def save(path, photo, native):
         native = (native // 257).astype(np.uint8)
     elif deep and form not in ("PNG", "TIFF"):
         native, deep = (native // 257).astype(np.uint8), False
-    image = Image.fromarray(native, "I;16" if deep and photo.mode == "L" else photo.mode)
+    image = Image.fromarray(native, None if deep else photo.mode)
     if form in ("JPEG", "WEBP", "AVIF"):
         wanted = {"JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"), "AVIF": ("RGB", "RGBA")}[form]
         if image.mode not in wanted:
@@ -198,7 +219,6 @@ def _options(form, meta, same):
     before = str(exif.get(ExifTags.Base.Software, "")).strip("\0 ")
     if MARK not in before:
         exif[ExifTags.Base.Software] = MARK + (f"; before: {before}" if before else "")
-    exif.pop(ORIENTATION, None)
     options = {name: meta[name] for name in ("icc_profile", "dpi") if meta.get(name)}
     xmp = meta.get("xmp") or XMP
     xmp = xmp.encode() if isinstance(xmp, str) else xmp

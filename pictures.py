@@ -51,7 +51,7 @@ def save(path, pixels):
 
 
 def side_by_side(titled, height=768):
-    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], the titles above; pictures over `height` are made smaller."""
+    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], titles above; those over `height` are made smaller."""
     font = ImageFont.load_default(max(12, min(height, titled[0][1].shape[0]) // 24))
     bar, gap, shown = int(font.size * 1.8), 4, []
     for title, pixels in titled:
