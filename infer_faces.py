@@ -34,7 +34,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age")
     parser.add_argument("--strength", type=_within(0, MOST), default=1.0, metavar="0..1.5", help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N", help="N: 1 is the largest")
-    parser.add_argument("--compare", action="store_true", help="also before and after, side by side")
+    parser.add_argument("--compare", action="store_true", help="also one sheet with before and after")
     parser.add_argument("--steps", type=_whole(2, 50), metavar="N", help="also a strip over N strengths from 0 to 1.5")
     parser.add_argument("--draw-boxes", action="store_true", help="also the photo with its faces, boxed and numbered")
     parser.add_argument("--json", metavar="FILE", help="a report: boxes, confidences, times; - prints it")
@@ -130,7 +130,8 @@ def expand(names):
     return list(found)
 
 
-MADE = {"50s", "20s", "older", "younger", "faces"}  # what outputs add to a photo's name
+SHEETS = ("compare", "faces")
+MADE = {"50s", "20s", "age", "rejuvenate", *SHEETS}  # what outputs add to a photo's name
 
 
 class Editor:
@@ -189,32 +190,30 @@ class Editor:
 
         args = self.args
         targets = {d: self.target(source, photo, self.translators[d].title or d) for d in changes}
-        stem = {d: path.with_name(path.stem) for d, path in targets.items()}
-        extra = {}
-        for d in changes:
-            if args.compare:
-                extra[d, "compare"] = Path(f"{stem[d]}_compare.jpg")
-            if args.steps:
-                extra[d, "steps"] = Path(f"{stem[d]}_steps.jpg")
+        strips = {d: path.with_name(f"{path.stem}_steps.jpg") for d, path in targets.items() if args.steps}
+        compare = self.target(source, photo, "compare").with_suffix(".jpg") if args.compare else None
         boxes = self.target(source, photo, "faces").with_suffix(".jpg") if args.draw_boxes else None
-        self.refuse_existing(source, [*targets.values(), *extra.values(), *([boxes] if boxes else [])])
+        wanted = [*targets.values(), *strips.values(), *filter(None, (compare, boxes))]
+        self.refuse_existing(source, wanted)
+        shown = {"photo": photo.rgb}
         for d, path in targets.items():
             edited = photo.edited(faces.strips(photo.native.shape, changes[d], args.strength))
             photos.save(path, photo, edited)
-            outputs.append(str(path))
             if args.compare:
-                photos.save_marked(extra[d, "compare"], pictures.side_by_side(
-                    [("before", photo.rgb), ("after", photo.rgb_of(edited))]))
-                outputs.append(str(extra[d, "compare"]))
+                shown[self.translators[d].title or d] = photo.rgb_of(edited)
             if args.steps:
                 part, moved = faces.cut_out(photo.rgb, changes[d])
                 strengths = [MOST * i / (args.steps - 1) for i in range(args.steps)]
                 strip = [(f"{s:.2f}", faces.apply(part, moved, s)) for s in strengths]
-                photos.save_marked(extra[d, "steps"], pictures.side_by_side(strip, height=256))
-                outputs.append(str(extra[d, "steps"]))
+                photos.save_marked(strips[d], pictures.side_by_side(strip, height=256))
+        if compare:
+            order = list(shown.items())
+            if "rejuvenate" in changes:  # from young to old: the rejuvenated one stands before the photo
+                order.insert(0, order.pop())
+            photos.save_marked(compare, pictures.side_by_side(order))
         if boxes:
             photos.save_marked(boxes, pictures.with_boxes(photo.rgb, found))
-            outputs.append(str(boxes))
+        outputs += map(str, wanted)
 
     def target(self, source, photo, title):
         """Where the output `title` of `source` goes."""
@@ -226,7 +225,7 @@ class Editor:
         output = Path(self.args.output) if self.args.output else None
         if output and output.suffix and not output.is_dir():
             photos.output_format(photo, output.suffix)
-            return output if title != "faces" else output.with_name(f"{output.stem}_faces{output.suffix}")
+            return output.with_name(f"{output.stem}_{title}{output.suffix}") if title in SHEETS else output
         return (output or source.parent) / f"{source.stem}_{title}{suffix}"
 
     def refuse_existing(self, source, paths):

@@ -2,7 +2,7 @@
 
     python benchmarks/infer.py                 detection, translation, blending over photo sizes and face counts
     python benchmarks/infer.py --command       the whole command on one face and on ten, Python's start included
-    python benchmarks/infer.py --translator    faces/s, share of this machine's matrix-multiply peak, costliest operators
+    python benchmarks/infer.py --translator    faces/s, share of this machine's peak, costliest operators
     python benchmarks/infer.py --engines       the same generator in ONNX Runtime, OpenVINO, LiteRT and TensorFlow
                                                (needs: pip install openvino)
 
@@ -55,16 +55,21 @@ def median(function, rounds=5):
 
 def photo_line(args):
     import faces
+    import photos
     from translator import Translator
 
-    photo = group(args.width, args.height, args.faces)
     detector, translator = faces.Detector(), Translator(args.weights)
-    detect, found = median(lambda: detector.find(photo), 3)
-    translate, changes = median(lambda: faces.changes(photo, found, translator), 3)
-    blend, _ = median(lambda: faces.apply(photo, changes), 3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-    print(f"| {args.width} x {args.height} | {args.faces} | {len(found)} | {detect:.2f} s | {translate:.2f} s | "
-          f"{blend:.2f} s | {peak:,.0f} MiB |")
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in.jpg"), Path(folder, "out.jpg")
+        Image.fromarray(group(args.width, args.height, args.faces)).save(source, quality=95)
+        read, photo = median(lambda: photos.read(source), 1)
+        detect, found = median(lambda: detector.find(photo.rgb), 3)
+        translate, changes = median(lambda: faces.changes(photo.rgb, found, translator), 3)
+        blend, edited = median(lambda: photo.edited(faces.strips(photo.native.shape, changes)), 3)
+        write, _ = median(lambda: photos.save(target, photo, edited), 1)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+    print(f"| {args.width} x {args.height} | {args.faces} | {len(found)} | {read:.2f} s | {detect:.2f} s | "
+          f"{translate:.2f} s | {blend:.2f} s | {write:.2f} s | {peak:,.0f} MiB |")
 
 
 def whole_command(args):
@@ -231,7 +236,7 @@ def main():
             for engine in ("TensorFlow", "ONNX Runtime", "OpenVINO", "LiteRT"):
                 own_process("--engine", engine, "--reference", Path(folder, "out.npy"), "--weights", args.weights)
     else:
-        print("| photo | faces | found | detect | translate | blend | peak memory |\n|---|---|---|---|---|---|---|",
+        print("| photo | faces | found | read | detect | translate | blend | write | peak memory |\n" + "|---" * 9 + "|",
               flush=True)
         for width, height in SIZES:
             for n in FACES:

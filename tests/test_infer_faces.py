@@ -85,7 +85,8 @@ def test_everything_at_once(place, monkeypatch):
                "-o", "out") == 0
     report, = json.loads((place / "report.json").read_text())
     assert {p.name for p in (place / "out").iterdir()} == {
-        "photo_faces.jpg", *(f"photo_{d}{what}.jpg" for d in ("50s", "20s") for what in ("", "_compare", "_steps"))}
+        "photo_faces.jpg", "photo_compare.jpg",
+        *(f"photo_{d}{what}.jpg" for d in ("50s", "20s") for what in ("", "_steps"))}
     assert sorted(report["outputs"]) == sorted(str(p.relative_to(place)) for p in (place / "out").iterdir())
     for path in (place / "out").iterdir():
         with Image.open(path) as image:
