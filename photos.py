@@ -22,6 +22,9 @@ XMP = (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.o
 
 # Formats that carry the mark, by the suffix they get. All others are written as PNG.
 FORMATS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "AVIF": ".avif"}
+WRITABLE = {"JPEG": ("L", "RGB", "CMYK"), "PNG": ("L", "LA", "RGB", "RGBA", "I;16"), "WEBP": ("RGB", "RGBA"),
+            "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"), "AVIF": ("RGB", "RGBA")}
+# Modes of Pillow and what they are edited as.
 KEPT_MODES = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "1": "L", "La": "LA", "RGBa": "RGBA",
               "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB",
               "I;16": "L", "I;16B": "L", "I;16L": "L"}
@@ -126,16 +129,25 @@ _STRUCTURE = {254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 3
 
 
 def _described(tags):
-    """A copy of EXIF `tags` that outlives its file, without orientation and thumbnail (it shows the unedited face)."""
+    """A copy of EXIF `tags` that outlives its file, without orientation and thumbnail (it shows the unedited face).
+
+    Empty if they are damaged: a photo is worth more than its EXIF.
+    """
     kept = Image.Exif()
     parts = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-    for tag, value in tags.items():
-        if tag not in _STRUCTURE and tag not in parts:
-            kept[tag] = value
-    for part in parts:
-        if found := tags.get_ifd(part):
-            kept.get_ifd(part).update(found)
-            kept[part] = dict(found)  # Pillow writes a TIFF's from here, the other formats' from there
+    try:
+        for tag, value in tags.items():
+            if tag not in _STRUCTURE and tag not in parts:
+                kept[tag] = value
+        for part in parts:
+            if found := tags.get_ifd(part):
+                if len(str(found.get(ExifTags.Base.MakerNote, ""))) > 30_000:
+                    del found[ExifTags.Base.MakerNote]  # a JPEG has room for 64 KiB of EXIF in all
+                kept.get_ifd(part).update(found)
+                kept[part] = dict(found)  # Pillow writes a TIFF's from here, the other formats' from there
+        kept.tobytes()
+    except Exception:  # as varied as the ways to damage a file
+        return Image.Exif()
     return kept
 
 
@@ -175,7 +187,7 @@ def output_format(photo, suffix=None):
     if suffix is None:
         form = photo.format if photo.format in FORMATS else "PNG"
         return form, FORMATS[form]
-    form = {**Image.registered_extensions()}.get(suffix.lower())
+    form = Image.registered_extensions().get(suffix.lower())
     if form not in FORMATS:
         raise UserError(f"{suffix}: faces are written as {', '.join(FORMATS.values())} only: other formats cannot say "
                         "in their metadata that they were edited")
@@ -183,28 +195,32 @@ def output_format(photo, suffix=None):
 
 
 def save(path, photo, native):
-    """Write `native`, an edited copy of photo.native, to `path`, in the format of its suffix, with the photo's metadata
-    and the mark."""
+    """Write `native`, an edited copy of photo.native, to `path`, with the photo's metadata and the mark.
+
+    The suffix decides the format. Raises UserError if it cannot be written.
+    """
     form, _ = output_format(photo, Path(path).suffix)
+    try:
+        _save(path, form, photo, native)
+    except UserError:
+        raise
+    except Exception as error:  # Pillow's writers raise as many kinds as its readers
+        raise UserError(f"{path}: cannot be written as {form} ({' '.join(str(error).split())[:80]}); "
+                        "choose another format with -o") from error
+
+
+def _save(path, form, photo, native):
     deep = native.dtype == np.uint16
-    if deep and form in ("PNG", "TIFF") and photo.mode != "L":
-        with replacing(path) as temporary:
-            _save_deep(temporary, form, photo, native)
-        return
-    if deep and photo.mode != "L":
-        native = (native // 257).astype(np.uint8)
-    elif deep and form not in ("PNG", "TIFF"):
+    if deep and form not in ("PNG", "TIFF"):
         native, deep = (native // 257).astype(np.uint8), False
-    image = Image.fromarray(native, None if deep else photo.mode)
-    if form in ("JPEG", "WEBP", "AVIF"):
-        wanted = {"JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"), "AVIF": ("RGB", "RGBA")}[form]
-        if image.mode not in wanted:
-            image = image.convert("RGBA" if image.mode == "LA" and form != "JPEG" else "RGB")
-    elif image.mode == "CMYK" and form == "PNG":
-        image = image.convert("RGB")
-    same = form == photo.format
     with replacing(path) as temporary:
-        image.save(temporary, form, **_options(form, photo.meta, same))
+        if deep and photo.mode != "L":
+            _save_deep(temporary, form, photo, native)
+            return
+        image = Image.fromarray(native, None if deep else photo.mode)
+        if image.mode not in WRITABLE[form]:
+            image = image.convert("RGBA" if image.mode == "LA" and "RGBA" in WRITABLE[form] else "RGB")
+        image.save(temporary, form, **_options(form, photo.meta, form == photo.format))
 
 
 def save_marked(path, pixels):

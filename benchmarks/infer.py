@@ -236,8 +236,8 @@ def main():
             for engine in ("TensorFlow", "ONNX Runtime", "OpenVINO", "LiteRT"):
                 own_process("--engine", engine, "--reference", Path(folder, "out.npy"), "--weights", args.weights)
     else:
-        print("| photo | faces | found | read | detect | translate | blend | write | peak memory |\n" + "|---" * 9 + "|",
-              flush=True)
+        print("| photo | faces | found | read | detect | translate | blend | write | peak memory |")
+        print("|---" * 9 + "|", flush=True)
         for width, height in SIZES:
             for n in FACES:
                 own_process("--width", width, "--height", height, "--faces", n, "--weights", args.weights)

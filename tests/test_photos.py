@@ -137,6 +137,25 @@ def test_jpeg_keeps_its_tables_and_hardly_loses(tmp_path):
         assert a.quantization == b.quantization
 
 
+def test_damaged_exif_costs_the_exif_not_the_photo(tmp_path):
+    path = tmp_path / "in.jpg"
+    Image.fromarray(RGB).save(path, exif=exif())
+    data = path.read_bytes()
+    place = data.index(b"Exif\0\0") + 14
+    path.write_bytes(data[:place] + b"\xff" * 40 + data[place + 40:])
+    photo, after = round_trip(path)
+    assert photo.rgb.shape == after.rgb.shape == RGB.shape
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert image.getexif()[ExifTags.Base.Software] == photos.MARK
+
+
+def test_what_a_format_cannot_hold_is_one_line(tmp_path):
+    photo = photos.Photo(np.zeros((1, 70_000, 3), np.uint8), None, "RGB", "PNG", {"exif": Image.Exif()})
+    with pytest.raises(UserError, match=r"out.jpg: cannot be written as JPEG"):
+        photos.save(tmp_path / "out.jpg", photo, photo.native)
+    assert not list(tmp_path.iterdir())
+
+
 def test_png_text_is_kept(tmp_path):
     from PIL.PngImagePlugin import PngInfo
 
