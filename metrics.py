@@ -1,0 +1,72 @@
+"""The numbers of an evaluation, as plain functions of arrays. No network, no file."""
+
+import numpy as np
+
+SAMPLES = 2000  # of a bootstrap
+
+
+def bootstrap(values, statistic=np.mean, seed=1):
+    """(estimate, low, high): `statistic` of (n, ...) `values` and its 95 % percentile interval over resampled rows."""
+    values = np.asarray(values)
+    rng = np.random.default_rng(seed)
+    drawn = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(SAMPLES)]
+    return float(statistic(values)), *map(float, np.percentile(drawn, [2.5, 97.5]))
+
+
+def frechet(x, y):
+    """Frechet distance of Gaussians fitted to features (n, d) and (m, d); Heusel et al. 2017, eq. 6.
+
+    |mean_x - mean_y|^2 + trace(C_x + C_y - 2 (C_x C_y)^(1/2)). It grows as n falls: compare at equal n only.
+    """
+    mean = x.mean(0) - y.mean(0)
+    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    values, vectors = np.linalg.eigh(cov_x)
+    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+    # trace((C_x C_y)^(1/2)): C_x C_y has the eigenvalues of the symmetric root C_y root.
+    cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_y @ root), 0, None)).sum()
+    return float(mean @ mean + np.trace(cov_x) + np.trace(cov_y) - 2 * cross)
+
+
+def kernel_distance(x, y):
+    """Unbiased squared maximum mean discrepancy with the kernel (x.y / d + 1)^3; Binkowski et al. 2018, section 4."""
+    def kernel(a, b):
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    def within(a):
+        k = kernel(a, a)
+        return (k.sum() - np.trace(k)) / (len(a) * (len(a) - 1))
+
+    return float(within(x) + within(y) - 2 * kernel(x, y).mean())
+
+
+def psnr(x, y):
+    """Peak signal-to-noise ratio in dB of each pair in uint8 (n, H, W, 3); infinite where they are equal."""
+    error = np.square(x.astype(np.float64) - y).mean(axis=(1, 2, 3))
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(255**2 / error)
+
+
+def mean_absolute(x, y):
+    """Mean absolute difference, of 255, of each pair in (n, H, W, 3)."""
+    return np.abs(np.asarray(x, np.float64) - y).mean(axis=(1, 2, 3))
+
+
+def checkerboard(change, periods=(2, 4)):
+    """How far changes (n, H, W, 3) stand out at the periods of two stride-2 upsamplings: 1 is not at all.
+
+    Spectral power of the grey change, mean over images, summed along the rows and columns of frequency 1 / period,
+    over that of the neighbours at two and three bins' distance; the largest over periods and axes. A change of
+    nothing gives 1.
+    """
+    grey = np.asarray(change, np.float64).mean(axis=3)
+    power = np.square(np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True)))).mean(0)
+    if power.sum() < 1e-9:
+        return 1.0
+    ratios = []
+    for line in (power.sum(1), power.sum(0)):
+        n = len(line)
+        for period in periods:
+            k = n // period
+            around = [line[(k + d) % n] for d in (-3, -2, 2, 3)]
+            ratios.append(line[k] / max(np.mean(around), 1e-12))
+    return float(max(ratios))

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy import linalg, stats
+
+import metrics
+
+RNG = np.random.default_rng(1)
+
+
+def test_bootstrap_interval_is_that_of_the_normal_mean():
+    values = RNG.normal(3, 2, 400)
+    mean, low, high = metrics.bootstrap(values)
+    assert mean == pytest.approx(values.mean())
+    expected = stats.norm.interval(0.95, values.mean(), values.std() / 20)
+    assert (low, high) == pytest.approx(expected, abs=0.02)
+    assert metrics.bootstrap(np.ones(10)) == (1, 1, 1)
+
+
+def test_frechet_is_scipys_formula():
+    x, y = RNG.normal(size=(300, 6)) @ RNG.normal(size=(6, 6)), RNG.normal(1, 2, size=(250, 6))
+    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    expected = (np.square(x.mean(0) - y.mean(0)).sum()
+                + np.trace(cov_x + cov_y - 2 * linalg.sqrtm(cov_x @ cov_y).real))
+    assert metrics.frechet(x, y) == pytest.approx(expected)
+    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-8)
+    assert metrics.frechet(x, x + 2) == pytest.approx(4 * 6)
+
+
+def test_kernel_distance_by_hand():
+    x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])
+    k = lambda a, b: (a @ b / 2 + 1) ** 3  # noqa: E731
+    expected = k(x[0], x[1]) + k(y[0], y[1]) - 2 * np.mean([k(a, b) for a in x for b in y])
+    assert metrics.kernel_distance(x, y) == pytest.approx(expected)
+
+
+def test_kernel_distance_of_one_distribution_is_nearly_nothing():
+    same = metrics.kernel_distance(RNG.normal(size=(500, 8)), RNG.normal(size=(500, 8)))
+    assert abs(same) < 0.05 < metrics.kernel_distance(RNG.normal(size=(500, 8)), RNG.normal(0.5, 1, size=(500, 8)))
+
+
+def test_psnr_and_mean_absolute_by_hand():
+    x = np.full((2, 4, 4, 3), 100, np.uint8)
+    y = x + np.array([0, 10], np.uint8)[:, None, None, None]
+    assert metrics.psnr(x, y).tolist() == [np.inf, pytest.approx(20 * np.log10(255 / 10))]
+    assert metrics.mean_absolute(x, y).tolist() == [0, 10]
+
+
+@pytest.mark.parametrize("period", [2, 4])
+def test_checkerboard_raises_its_number(period):
+    change = RNG.normal(size=(20, 64, 64, 3)) * 5
+    plain = metrics.checkerboard(change)
+    assert 0.7 < plain < 1.5
+    grid = np.cos(2 * np.pi * np.arange(64) / period)
+    assert metrics.checkerboard(change + 2 * (grid[:, None] * grid[None])[None, ..., None]) > 2 * plain
+    assert metrics.checkerboard(np.zeros((2, 64, 64, 3))) == 1
