@@ -1,0 +1,294 @@
+"""How good a pair of generators is, as numbers with intervals and as pictures.
+
+    python evaluate.py                                          saved_models on data/utkface/test -> evaluation/
+    python evaluate.py --weights saved_models runs/00001-cpu/export --baseline nothing      a table with a row each
+    python evaluate.py --faces 60                               fewer faces a direction: faster, wider intervals
+    python evaluate.py --photos holidays/                       the whole way, detection and blending, on photos
+    python evaluate.py --data data/drawn/test                   drawn faces, without UTKFace
+
+Needs `pip install -r requirements-eval.txt`. The report shows faces of the data set: it stays in a folder that git
+ignores. Every estimate stands with its 95 % interval.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import data_loader
+from files import UserError, exit_with_one_line, replacing
+
+FEWEST = 8          # faces a domain below which no number means anything
+HALVINGS = 100      # random halves of the real faces, for realism
+STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
+CURVE_FACES = 40    # faces of the strength curve
+GREAT = 20          # years: the share of faces that gain as much is reported
+
+
+@dataclasses.dataclass(frozen=True)
+class Direction:
+    """One generator's task. sign: of the change in age that is wanted."""
+
+    name: str
+    generator: str
+    sign: int
+
+
+DIRECTIONS = (Direction("age", "g_AB.onnx", 1), Direction("rejuvenate", "g_BA.onnx", -1))
+
+
+class Nothing:
+    """The baseline that returns every face as it is."""
+
+    size, title = 128, ""
+
+    def __call__(self, faces):
+        return faces
+
+    def change(self, faces):
+        return np.zeros(faces.shape, np.float32)
+
+
+@dataclasses.dataclass
+class Faces:
+    """Held-out faces of one domain at a generator's size: pixels uint8 (n, S, S, 3), cells (n,), judged readings."""
+
+    pixels: np.ndarray
+    cells: np.ndarray
+    readings: object
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    generators = load(args.weights, args.baseline)
+    from judges import Judges
+
+    judges = Judges()
+    folder = Path(args.output)
+    check_output(folder, args.force)
+    import report
+
+    if args.photos:
+        rows = {name: evaluate_photos(pair, args.photos, judges) for name, pair in generators.items()}
+        text, material = report.photo_tables(rows), {}
+    else:
+        rows, material = {}, {}
+        for name, pair in generators.items():
+            rows[name], material[name] = evaluate_pair(pair, args, judges, name)
+        text = report.tables(rows)
+    print(text)
+    write(folder, rows, text, material)
+    print(f"\nwrote {folder}/report.md, report.json and pictures")
+    return 0
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", nargs="*", default=["saved_models"], metavar="DIR",
+                        help="folders with g_AB.onnx and g_BA.onnx (default: saved_models)")
+    parser.add_argument("--baseline", choices=("nothing",), help="a further row: faces as they are")
+    parser.add_argument("--data", default="data/utkface/test", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--domains", nargs=2, default=("20s", "50s"), metavar=("A", "B"))
+    parser.add_argument("--faces", type=int, default=0, metavar="N", help="at most so many a domain (default: all)")
+    parser.add_argument("--photos", metavar="DIR", help="evaluate on the ordinary photos in this folder instead")
+    parser.add_argument("-o", "--output", default="evaluation", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--force", action="store_true", help="overwrite a report that stands there")
+    return parser.parse_args(argv)
+
+
+def load(folders, baseline):
+    """{row: (translator that ages, one that rejuvenates)}."""
+    from translator import Translator
+
+    rows = {str(f): tuple(Translator(Path(f, d.generator)) for d in DIRECTIONS) for f in folders}
+    if baseline:
+        rows[baseline] = (Nothing(), Nothing())
+    if not rows:
+        raise UserError("command line: nothing to evaluate; name --weights or --baseline nothing")
+    return rows
+
+
+def check_output(folder, force):
+    if (folder / "report.md").exists() and not force:
+        raise UserError(f"{folder}/report.md: exists already; overwrite it with --force or choose another with -o")
+
+
+def held_out(args, size, judges):
+    """(A, B): Faces of both domains, the same ones for every row."""
+    found = []
+    for domain in args.domains:
+        decoded = data_loader.load_domain(Path(args.data, domain), size)
+        if len(decoded) < FEWEST:
+            raise UserError(f"{args.data}/{domain}: {len(decoded)} faces are too few to measure anything; "
+                            f"at least {FEWEST} are needed")
+        chosen = np.arange(len(decoded))
+        if args.faces:
+            chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:max(args.faces, FEWEST)])
+        pixels = decoded.images[chosen]
+        found.append(Faces(pixels, decoded.cells[chosen], judges.read(pixels, f"judging {domain}")))
+    return found
+
+
+def evaluate_pair(pair, args, judges, name):
+    """(numbers {direction: {...}}, pictures' material {direction: {...}}) of the two generators of one row."""
+    A, B = held_out(args, pair[0].size, judges)
+    gap = B.readings.ages.mean() - A.readings.ages.mean()
+    numbers, material = {}, {}
+    for direction, network, back, source, target in zip(DIRECTIONS, pair, pair[::-1], (A, B), (B, A), strict=True):
+        numbers[direction.name], material[direction.name] = evaluate_direction(
+            direction, network, back, source, target, gap, judges, name)
+    return numbers, material
+
+
+def evaluate_direction(direction, network, back, source, target, gap, judges, name):
+    import metrics
+    from judges import SAME_PERSON
+
+    begin = time.perf_counter()
+    change = network.change(source.pixels)
+    milliseconds = 1e3 * (time.perf_counter() - begin) / len(change)
+    outputs = blended(source.pixels, change, 1)
+    cycled = back(outputs)
+    after = judges.read(outputs, f"judging {name}, {direction.name}")
+    before = source.readings
+    gain = direction.sign * (after.ages - before.ages)
+    distance = before.distances(after)
+    kept = before.male == after.male
+    order = np.random.default_rng(1).permutation(len(source.pixels))
+    strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
+    few = order[:CURVE_FACES]
+    curve = {s: float(judges.read(blended(source.pixels[few], change[few], s), f"strength {s}").ages.mean())
+             for s in STRENGTHS}
+    up_to = [direction.sign * curve[s] for s in STRENGTHS if s <= 1.25]
+    numbers = {
+        "faces": len(outputs), "gap": float(gap),
+        "real age, source": metrics.bootstrap(before.ages), "real age, target": metrics.bootstrap(target.readings.ages),
+        "age gain": metrics.bootstrap(gain), "median gain": metrics.bootstrap(gain, np.median),
+        "of the gap": metrics.bootstrap(gain / gap), f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
+        "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
+        "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
+        "gender kept by cell": {data_loader.cell_name(c): [float(kept[source.cells == c].mean()),
+                                                           int((source.cells == c).sum())]
+                                for c in np.unique(source.cells[source.cells >= 0])},
+        **realism(after, source, target),
+        "cycle error": metrics.bootstrap(metrics.mean_absolute(cycled, source.pixels)),
+        "cycle PSNR": float(np.median(metrics.psnr(cycled, source.pixels))),
+        "identity error": metrics.bootstrap(metrics.mean_absolute(network(target.pixels), target.pixels)),
+        "checkerboard": metrics.checkerboard(change),
+        "strength curve": curve, "monotone": all(b >= a for a, b in itertools.pairwise(up_to)),
+        "ms a face": milliseconds,
+    }
+    material = {"input": source.pixels, "output": outputs, "cycle": cycled, "gain": gain, "distance": distance,
+                "kept": kept, "before": before.ages, "after": after.ages, "real": target.readings.ages, "curve": curve}
+    return numbers, material
+
+
+def blended(pixels, change, strength):
+    return np.clip(np.rint(pixels + strength * change), 0, 255).astype(np.uint8)
+
+
+def realism(after, source, target):
+    """{"Frechet" | "kernel": {"outputs" | "nothing" | "real": (mean, low, high)}}, distances to real target faces.
+
+    Over random halves of the real target faces: outputs, the inputs themselves, and the other half, each against the
+    first half, all of one number and one gender x race distribution, since both distances depend on them.
+    """
+    import metrics
+
+    rng = np.random.default_rng(1)
+    try:
+        p, _, _ = data_loader.matched_distribution(source.cells, target.cells, 4)
+    except UserError:  # names that tell no cell
+        p = None
+    m = min(len(source.cells), len(target.cells) // 2)
+    found = {kind: {who: [] for who in ("outputs", "nothing", "real")} for kind in ("Frechet", "kernel")}
+    for _ in range(HALVINGS):
+        halves = np.array_split(rng.permutation(len(target.cells)), 2)
+        cells = None if p is None else rng.choice(len(p), size=m, p=p)
+        first, second = (target.readings.descriptors[_draw(target.cells, half, cells, m, rng)] for half in halves)
+        drawn = _draw(source.cells, np.arange(len(source.cells)), cells, m, rng)
+        for who, features in (("outputs", after.descriptors[drawn]), ("nothing", source.readings.descriptors[drawn]),
+                              ("real", second)):
+            found["Frechet"][who].append(metrics.frechet(features, first))
+            found["kernel"][who].append(metrics.kernel_distance(features, first))
+    return {kind: {who: (float(np.mean(v)), *map(float, np.percentile(v, [2.5, 97.5]))) for who, v in by.items()}
+            for kind, by in found.items()}
+
+
+def _draw(cells, among, wanted, m, rng):
+    """Indices out of `among`: one of each cell in `wanted`, or any where that half has none of it."""
+    if wanted is None:
+        return rng.choice(among, m)
+    members = {c: among[cells[among] == c] for c in np.unique(wanted)}
+    return np.array([rng.choice(members[c] if len(members[c]) else among) for c in wanted])
+
+
+def evaluate_photos(pair, folder, judges):
+    """[{photo, faces, ...}] of the whole way, detection and blending included, on the photos in `folder`."""
+    import faces
+    import infer_faces
+    import photos
+    from judges import SIDE
+
+    paths = infer_faces.expand([folder]) if Path(folder).is_dir() else []
+    if not paths:
+        raise UserError(f"{folder}: no photos there")
+    detector, out = faces.Detector(), []
+    for path in paths:
+        photo = photos.read(path).rgb
+        found = detector.find(photo)
+        for direction, network in zip(DIRECTIONS, pair, strict=True):
+            begin = time.perf_counter()
+            edited = faces.edit(photo, found, network)
+            seconds = time.perf_counter() - begin
+            change = np.abs(edited.astype(int) - photo)
+            outside = np.ones(photo.shape[:2], bool)
+            for face in found:
+                x, y, side = face.square
+                outside[max(y, 0):y + side, max(x, 0):x + side] = False
+            line = {"photo": path.name, "direction": direction.name, "faces": len(found), "seconds": seconds,
+                    "change outside": int(change[outside].max(initial=0)),
+                    "rim step": max((rim_step(photo, edited, f.square) for f in found), default=0)}
+            if found:
+                was, now = (judges.read(np.stack([faces.crop(p, f.square, SIDE) for f in found]))
+                            for p in (photo, edited))
+                line["gain"] = float((direction.sign * (now.ages - was.ages)).mean())
+                line["identity distance"] = float(was.distances(now).mean())
+            out.append(line)
+    return out
+
+
+def rim_step(photo, edited, square):
+    """How much larger, in grey levels, the largest step across a square's rim is in the edited photo; 0: no larger."""
+    x, y, side = square
+    worst = 0
+    for axis, places in ((1, (x, x + side)), (0, (y, y + side))):
+        for place in places:
+            if 0 < place < photo.shape[axis]:
+                steps = [np.abs(np.diff(np.take(p, [place - 1, place], axis).astype(int), axis=axis)).max()
+                         for p in (photo, edited)]
+                worst = max(worst, int(steps[1]) - int(steps[0]))
+    return worst
+
+
+def write(folder, rows, text, material):
+    """report.json, report.md and the pictures into `folder`; other files there stay. report.md comes last."""
+    import report
+
+    links = [line for name, by_direction in material.items() for line in report.draw(folder, name, by_direction)]
+    with replacing(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    with replacing(folder / "report.md") as temporary:
+        temporary.write_text("\n".join(["# Evaluation", "", text, "", *links]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        exit_with_one_line(error)

@@ -1,0 +1,112 @@
+"""An evaluation as tables and pictures for people."""
+
+import re
+
+import numpy as np
+
+import data_loader
+import pictures
+from files import replacing
+
+SHOWN = 10  # faces a strip
+
+# (line of the table, key, how to write it)
+LINES = [
+    ("faces", "faces", "{:d}"), ("real age of the inputs", "real age, source", "{:.1f}"),
+    ("real age of the target", "real age, target", "{:.1f}"), ("age gain, years", "age gain", "{:.1f}"),
+    ("median gain", "median gain", "{:.0f}"), ("share of the gap", "of the gap", "{:.2f}"),
+    ("gained 20 years or more", "20 years or more", "{:.1%}"), ("identity distance", "identity distance", "{:.3f}"),
+    ("distance of strangers", "strangers", "{:.3f}"), ("verified as the same", "verified", "{:.1%}"),
+    ("gender kept", "gender kept", "{:.1%}"), ("cycle error, of 255", "cycle error", "{:.2f}"),
+    ("cycle PSNR, dB", "cycle PSNR", "{:.1f}"), ("identity error, of 255", "identity error", "{:.2f}"),
+    ("checkerboard, 1 is none", "checkerboard", "{:.2f}"), ("monotone up to 1.25", "monotone", "{}"),
+    ("ms a face", "ms a face", "{:.0f}"),
+]
+
+
+def tables(rows):
+    """Markdown of {row: {direction: numbers}}: a column a row and direction, then gender by cell."""
+    columns = [(name, d) for name, by in rows.items() for d in by]
+    lines = ["| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for title, key, form in LINES:
+        lines.append(f"| {title} | " + " | ".join(_written(rows[n][d][key], form) for n, d in columns) + " |")
+    for kind in ("Frechet", "kernel"):
+        for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
+            lines.append(f"| {kind} distance, {title} | " + " | ".join(
+                _written(rows[n][d][kind][who], "{:.3f}") for n, d in columns) + " |")
+    lines += ["", "Gender kept, by gender and group (faces):", "",
+              "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for cell in range(len(data_loader.GENDERS) * len(data_loader.RACES)):
+        cell = data_loader.cell_name(cell)
+        found = [rows[n][d]["gender kept by cell"].get(cell) for n, d in columns]
+        if any(found):
+            lines.append(f"| {cell} | " + " | ".join(f"{f[0]:.0%} ({f[1]})" if f else "-" for f in found) + " |")
+    return "\n".join(lines)
+
+
+def _written(value, form):
+    if isinstance(value, tuple):
+        middle, low, high = (form.format(v) for v in value)
+        return f"{middle} ({low} to {high})"
+    return form.format(value)
+
+
+def photo_tables(rows):
+    """Markdown of {row: [a line a photo and direction]}."""
+    titles = ("generators", "photo", "direction", "faces", "gain, years", "identity distance", "change outside",
+              "rim step", "seconds")
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for name, photos in rows.items():
+        for p in photos:
+            judged = f"{p['gain']:.1f} | {p['identity distance']:.2f}" if p["faces"] else "- | -"
+            lines.append(f"| {name} | {p['photo']} | {p['direction']} | {p['faces']} | {judged} | "
+                         f"{p['change outside']} | {p['rim step']} | {p['seconds']:.2f} |")
+    return "\n".join(lines)
+
+
+def draw(folder, name, by_direction):
+    """Write the pictures of one row into `folder`; Markdown lines that show them."""
+    stem, lines = re.sub(r"\W+", "_", name).strip("_"), []
+    for direction, m in by_direction.items():
+        lines += [f"## {name}: {direction}", ""]
+        for title, order in _selections(m):
+            rows = [(kind, m[kind][order[:SHOWN]]) for kind in ("input", "output", "cycle")]
+            path = folder / f"{stem}_{direction}_{re.sub(r'[^a-z]+', '_', title)}.png"
+            pictures.save_grid(path, rows)
+            lines += [f"{title}:", "", f"![{title}]({path.name})", ""]
+        path = folder / f"{stem}_{direction}_ages.png"
+        _curves(path, m, direction)
+        lines += [f"![estimated ages]({path.name})", ""]
+    return lines
+
+
+def _selections(m):
+    """(title, order of faces) of the strips: random ones, the best and the worst by each number."""
+    order = np.random.default_rng(2).permutation(len(m["gain"]))
+    chosen = [("random", order), ("largest gain", np.argsort(-m["gain"], kind="stable")),
+              ("smallest gain", np.argsort(m["gain"], kind="stable")),
+              ("nearest identity", np.argsort(m["distance"], kind="stable")),
+              ("farthest identity", np.argsort(-m["distance"], kind="stable"))]
+    if (~m["kept"]).any():
+        chosen.append(("gender not kept", np.flatnonzero(~m["kept"])))
+    return chosen
+
+
+def _curves(path, m, direction):
+    """Histograms of estimated age before, after and of the real target; mean age over strength."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    bins = np.arange(0, 90, 5)
+    for title, ages in (("input", m["before"]), ("output", m["after"]), ("real target", m["real"])):
+        left.hist(ages, bins, density=True, histtype="step", linewidth=2, label=title)
+    left.set(xlabel="estimated age, years", ylabel="density", title=direction)
+    left.legend()
+    right.plot(list(m["curve"]), list(m["curve"].values()), marker="o")
+    right.set(xlabel="strength", ylabel="mean estimated age, years")
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=90)
+    plt.close(figure)
