@@ -77,9 +77,11 @@ def main(argv=None):
         rows = {name: evaluate_photos(pair, args.photos, judges) for name, pair in generators.items()}
         text, material = report.photo_tables(rows), {}
     else:
-        rows, material = {}, {}
+        rows, material, real = {}, {}, {}
         for name, pair in generators.items():
-            rows[name], material[name] = evaluate_pair(pair, args, judges, name)
+            if (size := pair[0].size) not in real:
+                real[size] = held_out(args, size, judges)
+            rows[name], material[name] = evaluate_pair(pair, *real[size], judges, name)
         text = report.tables(rows)
     print(text)
     write(folder, rows, text, material)
@@ -134,9 +136,8 @@ def held_out(args, size, judges):
     return found
 
 
-def evaluate_pair(pair, args, judges, name):
+def evaluate_pair(pair, A, B, judges, name):
     """(numbers {direction: {...}}, pictures' material {direction: {...}}) of the two generators of one row."""
-    A, B = held_out(args, pair[0].size, judges)
     gap = B.readings.ages.mean() - A.readings.ages.mean()
     numbers, material = {}, {}
     for direction, network, back, source, target in zip(DIRECTIONS, pair, pair[::-1], (A, B), (B, A), strict=True):

@@ -4,21 +4,27 @@ Every written file says in its metadata that it was edited, and how.
 """
 
 import dataclasses
+import io
+import re
 import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from files import UserError, reason, replacing
 
+# What OpenCV has to say of a damaged file is said here, in one line.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 MARK = "Face ageing with CycleGAN: faces in this picture were changed by a neural network"
 # IPTC's word for a photo that a generative model changed; newsrooms and platforms look for it.
-XMP = (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-       b'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-       b'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/'
-       b'compositeWithTrainedAlgorithmicMedia"/></rdf:RDF></x:xmpmeta>')
+XMP_MARK = (b'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+            b'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/'
+            b'compositeWithTrainedAlgorithmicMedia"/>')
+XMP_EMPTY = (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+             b'</rdf:RDF></x:xmpmeta>')
 
 # Formats that carry the mark, by the suffix they get. All others are written as PNG.
 FORMATS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "AVIF": ".avif"}
@@ -26,8 +32,7 @@ WRITABLE = {"JPEG": ("L", "RGB", "CMYK"), "PNG": ("L", "LA", "RGB", "RGBA", "I;1
             "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"), "AVIF": ("RGB", "RGBA")}
 # Modes of Pillow and what they are edited as.
 KEPT_MODES = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "1": "L", "La": "LA", "RGBa": "RGBA",
-              "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB",
-              "I;16": "L", "I;16B": "L", "I;16L": "L"}
+              "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 ORIENTATION = ExifTags.Base.Orientation
 
@@ -75,17 +80,21 @@ def read(path, megapixels=150):
             return _read(path, megapixels)
     except UserError:
         raise
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except Image.UnidentifiedImageError as error:
         raise UserError(f"{path}: not an image that can be read here") from error
     except Exception as error:  # damaged files raise anything, from KeyError to zlib.error
-        text = reason(error) if isinstance(error, OSError) else str(error) or type(error).__name__
-        raise UserError(f"{path}: a damaged image ({' '.join(text.split())[:80]})") from error
+        if isinstance(error, OSError) and error.errno:
+            raise UserError(f"{path}: cannot be read ({reason(error)})") from error
+        text = " ".join(str(error).split())[:80] or type(error).__name__
+        raise UserError(f"{path}: a damaged image ({text})") from error
 
 
 def _read(path, megapixels):
-    if path.is_file() and not path.stat().st_size:
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if not path.is_file():
+        raise UserError(f"{path}: not a file")
+    if not path.stat().st_size:
         raise UserError(f"{path}: an empty file")
     Image.MAX_IMAGE_PIXELS = None  # our own limit, which names the option that raises it
     with Image.open(path) as image:
@@ -94,72 +103,98 @@ def _read(path, megapixels):
             raise UserError(f"{path}: {width} x {height} is more than {megapixels:g} megapixels; "
                             "raise the limit with --max-megapixels")
         frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-        deep = image.format in ("PNG", "TIFF") and any("16" in str(tile[3]) for tile in image.tile)
-        form = image.format
-        meta = {"lossless": _is_lossless_webp(path) if image.format == "WEBP" else True}
-        if image.format in ("JPEG", "MPO"):
-            from PIL import JpegImagePlugin
-            meta |= {"qtables": image.quantization, "subsampling": JpegImagePlugin.get_sampling(image)}
-        if image.format == "TIFF":
-            meta["compression"] = image.info.get("compression")
-        orientation = image.getexif().get(ORIENTATION, 1)
-        exif = _described(image.getexif())
-        image.load()
-        text = getattr(image, "text", {})
-        if image.mode in ("P", "PA"):
-            image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
-        if image.mode not in KEPT_MODES:
-            raise UserError(f"{path}: pixels of kind {image.mode} have no known range; save it with 8 or 16 bits first")
-        upright = ImageOps.exif_transpose(image)
-        info = upright.info
-        meta |= {"exif": exif, "icc_profile": info.get("icc_profile"), "xmp": info.get("xmp"),
-                 "dpi": info.get("dpi"), "comment": info.get("comment"), "text": text,
-                 "progressive": bool(info.get("progressive"))}
-        if deep:
-            native, mode = _read_deep(path, orientation)
-        else:
-            mode = KEPT_MODES[upright.mode]
-            native = np.array(upright.convert(mode))
-        return Photo(native, _rgb(native, mode), mode, {"MPO": "JPEG"}.get(form, form), meta, frames)
+        raw = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in image.tile if tile[3]]
+        deep = image.format in ("PNG", "TIFF") and any(";16" in str(r) for r in raw)
+        image.load()  # damage shows here
+        orientation, exif = _described(image)
+        if not deep:
+            native, mode = _pixels(image, path)
+        meta = _meta(image, path) | {"exif": exif}
+        form = {"MPO": "JPEG"}.get(image.format, image.format)
+    if deep:  # the file is closed: Pillow's copy of the pixels is gone
+        native, mode = _deep_pixels(path)
+    native = np.ascontiguousarray(_TURNS.get(orientation, lambda x: x)(native))
+    return Photo(native, _rgb(native, mode), mode, form, meta, frames)
 
 
-# What a TIFF says of how its pixels are stored; what it says of the photo stays.
-_STRUCTURE = {254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347,
-              529, 530, 531, 532, 700, 34675, ORIENTATION}
+def _pixels(image, path):
+    """(array, mode) of an image of up to eight bits."""
+    if image.mode.startswith("I;16"):  # of a format that is not written with 16 bits
+        return (np.array(image) >> 8).astype(np.uint8), "L"
+    if image.mode not in KEPT_MODES:
+        raise UserError(f"{path}: pixels of kind {image.mode} have no known range; save it with 8 or 16 bits first")
+    mode = KEPT_MODES[image.mode]
+    if "transparency" in image.info and mode in ("L", "RGB"):
+        mode += "A"
+    return np.array(image if image.mode == mode else image.convert(mode)), mode
 
 
-def _described(tags):
-    """A copy of EXIF `tags` that outlives its file, without orientation and thumbnail (it shows the unedited face).
+def _meta(image, path):
+    """What `save` needs of the original beside its EXIF."""
+    info = image.info
+    xmp = info.get("xmp")
+    if xmp:
+        xmp = xmp.encode() if isinstance(xmp, str) else xmp
+        xmp = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)  # the pixels are upright now
+    meta = {name: info.get(name) for name in ("icc_profile", "dpi", "comment", "progressive", "compression")}
+    meta |= {"xmp": xmp, "text": getattr(image, "text", {})}
+    if image.mode == "LAB":
+        meta["icc_profile"] = None
+    if image.format == "WEBP":
+        meta["lossless"] = _is_lossless_webp(path)
+    if image.format in ("JPEG", "MPO"):
+        from PIL import JpegImagePlugin
+        meta |= {"qtables": image.quantization, "subsampling": JpegImagePlugin.get_sampling(image)}
+    return meta
 
-    Empty if they are damaged: a photo is worth more than its EXIF.
+
+# What a TIFF says of how its pixels are stored, and Photoshop's layers, which show the unedited face.
+_STRUCTURE = {254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339,
+              347, 529, 530, 531, 532, 700, 34377, 34675, 37724, ORIENTATION}
+
+
+def _described(image):
+    """(orientation, EXIF that outlives its file) of an image, without the thumbnail, which shows the unedited face.
+
+    1 and empty if they are damaged: a photo is worth more than its EXIF.
     """
     kept = Image.Exif()
     parts = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
     try:
+        tags = image.getexif()
         for tag, value in tags.items():
             if tag not in _STRUCTURE and tag not in parts:
-                kept[tag] = value
+                kept[tag] = _bytes(value)
         for part in parts:
-            if found := tags.get_ifd(part):
+            if found := {tag: _bytes(value) for tag, value in tags.get_ifd(part).items()}:
                 if len(str(found.get(ExifTags.Base.MakerNote, ""))) > 30_000:
                     del found[ExifTags.Base.MakerNote]  # a JPEG has room for 64 KiB of EXIF in all
                 kept.get_ifd(part).update(found)
-                kept[part] = dict(found)  # Pillow writes a TIFF's from here, the other formats' from there
+                kept[part] = found  # Pillow writes a TIFF's from here, the other formats' from there
         kept.tobytes()
+        return tags.get(ORIENTATION, 1), kept
     except Exception:  # as varied as the ways to damage a file
-        return Image.Exif()
-    return kept
+        return 1, Image.Exif()
 
 
-def _read_deep(path, orientation):
+def _bytes(value):
+    """Text that is not ASCII as the bytes it was read from, or Pillow writes question marks."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
+
+
+def _deep_pixels(path):
     """16-bit pixels and their mode: Pillow halves the depth of colour."""
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise ValueError("16-bit pixels that cannot be decoded")
-    if pixels.ndim == 3:
-        pixels = pixels[..., [2, 1, 0, 3][:pixels.shape[2]]]
-    upright = np.ascontiguousarray(_TURNS.get(orientation, lambda x: x)(pixels))
-    return upright, "L" if upright.ndim == 2 else {3: "RGB", 4: "RGBA"}[upright.shape[2]]
+    if pixels is None or pixels.dtype != np.uint16:
+        raise UserError(f"{path}: 16-bit pixels that cannot be read here; save it as RGB or with 8 bits first")
+    if pixels.ndim == 2:
+        return pixels, "L"
+    return _swap(pixels), {3: "RGB", 4: "RGBA"}[pixels.shape[2]]
+
+
+def _swap(pixels):
+    """BGR(A) to RGB(A) or back, in place."""
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA, dst=pixels)
 
 
 _TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1],
@@ -168,18 +203,30 @@ _TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::
 
 
 def _rgb(native, mode):
-    pixels = (native // 257).astype(np.uint8) if native.dtype == np.uint16 else native
+    if native.dtype == np.uint16:
+        native = _eight_bits(native)
     if mode in ("L", "LA"):
-        grey = pixels if mode == "L" else pixels[..., 0]
+        grey = native if mode == "L" else native[..., 0]
         return np.repeat(grey[..., None], 3, axis=2)
     if mode == "CMYK":
-        return np.array(Image.fromarray(pixels, "CMYK").convert("RGB"))
-    return pixels if mode == "RGB" else np.ascontiguousarray(pixels[..., :3])
+        return np.array(Image.fromarray(native, "CMYK").convert("RGB"))
+    return native if mode == "RGB" else np.ascontiguousarray(native[..., :3])
+
+
+def _eight_bits(native):
+    out = np.empty(native.shape, np.uint8)
+    return np.floor_divide(native, 257, out=out, casting="unsafe")  # without a 16-bit copy in between
 
 
 def _is_lossless_webp(path):
     with open(path, "rb") as file:
-        return b"VP8L" in file.read(64)
+        file.seek(12)
+        while len(header := file.read(8)) == 8:
+            kind, size = header[:4], int.from_bytes(header[4:], "little")
+            if kind in (b"VP8 ", b"VP8L"):
+                return kind == b"VP8L"
+            file.seek(16 if kind == b"ANMF" else size + size % 2, 1)  # the chunks of a frame stand in it
+    return False
 
 
 def output_format(photo, suffix=None):
@@ -212,15 +259,18 @@ def save(path, photo, native):
 def _save(path, form, photo, native):
     deep = native.dtype == np.uint16
     if deep and form not in ("PNG", "TIFF"):
-        native, deep = (native // 257).astype(np.uint8), False
+        native, deep = _eight_bits(native), False
+    options = _options(form, photo.meta, form == photo.format)
     with replacing(path) as temporary:
         if deep and photo.mode != "L":
-            _save_deep(temporary, form, photo, native)
+            {"PNG": _save_deep_png, "TIFF": _save_deep_tiff}[form](temporary, photo, native, options)
             return
         image = Image.fromarray(native, None if deep else photo.mode)
         if image.mode not in WRITABLE[form]:
+            if image.mode != "RGBA":
+                options.pop("icc_profile", None)  # it is of grey or of inks
             image = image.convert("RGBA" if image.mode == "LA" and "RGBA" in WRITABLE[form] else "RGB")
-        image.save(temporary, form, **_options(form, photo.meta, form == photo.format))
+        image.save(temporary, form, **options)
 
 
 def save_marked(path, pixels):
@@ -232,12 +282,14 @@ def save_marked(path, pixels):
 def _options(form, meta, same):
     """Pillow's options for `save`. same: the file came in this format."""
     exif = meta["exif"]
-    before = str(exif.get(ExifTags.Base.Software, "")).strip("\0 ")
+    before = exif.get(ExifTags.Base.Software, "")
+    before = (before.decode("latin-1") if isinstance(before, bytes) else str(before)).strip("\0 ")
     if MARK not in before:
-        exif[ExifTags.Base.Software] = MARK + (f"; before: {before}" if before else "")
+        exif[ExifTags.Base.Software] = _bytes(MARK + (f"; before: {before}" if before else ""))
     options = {name: meta[name] for name in ("icc_profile", "dpi") if meta.get(name)}
-    xmp = meta.get("xmp") or XMP
-    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    xmp = meta.get("xmp") or XMP_EMPTY
+    if b"DigitalSourceType" not in xmp:
+        xmp = xmp.replace(b"</rdf:RDF>", XMP_MARK + b"</rdf:RDF>", 1)
     if form == "JPEG":
         options |= {"exif": exif.tobytes(), "xmp": xmp, "progressive": meta.get("progressive", False)}
         # The original's tables write the pixels that did not change almost as they were.
@@ -252,8 +304,9 @@ def _options(form, meta, same):
         text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
         options |= {"exif": exif.tobytes(), "pnginfo": text}
     elif form == "TIFF":
-        exif[700] = xmp
-        options |= {"exif": exif}
+        options["exif"] = tags = Image.Exif()
+        tags.load(exif.tobytes())
+        tags[700] = xmp
         if same and meta.get("compression") in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd"):
             options["compression"] = meta["compression"]
     elif form == "WEBP":
@@ -273,25 +326,45 @@ def _jpeg_tables(meta):
     return tables
 
 
-def _save_deep(path, form, photo, native):
-    """16-bit colour, which Pillow cannot write."""
-    options = _options(form, photo.meta, True)
-    profile = options.get("icc_profile")
-    if form == "TIFF":
-        import tifffile
-
-        tags = photo.meta["exif"]
-        texts = [(tag, 2, 0, str(tags[tag]), True) for tag in (0x10E, 0x10F, 0x110, 0x13B, 0x8298) if tag in tags]
-        tifffile.imwrite(path, native, photometric="rgb", iccprofile=profile, software=tags[ExifTags.Base.Software],
-                         metadata=None, extrasamples=["unassalpha"] if native.shape[2] == 4 else None,
-                         extratags=[*texts, (700, 1, len(tags[700]), tags[700], True)])
-        return
-    blobs = {cv2.IMAGE_METADATA_EXIF: photo.meta["exif"].tobytes().removeprefix(b"Exif\0\0")}
-    if profile:
-        blobs[cv2.IMAGE_METADATA_ICCP] = profile
-    swapped = np.ascontiguousarray(native[..., [2, 1, 0, 3][:native.shape[2]]])
-    done, data = cv2.imencodeWithMetadata(".png", swapped, list(blobs),
-                                          [np.frombuffer(blob, np.uint8) for blob in blobs.values()])
+def _save_deep_png(path, photo, native, options):
+    """16-bit colour, which Pillow cannot write: OpenCV's pixels, and the other chunks of a one-pixel PNG by Pillow."""
+    done, data = cv2.imencode(".png", _swap(native))
+    _swap(native)
     if not done:
-        raise UserError(f"{path}: 16-bit pixels could not be written")
-    Path(path).write_bytes(data.tobytes())
+        raise ValueError("16-bit pixels could not be encoded")
+    small = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(small, "PNG", **options)
+    kept = b"".join(chunk for kind, chunk in _chunks(small.getvalue()) if kind not in (b"IHDR", b"IDAT", b"IEND"))
+    data = memoryview(data)
+    head = 8 + 25  # signature and IHDR
+    with open(path, "wb") as file:
+        for part in (data[:head], kept, data[head:]):
+            file.write(part)
+
+
+def _chunks(png):
+    """(kind, whole chunk) of each chunk of a PNG's bytes."""
+    place = 8
+    while place < len(png):
+        end = place + 12 + int.from_bytes(png[place:place + 4], "big")
+        yield png[place + 4:place + 8], png[place:end]
+        place = end
+
+
+def _save_deep_tiff(path, photo, native, options):
+    """16-bit colour, which Pillow cannot write. Of the EXIF only texts are kept: tifffile has no room for the rest."""
+    import tifffile
+
+    tags = options["exif"]
+    texts = {tag: _ascii(value) for tag, value in tags.items() if isinstance(value, (str, bytes)) and tag != 700}
+    software = texts.pop(ExifTags.Base.Software)
+    dpi = options.get("dpi")
+    tifffile.imwrite(path, native, photometric="rgb", iccprofile=options.get("icc_profile"), software=software,
+                     metadata=None, extrasamples=["unassalpha"] if native.shape[2] == 4 else None,
+                     resolution=tuple(map(float, dpi)) if dpi else None, resolutionunit="INCH" if dpi else None,
+                     extratags=[*((tag, 2, 0, text, True) for tag, text in texts.items()),
+                                (700, 1, len(tags[700]), tags[700], True)])
+
+
+def _ascii(value):
+    return value if isinstance(value, bytes) else value.encode("latin-1", "replace")

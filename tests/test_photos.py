@@ -4,6 +4,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 import photos
@@ -78,6 +79,62 @@ def test_sixteen_bits_stay_sixteen_bits(tmp_path, channels, suffix):
     np.testing.assert_array_equal(stored[:10], deep[:10])
     with Image.open(path.with_name(f"out{suffix}")) as image:
         assert photos.MARK in image.getexif()[ExifTags.Base.Software]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_keep_their_metadata(tmp_path, suffix):
+    deep = RNG.integers(8000, 50000, (40, 60, 3), np.uint16)
+    path = tmp_path / f"in{suffix}"
+    if suffix == ".png":
+        tags = exif(Artist="Müller".encode()).tobytes().removeprefix(b"Exif\0\0")
+        _, data = cv2.imencodeWithMetadata(".png", deep, [cv2.IMAGE_METADATA_EXIF], [np.frombuffer(tags, np.uint8)])
+        path.write_bytes(data.tobytes())
+    else:
+        tifffile.imwrite(path, deep, photometric="rgb", metadata=None, resolution=(300, 300), resolutionunit="INCH",
+                         extratags=[(0x10F, 2, 0, "Camera & Sons", True), (0x13B, 2, 0, "Müller".encode(), True)])
+    round_trip(path)
+    with Image.open(path.with_name(f"out{suffix}")) as image:
+        tags = image.getexif()
+        assert tags[ExifTags.Base.Make] == "Camera & Sons"
+        assert tags[ExifTags.Base.Artist].encode("latin-1").decode() == "Müller"
+        assert photos.MARK in tags[ExifTags.Base.Software]
+        assert suffix == ".png" or image.info["dpi"] == (300, 300)
+    assert b"compositeWithTrainedAlgorithmicMedia" in path.with_name(f"out{suffix}").read_bytes()
+
+
+def test_eight_bit_tiff_is_not_taken_for_sixteen(tmp_path):
+    """libtiff's raw mode is told with the file's offset, in which a 16 may stand."""
+    for i in range(20):
+        pixels = np.random.default_rng(i).integers(0, 256, (9 + i, 31, 4), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in.tif", compression="tiff_lzw")
+        np.testing.assert_array_equal(photos.read(tmp_path / "in.tif").native, pixels)
+
+
+@pytest.mark.parametrize("more", [{"icc_profile": SRGB},
+                                  {"save_all": True, "append_images": [Image.fromarray(255 - RGB)]}])
+def test_lossless_webp_stays_lossless(tmp_path, more):
+    Image.fromarray(RGB).save(tmp_path / "in.webp", lossless=True, **more)
+    before, after = round_trip(tmp_path / "in.webp", strips=[])
+    np.testing.assert_array_equal(after.native, before.native)
+    Image.fromarray(RGB).save(tmp_path / "lossy.webp", quality=60)
+    assert not photos.read(tmp_path / "lossy.webp").meta["lossless"]
+
+
+def test_transparency_of_a_colour_is_kept(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "in.png", transparency=tuple(map(int, RGB[5, 5])))
+    photo = photos.read(tmp_path / "in.png")
+    assert photo.mode == "RGBA"
+    assert photo.native[5, 5, 3] == 0
+
+
+def test_xmp_of_the_photo_is_kept_and_marked(tmp_path):
+    xmp = photos.XMP_EMPTY.replace(b"</rdf:RDF>", b'<rdf:Description tiff:Orientation="6" dc:title="mine"/></rdf:RDF>')
+    Image.fromarray(RGB).save(tmp_path / "in.jpg", xmp=xmp)
+    round_trip(tmp_path / "in.jpg")
+    data = (tmp_path / "out.jpg").read_bytes()
+    assert b'dc:title="mine"' in data
+    assert b'tiff:Orientation="1"' in data
+    assert data.count(b"compositeWithTrainedAlgorithmicMedia") == 1
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
