@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras import optimizers
 
 import models
-from files import UserError
 
 # Share of the side that differentiable augmentation may move an image by.
 TRANSLATION = 1 / 8
@@ -110,14 +109,6 @@ class CycleGAN:
         self.recipe, self.stage = recipe, stage
         self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
-        for name in ("batch_size", "d_batch_size", "warm_start_batch"):
-            value = getattr(stage, name)
-            if value is not None and value % self.replicas:
-                raise UserError(f"stages: {name}={value} cannot be shared by {self.replicas} devices; "
-                                "make it a multiple or set strategy=none")
-        if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
-            raise UserError(f"adversary.pool_size={recipe.adversary.pool_size} is smaller than "
-                            f"batch_size={stage.batch_size}; make it at least that")
         self.error = reconstruction(recipe.loss.error)
         self.g_AB, self.g_BA = (self.build_generator(name, precision) for name in ("g_AB", "g_BA"))
         self.ema_AB, self.ema_BA = (self.build_generator(name, precision) for name in ("ema_AB", "ema_BA"))

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from files import UserError, reason
+from files import UserError, reason, run_script
 
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "other")
@@ -296,9 +296,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import files
-
-    try:
-        main()
-    except files.UserError as error:
-        files.exit_with_one_line(error)
+    run_script(main)

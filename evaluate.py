@@ -14,14 +14,13 @@ import argparse
 import dataclasses
 import itertools
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 import data_loader
-from files import UserError, exit_with_one_line, replacing
+from files import UserError, replacing, run_script
 
 FEWEST = 8          # faces a domain below which no number means anything
 HALVINGS = 100      # random halves of the real faces, for realism
@@ -289,7 +288,4 @@ def write(folder, rows, text, material):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        exit_with_one_line(error)
+    run_script(main)

@@ -2,6 +2,8 @@
 
 import datetime
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,7 +12,7 @@ import tensorflow as tf
 import models
 import recipe as recipes
 import runs
-from files import UserError, replacing
+from files import UserError, reason
 
 # Largest difference to the network's output, on a scale of -1 to 1: half a grey level. Kernels are stored as float16.
 TOLERANCE = 4e-3
@@ -35,22 +37,33 @@ def export(run, folder, step=None):
     checkpoint = tf.train.Checkpoint(ema_AB=generators["g_AB"], ema_BA=generators["g_BA"])
     runs.restore(checkpoint, run, step)
     names = [f"{name}{ending}" for name in generators for ending in (".onnx", ".keras")]
-    taken = [name for name in (*names, "card.md") if (folder / name).exists()]
-    if taken:
+    if taken := [name for name in (*names, "card.md") if (folder / name).exists()]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
-    paths, errors = [], {}
-    size, domains = run.recipe.stages[-1].size, (run.recipe.data.domain_A, run.recipe.data.domain_B)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+            _write_all(generators, Path(scratch), run, step)
+            for name in (*names, "card.md"):  # the card comes last: where it is, all is
+                Path(scratch, name).rename(folder / name)
+    except OSError as error:
+        raise UserError(f"{folder} could not be written: {reason(error)}; free space or choose another folder with "
+                        "--output") from error
+    return [folder / name for name in (*names, "card.md")]
+
+
+def _write_all(generators, folder, run, step):
+    """Write and check all exports, and the card, into `folder`."""
+    # The pools hold images of the stage that the checkpoint was made in.
+    reader = tf.train.load_checkpoint(str(run.prefix(step)))
+    size = reader.get_variable_to_shape_map()["pool_A/.ATTRIBUTES/VARIABLE_VALUE"][1]
+    domains, errors = (run.recipe.data.domain_A, run.recipe.data.domain_B), {}
     for name, network in generators.items():
         told = {"size": str(size), "makes": domains[name == "g_AB"], "run": run.name, "step": str(step)}
         for ending, write, read in ((".onnx", _write_onnx, _read_onnx), (".keras", _write_keras, _read_keras)):
             path = folder / f"{name}{ending}"
-            with replacing(path) as temporary:
-                write(network, temporary, told)
-                errors[path.name] = _difference(network, read(temporary), path.name)
-            paths.append(path)
-    with replacing(folder / "card.md") as temporary:
-        temporary.write_text(_card(run, step, errors), encoding="utf-8")
-    return [*paths, folder / "card.md"]
+            write(network, path, told)
+            errors[path.name] = _difference(network, read(path), path.name)
+    (folder / "card.md").write_text(_card(run, step, size, errors), encoding="utf-8")
 
 
 def _write_onnx(network, path, told):
@@ -110,21 +123,25 @@ def _difference(network, other, name):
     return worst
 
 
-def _card(run, step, errors):
+def _card(run, step, size, errors):
     recipe = run.recipe
-    counts = runs.count_images(recipe)
     data = recipe.data
+    try:
+        counts = "{} {}, {} {}".format(*(v for pair in zip(runs.count_images(recipe), (data.domain_A, data.domain_B),
+                                                           strict=True) for v in pair))
+    except UserError:  # exported on another machine than it was trained on
+        counts = "unknown, the data folder is not on this machine"
     origin = ("drawn faces (drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
     checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
     return f"""# {run.name}
 
 `g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
-(N, H, W, 3), H and W multiples of 4; trained at {recipe.stages[-1].size} px.
+(N, H, W, 3), H and W multiples of 4; trained at {size} px.
 
 - date: {datetime.date.today().isoformat()}
 - step: {step}, moving average of the generators ({recipe.optimizer.ema_decay})
-- training images: {counts[0]} {data.domain_A}, {counts[1]} {data.domain_B}
+- training images: {counts}
 - data: {origin}
 
 Largest difference to the network after writing and reading back, on a scale of -1 to 1:

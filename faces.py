@@ -73,6 +73,7 @@ class Detector:
     def __init__(self, model=None, config=None, confidence=0.8, finest=1600):
         self.confidence, self.finest = confidence, finest
         model, config = (model, config) if model else default_detector()
+        self.model = model
         try:
             self.net = cv2.dnn.readNet(str(model), str(config or ""))
         except (cv2.error, OSError) as error:
@@ -119,7 +120,10 @@ class Detector:
         canvas[:] = self.mean
         canvas[:height, :width] = tile[..., ::-1]
         self.net.setInput(cv2.dnn.blobFromImage(canvas, 1.0, (side, side), self.mean))
-        found = self.net.forward().reshape(-1, 7)
+        try:
+            found = self.net.forward().reshape(-1, 7)
+        except (cv2.error, ValueError, AttributeError) as error:
+            raise UserError(f"{self.model}: not an SSD face detector ({_first_line(error)})") from error
         return [(float(row[2]), row[3:] * side) for row in found if row[2] >= self.confidence]
 
     def _distinct(self, boxes, scores):

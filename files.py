@@ -11,10 +11,26 @@ class UserError(Exception):
     """Something the user can mend. The message is one line: which file or key, and what to do."""
 
 
-def exit_with_one_line(error):
-    """Print `error` as one line on stderr and end the process with exit code 1."""
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-    raise SystemExit(1)
+def run_script(main):
+    """Call `main()` and end the process with the exit code that it returns.
+
+    A UserError becomes one line on stderr and exit code 1, Ctrl-C exit code 130; neither shows a traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # file names may hold any bytes
+    try:
+        code = main()
+        sys.stdout.flush()
+    except UserError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # nobody reads on: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    raise SystemExit(code)
 
 
 @contextlib.contextmanager

@@ -15,13 +15,18 @@ the photo itself never. Exit codes: 0 done, 1 a file could not be read or writte
 import argparse
 import glob
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
-from files import UserError, exit_with_one_line, replacing
+from files import UserError, reason, replacing, run_script
 
 GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
+SHEETS = ("compare", "faces")  # outputs that show the whole photo again
+# Files of a folder that are taken for photos; a file that is named itself may be any that Pillow reads.
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2",
+            ".ppm", ".pgm"}
 NO_FACE = 3
 MOST = 1.5  # strength: beyond, faces become masks
 
@@ -86,62 +91,87 @@ def main(argv=None):
     sources = expand(args.photos)
     if not sources:
         raise UserError(f"{' '.join(args.photos)}: no photos there")
-    if args.output and Path(args.output).suffix and not Path(args.output).is_dir() and (
-            len(sources) > 1 or args.direction == "both"):
+    if into_file(args.output) and (len(sources) > 1 or args.direction == "both"):
         raise UserError(f"{args.output}: one file cannot take several outputs; name a folder with -o")
+    protected = {absolute(source) for source in sources}
+    if args.json not in (None, "-"):
+        refuse(Path(args.json), protected, args.force)
 
     from tqdm import tqdm
 
-    editor = Editor(args)
-    reports, failed, without = [], 0, 0
+    editor = Editor(args, protected)
+    reports = []
+    told = sys.stderr if args.json == "-" else sys.stdout
     bar = tqdm(sources, unit="photo", disable=None if len(sources) > 1 else True)
-    for source in bar:
-        try:
-            report = editor.photo(source)
-            bar.write(summary(report))
-            without += not report["faces"]
-        except UserError as error:
-            report = {"photo": str(source), "error": " ".join(str(error).split())}
-            bar.write(f"error: {report['error']}", file=sys.stderr)
-            failed += 1
-        reports.append(report)
-    if args.json:
-        write_report(args.json, reports, args.force)
-    return 1 if failed else NO_FACE if without == len(sources) else 0
+    try:
+        for source in bar:
+            reports.append(report := attempt(editor, source))
+            bar.write(summary(report), file=sys.stderr if "error" in report else told)
+    finally:  # what was done is told, Ctrl-C or not
+        if args.json:
+            write_report(args.json, reports)
+    if any("error" in report for report in reports):
+        return 1
+    return 0 if any(report["faces"] for report in reports) else NO_FACE
+
+
+def attempt(editor, source):
+    """The report of one photo; what went wrong with it is in it, and the others go on."""
+    try:
+        return editor.photo(source)
+    except UserError as error:
+        text = str(error)
+    except Exception as error:  # a last resort: no photo may stop the ones after it
+        text = f"{source}: {type(error).__name__}: {error}"
+    return {"photo": str(source), "error": " ".join(text.split())}
 
 
 def expand(names):
     """Files named by paths, folders and patterns, in order, each once. A folder's earlier outputs are left out."""
-    from PIL import Image
+    import photos
 
-    suffixes = Image.registered_extensions()
     found = {}
     for name in names:
         path = Path(name)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and p.is_file())
-            stems = {p.stem for p in inside}
-            found |= dict.fromkeys(p for p in inside if not any(
-                p.stem.startswith(f"{stem}_") and p.stem[len(stem) + 1:].split("_")[0] in MADE for stem in stems))
-        elif not path.exists() and glob.has_magic(name):
-            found |= dict.fromkeys(sorted(Path(p) for p in glob.glob(name) if Path(p).is_file()))
-        else:
-            found[path] = None
+        try:
+            if path.is_dir():
+                inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+                found |= dict.fromkeys(p for p in inside if not photos.is_marked(p))
+            elif glob.has_magic(name) and not path.exists():
+                found |= dict.fromkeys(sorted(Path(p) for p in glob.glob(name) if os.path.isfile(p)))
+            else:
+                found[path] = None
+        except OSError as error:
+            raise UserError(f"{name[:80]}: cannot be read ({reason(error)})") from error
     return list(found)
 
 
-SHEETS = ("compare", "faces")
-MADE = {"50s", "20s", "age", "rejuvenate", *SHEETS}  # what outputs add to a photo's name
+def absolute(path):
+    return Path(os.path.realpath(path))
+
+
+def into_file(output):
+    """Whether -o names a file: it has a suffix, no slash at its end, and is no folder."""
+    return bool(output and Path(output).suffix and not output.endswith(("/", os.sep)) and not os.path.isdir(output))
+
+
+def refuse(path, protected, force):
+    """Raises UserError if `path` may not be written."""
+    if absolute(path) in protected:
+        raise UserError(f"{path}: is one of the photos, which are never overwritten; choose another name with -o")
+    if os.path.exists(path) and not force:
+        raise UserError(f"{path}: exists already; overwrite it with --force or choose another with -o")
 
 
 class Editor:
     """Everything that is loaded once: detector and generators."""
 
-    def __init__(self, args):
+    def __init__(self, args, protected):
+        """protected: absolute paths of all photos, which are never overwritten."""
         import faces
         from translator import Translator
 
-        self.args = args
+        self.args, self.protected = args, protected
         model, config = [*(args.detector or (None,)), None][:2]
         self.detector = faces.Detector(model, config, args.confidence, 4000 if args.small_faces else 1600)
         directions = tuple(GENERATORS) if args.direction == "both" else (args.direction,)
@@ -194,7 +224,11 @@ class Editor:
         compare = self.target(source, photo, "compare").with_suffix(".jpg") if args.compare else None
         boxes = self.target(source, photo, "faces").with_suffix(".jpg") if args.draw_boxes else None
         wanted = [*targets.values(), *strips.values(), *filter(None, (compare, boxes))]
-        self.refuse_existing(source, wanted)
+        for path in wanted:
+            if path in self.written:
+                raise UserError(f"{source}: {path} was just written for another photo; rename one or use another -o")
+            refuse(path, self.protected, args.force)
+        self.written.update(wanted)
         shown = {"photo": photo.rgb}
         for d, path in targets.items():
             edited = photo.edited(faces.strips(photo.native.shape, changes[d], args.strength))
@@ -219,37 +253,21 @@ class Editor:
         """Where the output `title` of `source` goes."""
         import photos
 
-        _, suffix = photos.output_format(photo)
-        if source.suffix.lower() in _suffixes(photo.format):
-            suffix = source.suffix
-        output = Path(self.args.output) if self.args.output else None
-        if output and output.suffix and not output.is_dir():
+        output = self.args.output
+        if into_file(output):
+            output = Path(output)
             photos.output_format(photo, output.suffix)
             return output.with_name(f"{output.stem}_{title}{output.suffix}") if title in SHEETS else output
-        return (output or source.parent) / f"{source.stem}_{title}{suffix}"
-
-    def refuse_existing(self, source, paths):
-        for path in paths:
-            if path.exists() and path.resolve() == source.resolve():
-                raise UserError(f"{path}: is the photo itself, which is never overwritten; choose another with -o")
-            if path in self.written:
-                raise UserError(f"{source}: {path} was just written for another photo; rename one or use another -o")
-            if path.exists() and not self.args.force:
-                raise UserError(f"{path}: exists already; overwrite it with --force or choose another with -o")
-        self.written.update(paths)
-
-
-def _suffixes(form):
-    import photos
-
-    if form not in photos.FORMATS:
-        return ()
-    from PIL import Image
-    return [suffix for suffix, name in Image.registered_extensions().items() if name == form]
+        suffix = photos.output_format(photo)[1]
+        if photos.format_of(source.suffix) == photo.format:
+            suffix = source.suffix  # .jpeg stays .jpeg
+        return Path(output or source.parent) / f"{source.stem}_{title}{suffix}"
 
 
 def summary(report):
     """One line a photo."""
+    if "error" in report:
+        return f"error: {report['error']}"
     n = len(report["faces"])
     if not n:
         return f"{report['photo']}: no face found, nothing written (lower --confidence to find more)"
@@ -258,21 +276,14 @@ def summary(report):
     return f"{report['photo']}: {edited} of {n} face{'s' * (n > 1)} -> {', '.join(report['outputs'])}{note}"
 
 
-def write_report(where, reports, force):
+def write_report(where, reports):
     text = json.dumps(reports, indent=2)
     if where == "-":
         print(text)
         return
-    if Path(where).exists() and not force:
-        raise UserError(f"{where}: exists already; overwrite it with --force")
     with replacing(where) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        exit_with_one_line(error)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_script(main)

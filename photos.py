@@ -234,11 +234,30 @@ def output_format(photo, suffix=None):
     if suffix is None:
         form = photo.format if photo.format in FORMATS else "PNG"
         return form, FORMATS[form]
-    form = Image.registered_extensions().get(suffix.lower())
+    form = format_of(suffix)
     if form not in FORMATS:
         raise UserError(f"{suffix}: faces are written as {', '.join(FORMATS.values())} only: other formats cannot say "
                         "in their metadata that they were edited")
     return form, suffix
+
+
+def format_of(suffix):
+    """Pillow's name of the format of files with this suffix, or None."""
+    return Image.registered_extensions().get(suffix.lower())
+
+
+def is_marked(path):
+    """Whether the file at `path` bears MARK; only its header is read. False if it is no image."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                exif = image.info.get("exif", b"")
+                tags = image.getexif() if image.format == "TIFF" else {}
+                return (MARK.encode() in exif or MARK in str(image.info.get("Software", ""))
+                        or MARK in str(tags.get(ExifTags.Base.Software, "")))
+    except Exception:  # damaged: reading it will say so
+        return False
 
 
 def save(path, photo, native):

@@ -2,11 +2,12 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from files import replacing
+from files import UserError, replacing
 
 
 def to_pixels(images):
@@ -45,7 +46,9 @@ def save_grid(path, rows):
 
 
 def save(path, pixels):
-    """Write uint8 RGB `pixels` to `path`, all or nothing."""
+    """Write uint8 RGB `pixels` to `path`, all or nothing. Raises UserError, also if its suffix is no picture's."""
+    if Path(path).suffix.lower() not in Image.registered_extensions():
+        raise UserError(f"{path}: name a picture, for example {Path(path).stem}.png")
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary)
 

@@ -12,10 +12,11 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import lzma
 import re
-import sys
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from data_loader import EXTENSIONS, GENDERS, RACES, SMALLEST, parse_name
-from files import UserError, exit_with_one_line, reason, replacing
+from files import UserError, reason, replacing, run_script
 
 WHERE = ("get UTKFace (aligned and cropped) from https://susanqq.github.io/UTKFace/; "
          "it is for non-commercial research only and may not be published again")
@@ -120,7 +121,8 @@ def _opened(source):
         else:
             with tarfile.open(source) as archive:
                 yield None, _tar_members(source, archive)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
+        # RuntimeError: a zip that is encrypted or packed in a way that Python does not know
         raise UserError(f"{source}: cannot be read ({reason(error)}); it is no UTKFace archive or broken off: "
                         "fetch it again. What was copied stays") from error
 
@@ -178,7 +180,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        exit_with_one_line(error)
+    run_script(main)

@@ -152,7 +152,7 @@ def _override(tree, override):
         raise UserError(f"command line: {override!r} is not key=value (for example loss.lambda_cycle=5)")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise UserError(f"command line: {key}: {text!r} is not a YAML value") from error
     *parents, last = key.split(".")
     node = tree
@@ -192,7 +192,7 @@ def _convert(value, kind, key, origin):
             raise UserError(f"{where} must be one of {', '.join(map(str, choices))}, not {value!r}")
         return value
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             value = float(value)  # PyYAML reads 2e-4 as a string
     if type(value) is not kind:
         raise UserError(f"{where} must be {_NAMES[kind]}, not {value!r}")
@@ -240,6 +240,9 @@ def _check(recipe, origin):
         for name in key.split("."):
             value = getattr(value, name)
         _check_range(value, limits, key, origin)
+    if recipe.data.domain_A == recipe.data.domain_B:
+        raise UserError(f"{origin}: data.domain_A and data.domain_B are both {recipe.data.domain_A}; "
+                        "they name two folders")
     for i, stage in enumerate(recipe.stages):
         _check_stage(stage, i, recipe, origin)
 
@@ -258,8 +261,9 @@ def _check_stage(stage, i, recipe, origin):
     if own and stage.d_batch_size is None:
         raise UserError(f"{origin}: stages.{i}.d_batch_size is needed with adversary.steps above 1 "
                         "or adversary.real_negatives above 0")
-    if own and recipe.adversary.pool_size < 1:
-        raise UserError(f"{origin}: adversary.pool_size must be at least 1 with stages.{i}.d_batch_size")
+    if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
+        raise UserError(f"{origin}: adversary.pool_size={recipe.adversary.pool_size} is smaller than "
+                        f"stages.{i}.batch_size={stage.batch_size}; make it at least that")
 
 
 def _check_range(value, limits, key, origin):

@@ -66,7 +66,7 @@ class Run:
     def steps(self):
         """Steps that have a checkpoint, ascending."""
         found = self.checkpoints.glob("step*") if self.checkpoints.is_dir() else ()
-        return sorted(int(p.name.removeprefix("step")) for p in found)
+        return sorted(int(p.name[4:]) for p in found if re.fullmatch(r"step\d{8}", p.name))
 
     def newest_step(self):
         """The step of the newest checkpoint, 0 if there is none yet."""

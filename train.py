@@ -20,7 +20,7 @@ from pathlib import Path
 
 import recipe as recipes
 import runs
-from files import UserError, exit_with_one_line
+from files import run_script
 
 
 def parse_arguments(argv=None):
@@ -95,6 +95,7 @@ def train(recipe, run, make_run):
 
     # Parameters: where and how long
     strategy = devices.strategy(recipe.strategy)
+    devices.check_batches(strategy, recipe)
     precision, jit = devices.precision(recipe.precision), devices.jit_compile(recipe.xla)
     counts = runs.count_images(recipe)
     phases = runs.plan(recipe, max(counts))
@@ -136,7 +137,7 @@ def train(recipe, run, make_run):
         return 128 + stopped.signal
     if chief:
         print(f"done: {total} steps. Grids and loss curves: {run.samples}/")
-        if not (run.folder / "export").exists():
+        if not (run.folder / "export/card.md").exists():
             export_run(run, run.folder / "export")
         if recipe.data.source == "drawn":
             report_true_error(recipe, gan)
@@ -182,8 +183,7 @@ class _Interruption:
             signal.signal(which, self._note)
 
     def _note(self, number, _frame):
-        if self.noted and number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.noted = number
 
     def after(self, step):
@@ -228,6 +228,7 @@ def dry_run(recipe):
     import devices
 
     strategy = devices.strategy(recipe.strategy)
+    devices.check_batches(strategy, recipe)
     counts = runs.count_images(recipe)
     print(recipes.dump(recipe))
     with strategy.scope():
@@ -242,7 +243,4 @@ def dry_run(recipe):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        exit_with_one_line(error)
+    run_script(main)

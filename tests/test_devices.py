@@ -1,9 +1,11 @@
 import json
+import types
 
 import pytest
 import tensorflow as tf
 
 import devices
+import recipe as recipes
 from files import UserError
 
 
@@ -43,3 +45,12 @@ def test_cluster_is_read_from_tf_config(monkeypatch):
         monkeypatch.setenv("TF_CONFIG", text)
         with pytest.raises(UserError, match="TF_CONFIG"):
             devices.strategy("auto")
+
+
+def test_batches_of_every_stage_are_checked_before_the_first_step(tiny):
+    recipe = recipes.parse(tiny, "tiny")
+    two = types.SimpleNamespace(num_replicas_in_sync=2)
+    devices.check_batches(two, recipe)
+    tiny["stages"][1]["batch_size"] = 3
+    with pytest.raises(UserError, match=r"stages\.1\.batch_size=3 cannot be shared by 2 devices"):
+        devices.check_batches(two, recipes.parse(tiny, "tiny"))

@@ -1,8 +1,10 @@
 import itertools
 
 import numpy as np
+import onnx
 import pytest
 from conftest import ROOT, Stub
+from onnx import TensorProto, helper
 from PIL import Image
 
 import faces
@@ -170,6 +172,16 @@ def test_tiles_cover_and_overlap():
 def test_tiny_and_narrow_photos_have_no_face(detector):
     for shape in ((1, 1, 3), (1, 900, 3), (900, 2, 3)):
         assert detector.find(np.zeros(shape, np.uint8)) == []
+
+
+def test_a_network_that_is_no_detector_is_named(tmp_path):
+    shape = ["N", 3, "H", "W"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "r.onnx")
+    with pytest.raises(UserError, match=r"r.onnx: not an SSD face detector"):
+        faces.Detector(tmp_path / "r.onnx").find(np.zeros((100, 100, 3), np.uint8))
 
 
 def test_a_file_that_is_no_detector_is_named(tmp_path):

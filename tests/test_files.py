@@ -1,9 +1,11 @@
+import io
 import os
 import stat
+import sys
 
 import pytest
 
-from files import UserError, exit_with_one_line, replacing
+from files import UserError, replacing, run_script
 
 
 def test_what_is_written_appears_whole(tmp_path):
@@ -41,8 +43,19 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
         pass
 
 
-def test_errors_are_one_line(capsys):
-    with pytest.raises(SystemExit) as exit_:
-        exit_with_one_line(UserError("two\n  lines"))
-    assert exit_.value.code == 1
-    assert capsys.readouterr().err == "error: two lines\n"
+def stumble(error):
+    def main():
+        raise error
+    return main
+
+
+@pytest.mark.parametrize(("main", "code", "said"), [
+    (lambda: 3, 3, ""), (stumble(UserError("two\n  lines")), 1, "error: two lines\n"),
+    (stumble(KeyboardInterrupt()), 130, "interrupted\n")])
+def test_a_script_ends_with_its_code_and_one_line(capfd, monkeypatch, main, code, said):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(getattr(sys, name).buffer, write_through=True))
+    with pytest.raises(SystemExit) as stop:
+        run_script(main)
+    assert stop.value.code == code
+    assert capfd.readouterr().err == said

@@ -72,6 +72,43 @@ def test_nothing_is_overwritten_without_force(place, capsys):
     assert not list(place.glob(".writing*"))
 
 
+def test_no_photo_is_overwritten_even_with_force(place, capsys):
+    assert run("photo.jpg") == 0
+    made = (place / "photo_50s.jpg").read_bytes()
+    original = (place / "photo.jpg").read_bytes()
+    assert run("photo.jpg", "photo_50s.jpg", "--force") == 1  # an output of the first would be the second
+    assert "photo_50s.jpg: is one of the photos" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"photo.jpg: is one of the photos"):
+        run("photo.jpg", "-o", "out", "--json", "photo.jpg", "--force")
+    assert (place / "photo_50s.jpg").read_bytes() == made
+    assert (place / "photo.jpg").read_bytes() == original
+
+
+def test_report_on_stdout_is_json_alone(place, capsys):
+    (place / "broken.png").write_bytes(b"no")
+    assert run("photo.jpg", "broken.png", "--json", "-") == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert good["outputs"] == ["photo_50s.jpg"]
+    assert bad["error"] == "broken.png: not an image that can be read here"
+
+
+def test_an_existing_report_is_refused_before_any_work(place):
+    (place / "report.json").write_text("mine")
+    with pytest.raises(UserError, match="report.json: exists already"):
+        run("photo.jpg", "--json", "report.json")
+    assert not (place / "photo_50s.jpg").exists()
+
+
+def test_any_other_error_stops_its_photo_only(place, capsys, monkeypatch):
+    import faces
+
+    find = faces.Detector.find
+    monkeypatch.setattr(faces.Detector, "find", lambda self, p: 1 / 0 if p.shape[0] == 60 else find(self, p))
+    assert run("nobody.png", "photo.jpg") == 1
+    assert "nobody.png: ZeroDivisionError" in capsys.readouterr().err
+    assert (place / "photo_50s.jpg").exists()
+
+
 def test_everything_at_once(place, monkeypatch):
     made = {"g_AB.onnx": "50s", "g_BA.onnx": "20s"}
 
@@ -98,10 +135,11 @@ def test_folders_patterns_and_what_was_made_before(place):
     (place / "in").mkdir()
     for name in ("a.jpg", "b.jpg"):
         shutil.copy("photo.jpg", place / "in" / name)
+    (place / "in/._a.jpg").write_text("what macOS leaves")
     (place / "in/notes.txt").write_text("no photo")
     assert run("in") == 0
     assert run("in", "--force") == 0  # the outputs are not photos to age
-    assert {p.name for p in (place / "in").iterdir()} == {"a.jpg", "b.jpg", "notes.txt", "a_50s.jpg", "b_50s.jpg"}
+    assert {p.name for p in (place / "in").iterdir()} == {"a.jpg", "b.jpg", "._a.jpg", "notes.txt", "a_50s.jpg", "b_50s.jpg"}
     assert run("in/?.jpg", "-o", "other") == 0
     assert {p.name for p in (place / "other").iterdir()} == {"a_50s.jpg", "b_50s.jpg"}
 

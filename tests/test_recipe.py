@@ -61,7 +61,7 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("stages=[]", "stages must be a list"),
     ("stages.0.epochs=2", "stages.0 needs either epochs or steps"),
     ("stages.0.d_batch_size=null", "stages.0.d_batch_size is needed"),
-    ("adversary.pool_size=0", "adversary.pool_size must be at least 1"),
+    ("adversary.pool_size=0", "adversary.pool_size=0 is smaller than stages.0.batch_size=2"),
     ("loss.lambda_cycle", "is not key=value"),
     ("=5", "unknown key"),
     ("stages.0=5", "stages.0 must be a mapping"),
