@@ -139,7 +139,8 @@ def test_folders_patterns_and_what_was_made_before(place):
     (place / "in/notes.txt").write_text("no photo")
     assert run("in") == 0
     assert run("in", "--force") == 0  # the outputs are not photos to age
-    assert {p.name for p in (place / "in").iterdir()} == {"a.jpg", "b.jpg", "._a.jpg", "notes.txt", "a_50s.jpg", "b_50s.jpg"}
+    assert {p.name for p in (place / "in").iterdir()} == {
+        "a.jpg", "b.jpg", "._a.jpg", "notes.txt", "a_50s.jpg", "b_50s.jpg"}
     assert run("in/?.jpg", "-o", "other") == 0
     assert {p.name for p in (place / "other").iterdir()} == {"a_50s.jpg", "b_50s.jpg"}
 
