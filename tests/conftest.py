@@ -64,10 +64,11 @@ def write_recipe(path, tree=TINY):
 
 def checkpoint_values(run, step):
     """{name: array} of everything in the checkpoint of `step` in the run folder."""
+    import numpy as np
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(Path(run, "checkpoints", f"step{step:08}", "state")))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+    return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()
             if not name.startswith("_CHECKPOINTABLE")}
 
 

@@ -200,7 +200,7 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(workplace):
         train.main(["--config", "tiny.yaml", "stages.0.learning_rate=1.0"])
     run = runs.Run.open("runs/00001-tiny")
     values = checkpoint_values(run.folder, run.newest_step())
-    assert all(np.isfinite(v).all() for v in values.values() if getattr(v, "dtype", np.dtype("S")).kind == "f")
+    assert all(np.isfinite(v).all() for v in values.values() if v.dtype.kind == "f")
 
 
 def test_dry_run_writes_no_run(workplace, capsys):
