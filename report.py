@@ -30,10 +30,10 @@ def tables(rows):
     lines = ["| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for title, key, form in LINES:
         lines.append(f"| {title} | " + " | ".join(_written(rows[n][d][key], form) for n, d in columns) + " |")
-    for kind in ("Frechet", "kernel"):
+    for kind, form in (("Frechet", "{:.3f}"), ("kernel", "{:.5f}")):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
             lines.append(f"| {kind} distance, {title} | " + " | ".join(
-                _written(rows[n][d][kind][who], "{:.3f}") for n, d in columns) + " |")
+                _written(rows[n][d][kind][who], form) for n, d in columns) + " |")
     lines += ["", "Gender kept, by gender and group (faces):", "",
               "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for cell in range(len(data_loader.GENDERS) * len(data_loader.RACES)):
