@@ -3,6 +3,7 @@
 import datetime
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,9 @@ def _write_all(generators, folder, run, step):
 
 def _write_onnx(network, path, told):
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
-    network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras' exporter warns of what numpy will do one day
+        network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, told)
     _store_as_float16(model.graph)

@@ -65,12 +65,12 @@ class Detector:
 
     input = 300           # the detector was trained on 300 x 300 pixels
     step = 2.6            # between levels: a level finds faces of 20 to 300 pixels, so neighbours overlap
-    tile = 640            # of a level, in its own pixels
+    tile = 960            # at most, of a level, in its own pixels
     overlap = 120         # of tiles: larger faces are found on the level above
     mean = (104.0, 177.0, 123.0)  # BGR, of the training data
     duplicate = 0.3       # intersection over union of two detections of one face
 
-    def __init__(self, model=None, config=None, confidence=0.8, finest=1600):
+    def __init__(self, model=None, config=None, confidence=0.8, finest=1400):
         self.confidence, self.finest = confidence, finest
         model, config = (model, config) if model else default_detector()
         self.model = model
@@ -105,26 +105,25 @@ class Detector:
         return [*sides, finest]
 
     def _tiles(self, level):
-        """(x, y, pixels) of overlapping tiles; a level of up to one tile is taken whole."""
+        """(x, y, pixels) of overlapping tiles, as few and as small as cover the level."""
         height, width = level.shape[:2]
-        for y in _starts(height, self.tile, self.overlap):
-            for x in _starts(width, self.tile, self.overlap):
-                yield x, y, level[y:y + self.tile, x:x + self.tile]
+        for y, bottom in _parts(height, self.tile, self.overlap):
+            for x, right in _parts(width, self.tile, self.overlap):
+                yield x, y, level[y:bottom, x:right]
 
     def _detect(self, tile):
         """(confidence, box in the tile's pixels) of each face."""
-        height, width = tile.shape[:2]
-        # A square at least as large as the detector's own: what is no photo is its mean colour, hence nothing.
-        side = max(height, width, self.input)
-        canvas = np.empty((side, side, 3), np.float32)
+        # At least the detector's own size: what is no photo is its mean colour, hence nothing.
+        size = [max(n, self.input) for n in tile.shape[:2]]
+        canvas = np.empty((*size, 3), np.float32)
         canvas[:] = self.mean
-        canvas[:height, :width] = tile[..., ::-1]
-        self.net.setInput(cv2.dnn.blobFromImage(canvas, 1.0, (side, side), self.mean))
+        canvas[:tile.shape[0], :tile.shape[1]] = tile[..., ::-1]
+        self.net.setInput(cv2.dnn.blobFromImage(canvas, 1.0, size[::-1], self.mean))
         try:
             found = self.net.forward().reshape(-1, 7)
         except (cv2.error, ValueError, AttributeError) as error:
             raise UserError(f"{self.model}: not an SSD face detector ({_first_line(error)})") from error
-        return [(float(row[2]), row[3:] * side) for row in found if row[2] >= self.confidence]
+        return [(float(row[2]), row[3:] * (size[::-1] * 2)) for row in found if row[2] >= self.confidence]
 
     def _distinct(self, boxes, scores):
         """One Face for every group of boxes that overlap."""
@@ -143,10 +142,12 @@ class Detector:
         return distinct
 
 
-def _starts(length, tile, overlap):
-    """Where tiles begin that cover `length` evenly, neighbours sharing at least `overlap`."""
-    n = 1 if length <= tile else 1 + -(-(length - tile) // (tile - overlap))
-    return [round(i * (length - tile) / (n - 1)) for i in range(n)] if n > 1 else [0]
+def _parts(length, longest, overlap):
+    """[(begin, end)] of the fewest equal parts up to `longest` that cover `length`, neighbours sharing `overlap`."""
+    n = max(1, -(-(length - overlap) // (longest - overlap)))
+    part = -(-(length + (n - 1) * overlap) // n)
+    begins = [round(i * (length - part) / max(n - 1, 1)) for i in range(n)]
+    return [(begin, begin + part) for begin in begins]
 
 
 def _inside(box, other):

@@ -46,7 +46,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--force", action="store_true", help="overwrite outputs that exist")
     parser.add_argument("--confidence", type=_within(0.01, 1), default=0.8, metavar="0..1",
                         help="what counts as a face (default: 0.8)")
-    parser.add_argument("--small-faces", action="store_true", help="search large photos longer, for faces under 1/60 "
+    parser.add_argument("--small-faces", action="store_true", help="search large photos longer, for faces under 1/50 "
                         "of their width")
     parser.add_argument("--max-megapixels", type=_within(0.001, 10_000), default=150, metavar="N",
                         help="larger photos are refused (default: 150)")
@@ -173,7 +173,7 @@ class Editor:
 
         self.args, self.protected = args, protected
         model, config = [*(args.detector or (None,)), None][:2]
-        self.detector = faces.Detector(model, config, args.confidence, 4000 if args.small_faces else 1600)
+        self.detector = faces.Detector(model, config, args.confidence, 4000 if args.small_faces else 1400)
         directions = tuple(GENERATORS) if args.direction == "both" else (args.direction,)
         self.translators = {d: Translator(Path(args.weights, GENERATORS[d])) for d in directions}
         self.written = set()

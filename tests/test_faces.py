@@ -161,12 +161,13 @@ def test_face_at_the_border_is_found_and_aged(detector, astronaut):
 
 
 def test_tiles_cover_and_overlap():
-    for length in (1, 640, 641, 1159, 1160, 5000):
-        starts = faces._starts(length, 640, 120)
-        assert starts[0] == 0
-        assert starts[-1] + 640 >= length
-        assert all(0 < b - a <= 520 for a, b in itertools.pairwise(starts))
-        assert starts[-1] <= max(0, length - 640)
+    for length in (1, 120, 640, 641, 1160, 1161, 5000):
+        parts = faces._parts(length, 640, 120)
+        assert parts[0][0] == 0
+        assert parts[-1][1] == length
+        assert all(end - begin <= 640 for begin, end in parts)
+        assert all(a[1] - b[0] >= 119 for a, b in itertools.pairwise(parts))
+    assert len(faces._parts(640, 640, 120)) == 1
 
 
 def test_tiny_and_narrow_photos_have_no_face(detector):

@@ -245,4 +245,4 @@ def test_shipped_generators_age_the_astronaut(tmp_path, direction, made):
     before, after = (photos.read(tmp_path / name) for name in ("astronaut.jpg", f"astronaut_{made}.jpg"))
     change = np.abs(after.rgb.astype(int) - before.rgb)
     assert change[60:170, 180:270].mean() > 2  # the face
-    assert change[260:].mean() < 0.5           # a JPEG written twice with its own tables
+    assert change[260:].mean() < 1             # a JPEG written twice with its own tables
