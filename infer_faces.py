@@ -40,7 +40,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--strength", type=_within(0, MOST), default=1.0, metavar="0..1.5", help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N", help="N: 1 is the largest")
     parser.add_argument("--compare", action="store_true", help="also one sheet with before and after")
-    parser.add_argument("--steps", type=_within(2, 50, int), metavar="N", help="also a strip over N strengths from 0 to 1.5")
+    parser.add_argument("--steps", type=_within(2, 50, int), metavar="N", help="also a strip of N strengths, 0 to 1.5")
     parser.add_argument("--draw-boxes", action="store_true", help="also the photo with its faces, boxed and numbered")
     parser.add_argument("--json", metavar="FILE", help="a report: boxes, confidences, times; - prints it")
     parser.add_argument("--force", action="store_true", help="overwrite outputs that exist")
