@@ -65,7 +65,7 @@ class Photo:
 
     def rgb_of(self, native):
         """uint8 RGB of an edited copy."""
-        return self.rgb if native is self.native else _rgb(native, self.mode)
+        return _rgb(native, self.mode)
 
 
 def read(path, megapixels=150):
