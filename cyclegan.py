@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import optimizers
 
 import models
+from data_loader import LABELS, Faces
 
 # Share of the side that differentiable augmentation may move an image by.
 TRANSLATION = 1 / 8
@@ -51,10 +52,22 @@ def _shift_matrix(n, uniform):
     return tf.one_hot(tf.range(n)[None] - shift, n)
 
 
-class ImagePool:
-    """The last translated images, so that a discriminator does not forget (Shrivastava et al. 2017; paper, section 4).
+def _round(batch, k):
+    """The k-th of the rounds in (A, B), each Faces (rounds, n, ...)."""
+    return tf.nest.map_structure(lambda x: x[k], batch)
 
-    size 0 hands images straight through. Called in replica context with the images of all replicas; every replica
+
+def choose(which, faces, others):
+    """Faces: `faces` where `which` (n,) is true, else `others`."""
+    return Faces(tf.where(which[:, None, None, None], faces.images, others.images),
+                 tf.where(which[:, None], faces.labels, others.labels))
+
+
+class ImagePool:
+    """The last translated images and the labels of the faces they were made of, so that a discriminator does
+    not forget (Shrivastava et al. 2017; paper, section 4).
+
+    size 0 hands faces straight through. Called in replica context with the images of all replicas; every replica
     does the same, and the first one's writing counts.
     """
 
@@ -62,40 +75,47 @@ class ImagePool:
         self.size = size
         shared = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
         self.images = tf.Variable(tf.zeros([max(size, 1), image_size, image_size, 3]), **shared)
+        self.labels = tf.Variable(tf.zeros([max(size, 1), LABELS]), **shared)
         self.count = tf.Variable(0, dtype=tf.int32, **shared)  # images ever put in by `push` or while filling
 
-    def swap(self, images, uniform):
-        """The paper's pool: while it fills, images pass; then half of them are kept and an older one is handed out.
+    def swap(self, faces, uniform):
+        """The paper's pool: while it fills, faces pass; then half of them are kept and an older one is handed out.
 
-        images: (n, H, W, 3). uniform: (n, 2) in [0, 1).
+        faces: Faces, n of them. uniform: (n, 2) in [0, 1).
         """
         if self.size == 0:
-            return images
-        n = images.shape[0]
+            return faces
+        n = faces.images.shape[0]
         filling = self.count + tf.range(n) < self.size
         slot = tf.cast(uniform[:, 0] * self.size, tf.int32)
         keep = filling | (uniform[:, 1] < 0.5)
         slot = tf.where(filling, self.count + tf.range(n), slot)
-        older = tf.gather(self.images, slot)
-        stored = self.images.read_value()
-        for i in range(n):  # one after the other: two images may want one slot, and the later one gets it
-            row = tf.where(keep[i], images[i], stored[slot[i]])
-            stored = tf.tensor_scatter_nd_update(stored, [[slot[i]]], [row])
-        self.images.assign(stored)
+        older = self._gather(slot)
+        # Where each slot's next content comes from: the pool itself, and behind it the new faces.
+        origin = tf.range(self.size)
+        for i in range(n):  # one after the other: two faces may want one slot, and the later one gets it
+            origin = tf.tensor_scatter_nd_update(
+                origin, [[slot[i]]], [tf.where(keep[i], self.size + i, origin[slot[i]])])
+        for stored, new in zip((self.images, self.labels), faces, strict=True):
+            stored.assign(tf.gather(tf.concat([stored, new], 0), origin))
         self.count.assign(tf.minimum(self.count + n, self.size))
-        return tf.where((keep & ~filling)[:, None, None, None], older, images)
+        return choose(keep & ~filling, older, faces)
 
-    def push(self, images):
-        """Put in `images`, over the oldest ones."""
-        n = images.shape[0]
+    def push(self, faces):
+        """Put in `faces`, over the oldest ones."""
+        n = faces.images.shape[0]
         slot = (self.count + tf.range(n)) % self.size
-        self.images.assign(tf.tensor_scatter_nd_update(self.images.read_value(), slot[:, None], images))
+        for stored, new in zip((self.images, self.labels), faces, strict=True):
+            stored.assign(tf.tensor_scatter_nd_update(stored.read_value(), slot[:, None], new))
         self.count.assign_add(n)
 
     def sample(self, uniform):
-        """Images at random: uniform (n,) in [0, 1) -> (n, H, W, 3)."""
+        """Faces at random: uniform (n,) in [0, 1) -> n Faces."""
         filled = tf.cast(tf.minimum(self.count, self.size), tf.float32)
-        return tf.gather(self.images, tf.cast(uniform * filled, tf.int32))
+        return self._gather(tf.cast(uniform * filled, tf.int32))
+
+    def _gather(self, slot):
+        return Faces(tf.gather(self.images, slot), tf.gather(self.labels, slot))
 
 
 class CycleGAN:
@@ -114,7 +134,8 @@ class CycleGAN:
         self.ema_AB, self.ema_BA = (self.build_generator(name, precision) for name in ("ema_AB", "ema_BA"))
         d = recipe.discriminator
         self.d_A, self.d_B = (
-            models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init, precision, name)
+            models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
+                                       LABELS if d.labels == "projection" else 0, precision, name)
             for name in ("d_A", "d_B"))
         self.g_variables = self.g_AB.trainable_variables + self.g_BA.trainable_variables
         self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
@@ -145,6 +166,7 @@ class CycleGAN:
                 "ema_AB": self.ema_AB, "ema_BA": self.ema_BA,
                 "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer, "step": self.step,
                 "pool_A": self.pool_A.images, "pool_B": self.pool_B.images,
+                "labels_A": self.pool_A.labels, "labels_B": self.pool_B.labels,
                 "count_A": self.pool_A.count, "count_B": self.pool_B.count}
 
     def continue_from(self, other):
@@ -166,8 +188,8 @@ class CycleGAN:
     def _train_step(self, batch, d_batch):
         """{name: mean loss} of one step.
 
-        batch: (A, B), each (1, n, H, W, 3). d_batch: (A, B), each (steps, m, H, W, 3), for the discriminators; None:
-        they see the generators' batch.
+        batch: (A, B), each Faces (1, n, ...). d_batch: (A, B), each Faces (steps, m, ...), for the discriminators;
+        None: they see the generators' batch.
         """
         losses = self._mean(self.strategy.run(self._replica_step, args=(batch, d_batch)))
         step = tf.cast(self.g_optimizer.iterations.value, tf.float32)
@@ -181,21 +203,23 @@ class CycleGAN:
         return losses
 
     def _replica_step(self, batch, d_batch):
-        real_A, real_B = (faces[0] for faces in batch)
+        real_A, real_B = _round(batch, 0)
         fake_A, fake_B, losses = self._generator_step(real_A, real_B)
         every_A, every_B = self._gather(fake_A), self._gather(fake_B)
         if d_batch is None:
-            fake_A = self._mine(self.pool_A.swap(every_A, self._uniform([every_A.shape[0], 2], 0)))
-            fake_B = self._mine(self.pool_B.swap(every_B, self._uniform([every_B.shape[0], 2], 1)))
+            whole = real_A.images.shape[0] * self.replicas
+            fake_A = self._mine(self.pool_A.swap(every_A, self._uniform([whole, 2], 0)))
+            fake_B = self._mine(self.pool_B.swap(every_B, self._uniform([whole, 2], 1)))
             return losses | self._discriminator_step(real_A, real_B, fake_A, fake_B, 0)
         self.pool_A.push(every_A)
         self.pool_B.push(every_B)
-        rounds = [self._discriminator_round(d_batch[0][k], d_batch[1][k], k) for k in range(d_batch[0].shape[0])]
+        rounds = [self._discriminator_round(*_round(d_batch, k), k) for k in range(self.recipe.adversary.steps)]
         return losses | {name: tf.add_n([r[name] for r in rounds]) / len(rounds) for name in rounds[0]}
 
     def _generator_step(self, real_A, real_B):
-        """Eq. 3 for both generators at once, with the identity term of section 5.2."""
+        """Eq. 3 for both generators at once, with the identity term of section 5.2. (fake A, fake B, {name: loss})."""
         weights = self.recipe.loss
+        (real_A, labels_A), (real_B, labels_B) = real_A, real_B
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.g_variables])
             if weights.lambda_identity:
@@ -212,29 +236,29 @@ class CycleGAN:
             rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
             cycle_A = self.error(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
             cycle_B = self.error(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
-            adversarial_AB = least_squares(self._judge(self.d_B, fake_B, 2), 1.0)  # (D_B(G_AB(A)) - 1)^2
-            adversarial_BA = least_squares(self._judge(self.d_A, fake_A, 3), 1.0)  # (D_A(G_BA(B)) - 1)^2
+            # (D_B(G_AB(A)) - 1)^2, (D_A(G_BA(B)) - 1)^2: a translated face keeps the labels of the one it was made of.
+            adversarial_AB = least_squares(self._judge(self.d_B, Faces(fake_B, labels_A), 2), 1.0)
+            adversarial_BA = least_squares(self._judge(self.d_A, Faces(fake_A, labels_B), 3), 1.0)
             # Both cycle terms reach both generators: the gradient of each goes through G_AB and G_BA.
             total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
                      + weights.lambda_identity * (identity_A + identity_B))
             loss = total / self.replicas  # apply() adds up over replicas
         gradients = tape.gradient(loss, [v.value for v in self.g_variables])
         self.g_optimizer.apply(gradients, self.g_variables)
-        return fake_A, fake_B, {
+        return Faces(fake_A, labels_B), Faces(fake_B, labels_A), {
             "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
             "identity_A": identity_A, "identity_B": identity_B, "g_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_round(self, real_A, real_B, k):
         """One discriminator step on its own batch: negatives from the pool and from the other domain's real images."""
-        whole = real_A.shape[0] * self.replicas
+        whole = real_A.images.shape[0] * self.replicas
         fake_A = self._mine(self.pool_A.sample(self._uniform([whole], 10 + 10 * k)))
         fake_B = self._mine(self.pool_B.sample(self._uniform([whole], 11 + 10 * k)))
         # Which places of the global batch borrow: spread evenly, so that every replica has its share of them.
         share = self.recipe.adversary.real_negatives
-        borrows = tf.constant([int((i + 1) * share) > int(i * share) for i in range(whole)])
-        borrows = self._mine(borrows)[:, None, None, None]
-        return self._discriminator_step(real_A, real_B, tf.where(borrows, real_B, fake_A),
-                                        tf.where(borrows, real_A, fake_B), k)
+        borrows = self._mine(tf.constant([int((i + 1) * share) > int(i * share) for i in range(whole)]))
+        return self._discriminator_step(real_A, real_B, choose(borrows, real_B, fake_A),
+                                        choose(borrows, real_A, fake_B), k)
 
     def _discriminator_step(self, real_A, real_B, negative_A, negative_B, k):
         """Least squares, real -> 1, negative -> 0, halved so that D learns slower than G (section 7.1)."""
@@ -255,40 +279,48 @@ class CycleGAN:
     # Warm start: the discriminators learn the two real domains before the first generator step
 
     def _warm_step(self, batch):
-        """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: (A, B), each (1, n, H, W, 3)."""
+        """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: (A, B), each Faces (1, n, ...)."""
         losses = self._mean(self.strategy.run(self._replica_warm_step, args=(batch,)))
         self.step.assign_add(1)
         return losses
 
     def _replica_warm_step(self, batch):
-        real_A, real_B = (faces[0] for faces in batch)
+        real_A, real_B = _round(batch, 0)
         return self._discriminator_step(real_A, real_B, real_B, real_A, 0)
 
     # The same numbers on any number of replicas
 
-    def _judge(self, discriminator, images, purpose):
+    def _judge(self, discriminator, faces, purpose):
+        images, labels = faces
         if self.recipe.adversary.augment:
             images = augment(images, self._mine(self._uniform([images.shape[0] * self.replicas, 4], 100 + purpose)))
-        return discriminator(images, training=True)
+        inputs = images if self.recipe.discriminator.labels == "none" else [images, labels]
+        return discriminator(inputs, training=True)
 
     def _uniform(self, shape, purpose):
         """Uniform numbers for the global batch, a function of (seed, step, purpose)."""
         key = tf.stack([tf.constant(self.recipe.seed * 10_000 + purpose, tf.int64), tf.identity(self.step)])
         return tf.random.stateless_uniform(shape, key)
 
-    def _gather(self, images):
+    def _gather(self, faces):
+        """The Faces of all replicas."""
         if self.replicas == 1:
-            return images
-        n = images.shape[0] * self.replicas
-        return tf.ensure_shape(tf.distribute.get_replica_context().all_gather(images, axis=0), [n, *images.shape[1:]])
+            return faces
+        context = tf.distribute.get_replica_context()
+        return Faces(*(tf.ensure_shape(context.all_gather(x, axis=0), [x.shape[0] * self.replicas, *x.shape[1:]])
+                       for x in faces))
 
     def _mine(self, values):
-        """This replica's part of values for the global batch."""
+        """This replica's part of values for the global batch: of a tensor, or of each tensor in Faces."""
         if self.replicas == 1:
             return values
-        n = values.shape[0] // self.replicas
-        first = tf.distribute.get_replica_context().replica_id_in_sync_group * n
-        return tf.ensure_shape(values[first:first + n], [n, *values.shape[1:]])
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+        def part(x):
+            n = x.shape[0] // self.replicas
+            return tf.ensure_shape(x[replica * n:(replica + 1) * n], [n, *x.shape[1:]])
+
+        return tf.nest.map_structure(part, values)
 
     def _mean(self, losses):
         return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in losses.items()}

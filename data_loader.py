@@ -10,7 +10,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,11 @@ from files import UserError, reason, run_script
 GENDERS = ("male", "female")
 RACES = ("White", "Black", "Asian", "Indian", "other")
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
+LABELS = len(GENDERS) + len(RACES)  # values in a face's label
 SMALLEST = 32  # pixels a side; below, a face is a smear
+
+# What a batch holds of a domain. images: float32 (..., H, W, 3) in [-1, 1]; labels: float32 (..., LABELS), `labels_of`.
+Faces = namedtuple("Faces", "images labels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,18 @@ def cell_of(name):
 
 def cell_name(cell):
     return f"{RACES[cell % len(RACES)]} {GENDERS[cell // len(RACES)]}"
+
+
+def labels_of(cells):
+    """float32 (n, LABELS): a 1 for the gender and a 1 for the group of each of `cells`, zeros for -1.
+
+    Gender and group apart, not one value a cell: a cell of 24 faces shares what is learned about its gender.
+    """
+    labels = np.zeros((len(cells), LABELS), np.float32)
+    known = np.flatnonzero(cells >= 0)
+    labels[known, cells[known] // len(RACES)] = 1
+    labels[known, len(GENDERS) + cells[known] % len(RACES)] = 1
+    return labels
 
 
 def list_images(folder):
@@ -160,7 +176,7 @@ class UnpairedFaces:
         return lines
 
     def dataset(self, shape, stream, start, stop=None, context=None):
-        """tf.data.Dataset of (A, B), each float32 (*shape, size, size, 3) in [-1, 1].
+        """tf.data.Dataset of (A, B), each Faces: images (*shape, size, size, 3), labels (*shape, LABELS).
 
         shape: (rounds, batch): a step's images over all replicas. stream: an integer that makes this dataset's
         random choices its own. start, stop: steps. context: tf.distribute.InputContext; each element is then
@@ -176,6 +192,7 @@ class UnpairedFaces:
         part = batch // replicas
         with tf.device("CPU"):
             images = [tf.constant(self.A.images), tf.constant(self.B.images)]
+            labels = [tf.constant(labels_of(self.A.cells)), tf.constant(labels_of(self.B.cells))]
         draws = [self._draw(domain) for domain in (self.A, self.B)]
 
         def one_replica(index):
@@ -188,11 +205,13 @@ class UnpairedFaces:
                 warp = self._transforms(rounds * batch, seed + [3 + d, 0])
                 mine = tf.reshape(tf.range(rounds * batch), shape)[:, replica * part:(replica + 1) * part]
                 mine = tf.reshape(mine, [-1])
-                faces = tf.gather(images[d], tf.gather(chosen, mine))
+                chosen = tf.gather(chosen, mine)
+                faces = tf.gather(images[d], chosen)
                 if warp is not None:
                     faces = _warp(faces, tf.gather(warp, mine))
                 faces = tf.cast(faces, tf.float32) / 127.5 - 1
-                out.append(tf.reshape(faces, (rounds, part, self.size, self.size, 3)))
+                out.append(Faces(tf.reshape(faces, (rounds, part, self.size, self.size, 3)),
+                                 tf.reshape(tf.gather(labels[d], chosen), (rounds, part, LABELS))))
             return tuple(out)
 
         count = tf.data.Dataset.range((stop - start) * here) if stop is not None else tf.data.Dataset.counter()
@@ -289,7 +308,7 @@ def main():
     faces = UnpairedFaces(args.folder, args.size, settings, args.seed)
     print("\n".join(faces.report()))
     a, b = next(iter(faces.dataset((2, 8), stream=0, start=0, stop=1)))
-    rows = [(title, pictures.to_pixels(batch[i].numpy()))
+    rows = [(title, pictures.to_pixels(batch.images[i].numpy()))
             for title, batch in ((settings.domain_A, a), (settings.domain_B, b)) for i in (0, 1)]
     pictures.save_grid(args.output, rows)
     print(f"wrote {args.output}")

@@ -184,7 +184,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     return keras.Model(image, x, name=name)
 
 
-def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot",
+def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
                         precision="float32", name=None):
     """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), one score a patch; H and W multiples of 16.
 
@@ -195,6 +195,9 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
         the tutorial's).
     last_stride: of the fourth conv. 2: 256x256 in, 16x16 out; 1: the paper's 70-pixel receptive field, 32x32 out.
     init: "glorot", "normal" (N(0, 0.02)) or "he", which keeps the signal's size without norm.
+    labels: 0, or how many label values a face has: the network is then called with [images, labels (N, labels)], and
+        a patch's score also has the inner product of its last features with a learned projection of the labels
+        (Miyato and Koyama, ICLR 2018, eq. 5). The projection starts at zero; labels of zeros leave the score as it is.
     """
     conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=_initializer(init),
                              dtype=precision)
@@ -210,8 +213,14 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     for width, stride in ((2, 2), (4, 2), (8, last_stride)):
         x = conv(width * filters, strides=stride, use_bias=norm != "channel" or order != "norm_first")(x)
         x = activated(normalised(x)) if order == "norm_first" else normalised(activated(x))
-    scores = layers.Activation("linear", dtype="float32", name="scores")(conv(1)(x))
-    return keras.Model(image, scores, name=name)
+    scores, inputs = conv(1)(x), image
+    if labels:
+        label = layers.Input((labels,), name="labels")
+        inputs = [image, label]
+        projection = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer="zeros", dtype=precision,
+                                  name="projection")(label)
+        scores = scores + ops.einsum("nhwc,nc->nhw", x, projection)[..., None]
+    return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
 
 
 def _initializer(name):

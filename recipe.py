@@ -49,6 +49,7 @@ class Discriminator:
     order: Literal["norm_first", "activation_first"] = "norm_first"
     last_stride: Literal[1, 2] = 2        # 1: the reference's 70-pixel PatchGAN
     init: Literal["glorot", "normal", "he"] = "he"
+    labels: Literal["none", "projection"] = "none"  # projection: it is told gender and group of every face it sees
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Phase:
     d_rounds: int = 0  # discriminator steps a generator step, if they have batches of their own
 
     def batches(self, faces, strategy, step):
-        """Arguments for the step function, from `step` on: ((A, B),) when warm, else ((A, B), (A, B) or None)."""
+        """For the step function, from `step` on: (A, B) when warm, else (A, B) and (A, B) or None. Faces all."""
         def stream(shape, number):
             return strategy.distribute_datasets_from_function(
                 lambda context: faces.dataset(shape, number, step, self.stop, context))
@@ -138,6 +138,9 @@ def load_faces(recipe, stage):
     """(training faces, held-out pixels (A, B), notes): the held-out faces are the test folder's, if there is one."""
     root, data = Path(recipe.data.path), recipe.data
     faces = data_loader.UnpairedFaces(root / "train", stage.size, data, recipe.seed)
+    if recipe.discriminator.labels != "none" and max(faces.A.cells.max(), faces.B.cells.max()) < 0:
+        raise UserError(f"discriminator.labels={recipe.discriminator.labels}: the file names in {root / 'train'} tell "
+                        "no gender and group ([age]_[gender]_[race]_...); use discriminator.labels=none")
     notes, held_out = faces.report(), []
     for domain in (data.domain_A, data.domain_B):
         folder = root / "test" / domain

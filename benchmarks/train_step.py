@@ -41,16 +41,18 @@ def measure_step(args):
     import tensorflow as tf
 
     import cyclegan
+    from data_loader import LABELS, Faces
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 1)
     stage = recipe.stages[0]
     gan = cyclegan.CycleGAN(recipe, stage, args.precision)
 
-    def images(rounds, n):
-        return tuple(tf.random.stateless_uniform([rounds, n, stage.size, stage.size, 3], [d, 1], -1, 1) for d in (0, 1))
+    def noise(rounds, n):
+        return tuple(Faces(tf.random.stateless_uniform([rounds, n, stage.size, stage.size, 3], [d, 1], -1, 1),
+                           tf.zeros([rounds, n, LABELS])) for d in (0, 1))
 
-    batch = images(1, stage.batch_size)
-    own = images(recipe.adversary.steps, stage.d_batch_size) if stage.d_batch_size else None
+    batch = noise(1, stage.batch_size)
+    own = noise(recipe.adversary.steps, stage.d_batch_size) if stage.d_batch_size else None
     seconds = []
     for k in range(args.rounds + 1):
         begin = time.perf_counter()

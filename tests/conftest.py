@@ -21,7 +21,7 @@ TINY = {
     ],
     "data": {"path": "faces", "sampling": "matched"},
     "generator": {"filters": 2, "blocks": 1},
-    "discriminator": {"filters": 4},
+    "discriminator": {"filters": 4, "labels": "projection"},
     "adversary": {"steps": 2, "pool_size": 6, "real_negatives": 0.5, "augment": True},
     "monitor": {"log_every": 2, "sample_every": 5, "save_every": 2, "keep": 9, "faces": 3},
 }

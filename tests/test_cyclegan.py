@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 import cyclegan
+import data_loader
 import recipe as recipes
+from data_loader import Faces
 from files import UserError
 
 
@@ -16,7 +18,9 @@ def build(tree, **loss):
 
 
 def faces(*shape, seed=1):
-    return tf.constant(np.random.default_rng(seed).uniform(-1, 1, (*shape, 16, 16, 3)), tf.float32)
+    rng = np.random.default_rng(seed)
+    labels = data_loader.labels_of(rng.integers(10, size=np.prod(shape))).reshape(*shape, data_loader.LABELS)
+    return Faces(tf.constant(rng.uniform(-1, 1, (*shape, 16, 16, 3)), tf.float32), tf.constant(labels))
 
 
 def batch(rounds, n):
@@ -69,8 +73,8 @@ def test_both_cycle_terms_reach_both_generators(tiny):
         kernel.assign(tf.random.stateless_normal(kernel.shape, [1, 2]) * 0.1)
     real_A, real_B = faces(2, seed=1), faces(2, seed=2)
     with tf.GradientTape(persistent=True) as tape:
-        cycle_A = gan.error(gan.g_BA(gan.g_AB(real_A)), real_A)
-        cycle_B = gan.error(gan.g_AB(gan.g_BA(real_B)), real_B)
+        cycle_A = gan.error(gan.g_BA(gan.g_AB(real_A.images)), real_A.images)
+        cycle_B = gan.error(gan.g_AB(gan.g_BA(real_B.images)), real_B.images)
     expected = [2.0 * (a + b) for a, b in zip(*(tape.gradient(c, [v.value for v in gan.g_variables])
                                                  for c in (cycle_A, cycle_B)), strict=True)]
     # What the step hands to the optimizer when the cycle terms are all there is.
@@ -84,14 +88,33 @@ def test_both_cycle_terms_reach_both_generators(tiny):
 
 def with_only_cycle(gan):
     gan.recipe = dataclasses.replace(gan.recipe, loss=recipes.Loss(2.0, 0.0))
-    gan._judge = lambda discriminator, images, purpose: tf.ones([1])
+    gan._judge = lambda discriminator, faces, purpose: tf.ones([1])
     return gan
 
 
 def test_discriminator_loss_is_halved(tiny):
     gan = build(tiny)
-    gan._judge = lambda discriminator, images, purpose: tf.fill([4], 0.25)
+    gan._judge = lambda discriminator, faces, purpose: tf.fill([4], 0.25)
     assert float(gan._discriminator_loss(gan.d_A, None, None, 0)) == pytest.approx((0.75**2 + 0.25**2) / 2)
+
+
+def test_a_discriminator_with_labels_tells_the_same_image_apart_by_its_label(tiny):
+    gan = build({**tiny, "discriminator": {"filters": 4, "labels": "projection"}})
+    images = tf.repeat(faces(1).images, 2, axis=0)
+    men, women = (Faces(images, tf.constant(data_loader.labels_of(np.full(2, cell)))) for cell in (0, 5))
+
+    def scores(them):
+        return gan._judge(gan.d_A, them, 0).numpy()
+
+    np.testing.assert_array_equal(scores(men), scores(women))  # the projection starts at zero
+    before = scores(men)
+    gan.set_learning_rate(0.01)
+    for _ in range(20):
+        gan._discriminator_step(men, men, women, women, 0)  # label and nothing else decides
+    assert scores(men).mean() > scores(women).mean() + 0.2
+    unlabelled = Faces(images, tf.zeros([2, data_loader.LABELS]))
+    assert not np.array_equal(before, scores(men))
+    assert scores(women).mean() < scores(unlabelled).mean() < scores(men).mean()
 
 
 def test_real_faces_of_the_other_domain_are_among_the_negatives(tiny):
@@ -101,8 +124,9 @@ def test_real_faces_of_the_other_domain_are_among_the_negatives(tiny):
     real_A, real_B = faces(4, seed=1), faces(4, seed=2)
     gan._discriminator_round(real_A, real_B, 0)
     for own, other in ((seen["A"], real_B), (seen["B"], real_A)):
-        borrowed = [np.array_equal(x, y) for x, y in zip(own.numpy(), other.numpy(), strict=True)]
-        assert borrowed == [False, True, False, True]  # half of them
+        for mine, theirs in zip(own, other, strict=True):  # images and labels
+            borrowed = [np.array_equal(x, y) for x, y in zip(mine.numpy(), theirs.numpy(), strict=True)]
+            assert borrowed == [False, True, False, True]  # half of them
 
 
 # Tracing a step takes longer than all else here, so the tests below take the step untraced.
@@ -141,19 +165,24 @@ def test_pool_passes_images_while_it_fills_then_hands_out_older_ones():
     pool = cyclegan.ImagePool(4, 16)
     first = faces(4, seed=3)
     rng = np.random.default_rng(1)
-    np.testing.assert_array_equal(pool.swap(first, tf.zeros([4, 2])), first)
+    assert same(pool.swap(first, tf.zeros([4, 2])), first)
     older = 0
     for k in range(100):
         new = faces(2, seed=10 + k)
         uniform = tf.constant(rng.uniform(size=(2, 2)), tf.float32)
-        pool_before = pool.images.numpy()
-        out = pool.swap(new, uniform).numpy()
+        images, labels = pool.images.numpy(), pool.labels.numpy()
+        out = pool.swap(new, uniform)
         for i in range(2):
-            if np.array_equal(out[i], new[i]):
+            slot = int(uniform[i, 0] * 4)
+            if np.array_equal(out.images[i], new.images[i]):
+                assert np.array_equal(out.labels[i], new.labels[i])
                 continue
             older += 1
-            assert any(np.array_equal(out[i], image) for image in pool_before)
-            assert np.array_equal(out[i], pool_before[int(uniform[i, 0] * 4)])
+            assert np.array_equal(out.images[i], images[slot])
+            assert np.array_equal(out.labels[i], labels[slot])
+            if slot != int(uniform[1 - i, 0] * 4):  # else the other one may have come after it
+                assert np.array_equal(pool.images[slot], new.images[i])
+                assert np.array_equal(pool.labels[slot], new.labels[i])
     assert 70 < older < 130  # half of 200
 
 
@@ -166,25 +195,30 @@ def test_pool_keeps_the_newest():
     pool = cyclegan.ImagePool(4, 16)
     for k in range(3):
         pool.push(faces(2, seed=k))
-    kept = {image.tobytes() for image in pool.images.numpy()}
-    assert kept == {image.tobytes() for k in (1, 2) for image in faces(2, seed=k).numpy()}
-    drawn = pool.sample(tf.constant([0.0, 0.3, 0.6, 0.99])).numpy()
-    assert {image.tobytes() for image in drawn} == kept
+    kept = held(pool)
+    assert kept == held(faces(2, seed=1)) | held(faces(2, seed=2))
+    assert held(pool.sample(tf.constant([0.0, 0.3, 0.6, 0.99]))) == kept
+
+
+def held(faces):
+    """The faces, each with its label, to be compared whatever their order."""
+    return {image.tobytes() + label.tobytes()
+            for image, label in zip(faces.images.numpy(), faces.labels.numpy(), strict=True)}
 
 
 def test_half_filled_pool_gives_only_what_was_put_in():
     pool = cyclegan.ImagePool(4, 16)
     pool.push(faces(1, seed=1))
-    np.testing.assert_array_equal(pool.sample(tf.constant([0.0, 0.99])), tf.repeat(faces(1, seed=1), 2, axis=0))
+    assert held(pool.sample(tf.constant([0.0, 0.99]))) == held(faces(1, seed=1))
 
 
 def test_augmentation_in_the_middle_of_its_range_changes_nothing():
-    x = faces(3)
+    x = faces(3).images
     np.testing.assert_allclose(cyclegan.augment(x, tf.fill([3, 4], 0.5)), x, atol=1e-5)
 
 
 def test_augmentation_shifts_by_whole_pixels_and_has_a_gradient():
-    x = tf.Variable(faces(1))
+    x = tf.Variable(faces(1).images)
     low = tf.constant([[0.5, 0.5, 0.0, 0.999]])  # reach 2 at 16 px: two up, two right
     with tf.GradientTape() as tape:
         y = cyclegan.augment(x, low)
@@ -200,7 +234,7 @@ def test_augmentation_shifts_by_whole_pixels_and_has_a_gradient():
 def test_augmentation_changes_brightness_and_saturation():
     grey = tf.zeros([1, 16, 16, 3])
     assert float(tf.reduce_mean(cyclegan.augment(grey, tf.constant([[0.8, 0.5, 0.5, 0.5]])))) == pytest.approx(0.3)
-    x = faces(1)
+    x = faces(1).images
     dull = cyclegan.augment(x, tf.constant([[0.5, 0.0, 0.5, 0.5]])).numpy()
     assert np.ptp(dull, axis=3).max() == pytest.approx(0, abs=1e-5)
 

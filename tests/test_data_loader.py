@@ -29,7 +29,7 @@ def numbered(tmp_path_factory):
 
 def levels(batches):
     """What the batches of one domain show: grey levels, one array a batch."""
-    return [np.rint((b.numpy()[..., 0, 0, 0] + 1) * 127.5).astype(int) for b in batches]
+    return [np.rint((b.images.numpy()[..., 0, 0, 0] + 1) * 127.5).astype(int) for b in batches]
 
 
 def shown(faces, shape, start, stop, **more):
@@ -61,8 +61,8 @@ def test_batches_from_step_k_are_the_tail_of_all(numbered, settings):
     faces = data_loader.UnpairedFaces(numbered, 16, settings, seed=1, progress=False)
     whole = list(faces.dataset((2, 4), 1, 0, 9))
     for (a, b), (a_again, b_again) in zip(whole[6:], faces.dataset((2, 4), 1, 6, 9), strict=True):
-        np.testing.assert_array_equal(a, a_again)
-        np.testing.assert_array_equal(b, b_again)
+        for mine, again in zip((*a, *b), (*a_again, *b_again), strict=True):
+            np.testing.assert_array_equal(mine, again)
 
 
 def test_parts_of_replicas_add_up_to_the_global_batch(numbered):
@@ -74,7 +74,8 @@ def test_parts_of_replicas_add_up_to_the_global_batch(numbered):
         here = 4 // pipelines
         for step, (a, _) in enumerate(whole):
             mine = [parts[i][step * here + k][0] for i in range(pipelines) for k in range(here)]
-            np.testing.assert_array_equal(np.concatenate(mine, axis=1), a)
+            for k in (0, 1):
+                np.testing.assert_array_equal(np.concatenate([m[k] for m in mine], axis=1), a[k])
 
 
 def test_streams_and_seeds_differ(numbered):
@@ -92,6 +93,22 @@ def test_matched_sampling_draws_both_domains_from_one_distribution(numbered):
     female_a, female_b = a < 15, b == 100
     assert np.array_equal(female_a, female_b)  # place by place
     assert female_a.mean() == pytest.approx((1 / 2 + 1 / 11) / 2, abs=0.03)
+
+
+@pytest.mark.parametrize("sampling", ["independent", "matched"])
+def test_every_face_comes_with_its_label(numbered, sampling):
+    settings = dataclasses.replace(PLAIN, sampling=sampling, cell_cap=1e6)
+    faces = data_loader.UnpairedFaces(numbered, 16, settings, seed=1, progress=False)
+    (a, b), = faces.dataset((2, 20), 0, 0, 1)
+    female = np.stack([levels([a])[0] < 15, levels([b])[0] == 100])
+    labels = np.stack([a.labels, b.labels])
+    #                             male female | White Black Asian Indian other
+    np.testing.assert_array_equal(labels[female], np.tile([0, 1, 0, 1, 0, 0, 0], (female.sum(), 1)))
+    np.testing.assert_array_equal(labels[~female], np.tile([1, 0, 1, 0, 0, 0, 0], ((~female).sum(), 1)))
+
+
+def test_a_face_of_unknown_cell_has_a_label_of_zeros():
+    np.testing.assert_array_equal(data_loader.labels_of(np.array([-1, 9])), [[0] * 7, [0, 1, 0, 0, 0, 0, 1]])
 
 
 def test_cap_limits_how_often_a_rare_face_is_shown(numbered):
@@ -130,11 +147,11 @@ def test_augmentation_is_drawn_apart_for_A_and_B_and_stays_in_range(tmp_path):
         (tmp_path / domain).mkdir()
         picture.save(tmp_path / domain / "25_0_0_x.png")
     faces = data_loader.UnpairedFaces(tmp_path, 32, recipes.Data(), seed=1, progress=False)
-    (a, b), = faces.dataset((1, 8), 0, 0, 1)
+    ((a, _), (b, _)), = faces.dataset((1, 8), 0, 0, 1)
     assert float(tf.reduce_max(tf.abs(a))) <= 1
     assert len({image.numpy().tobytes() for image in (*a[0], *b[0])}) == 16
     plain = data_loader.UnpairedFaces(tmp_path, 32, PLAIN, seed=1, progress=False)
-    (a, _), = plain.dataset((1, 1), 0, 0, 1)
+    ((a, _), _), = plain.dataset((1, 1), 0, 0, 1)
     np.testing.assert_array_equal(np.rint((a[0, 0] + 1) * 127.5), np.asarray(picture))
 
 
@@ -144,7 +161,7 @@ def test_flip_alone_gives_the_photo_or_its_mirror(tmp_path):
         (tmp_path / domain).mkdir()
         Image.fromarray(pixels).save(tmp_path / domain / "25_0_0_x.png")
     faces = data_loader.UnpairedFaces(tmp_path, 32, dataclasses.replace(PLAIN, flip=True), seed=1, progress=False)
-    (a, _), = faces.dataset((1, 32), 0, 0, 1)
+    ((a, _), _), = faces.dataset((1, 32), 0, 0, 1)
     out = np.rint((a[0].numpy() + 1) * 127.5)
     straight = [np.array_equal(o, pixels) for o in out]
     mirrored = [np.array_equal(o, pixels[:, ::-1]) for o in out]

@@ -91,6 +91,21 @@ def test_discriminator_scores_patches(last_stride, side):
     assert network(images(1, 256, 256, 3)).shape == (1, side, side, 1)
 
 
+def test_labels_of_zeros_leave_the_score_as_it_is():
+    plain = models.build_discriminator(filters=2, norm="none")
+    labelled = models.build_discriminator(filters=2, norm="none", labels=7)
+    projection = labelled.get_layer("projection").kernel
+    weights = [v for v in labelled.trainable_variables if v.path != projection.path]
+    for mine, theirs in zip(weights, plain.trainable_variables, strict=True):
+        mine.assign(theirs)
+    photos, labels = images(2, 32, 32, 3), np.eye(7, dtype=np.float32)[:2]
+    np.testing.assert_array_equal(labelled([photos, labels]), plain(photos))  # as it starts
+    projection.assign(images(7, 16))
+    np.testing.assert_array_equal(labelled([photos, labels * 0]), plain(photos))
+    moved = labelled([photos, labels]).numpy() - plain(photos).numpy()
+    assert (np.abs(moved) > 1e-3).any(axis=(1, 2, 3)).all()
+
+
 def test_reference_patch_sees_70_pixels():
     network = models.build_discriminator(filters=2, norm="none", last_stride=1)
     x = tf.Variable(images(1, 256, 256, 3))

@@ -237,6 +237,15 @@ def test_bad_data_folders_are_named(workplace, what, named):
         train.main(["--config", "tiny.yaml"])
 
 
+def test_labels_are_asked_of_file_names_that_have_none(workplace):
+    (workplace / "faces").unlink()
+    for domain in ("20s", "50s"):
+        (workplace / "faces/train" / domain).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(workplace / "faces/train" / domain / "someone.png")
+    with pytest.raises(UserError, match=r"discriminator.labels=projection: .*faces/train tell no gender and group"):
+        train.main(["--config", "tiny.yaml", "data.sampling=independent"])
+
+
 def test_broken_images_among_good_ones_are_counted_never_fatal(workplace, drawn, capsys):
     (workplace / "faces").unlink()
     shutil.copytree(drawn, workplace / "faces")
