@@ -159,6 +159,9 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     gain = direction.sign * (after.ages - before.ages)
     distance = before.distances(after)
     kept = before.male == after.male
+    cycle_error = metrics.mean_absolute(cycled, source.pixels)
+    skin = metrics.skin_change(source.pixels, outputs)
+    same = network(target.pixels)
     order = np.random.default_rng(1).permutation(len(source.pixels))
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
     few = order[:CURVE_FACES]
@@ -172,19 +175,24 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "of the gap": metrics.bootstrap(gain / gap), f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
-        "gender kept by cell": {data_loader.cell_name(c): [float(kept[source.cells == c].mean()),
-                                                           int((source.cells == c).sum())]
-                                for c in np.unique(source.cells[source.cells >= 0])},
+        "skin lightness": metrics.bootstrap(skin[:, 0]), "skin colour": metrics.bootstrap(np.linalg.norm(skin, axis=1)),
+        "by cell": {data_loader.cell_name(c): {"faces": int((source.cells == c).sum()),
+                                               "gender kept": float(kept[source.cells == c].mean()),
+                                               "age gain": float(gain[source.cells == c].mean()),
+                                               "skin lightness": float(skin[source.cells == c, 0].mean())}
+                    for c in np.unique(source.cells[source.cells >= 0])},
         **realism(after, source, target),
-        "cycle error": metrics.bootstrap(metrics.mean_absolute(cycled, source.pixels)),
+        "cycle error": metrics.bootstrap(cycle_error),
         "cycle PSNR": float(np.median(metrics.psnr(cycled, source.pixels))),
-        "identity error": metrics.bootstrap(metrics.mean_absolute(network(target.pixels), target.pixels)),
+        "identity error": metrics.bootstrap(metrics.mean_absolute(same, target.pixels)),
+        "identity PSNR": float(np.median(metrics.psnr(same, target.pixels))),
         "checkerboard": metrics.checkerboard(change),
         "strength curve": curve, "monotone": all(b >= a for a, b in itertools.pairwise(up_to)),
         "ms a face": milliseconds,
     }
     material = {"input": source.pixels, "output": outputs, "cycle": cycled, "gain": gain, "distance": distance,
-                "kept": kept, "before": before.ages, "after": after.ages, "real": target.readings.ages, "curve": curve}
+                "kept": kept, "cycle error": cycle_error, "skin": np.linalg.norm(skin, axis=1),
+                "before": before.ages, "after": after.ages, "real": target.readings.ages, "curve": curve}
     return numbers, material
 
 

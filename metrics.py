@@ -51,6 +51,24 @@ def mean_absolute(x, y):
     return np.abs(np.asarray(x, np.float64) - y).mean(axis=(1, 2, 3))
 
 
+def skin_change(x, y):
+    """(n, 3) changes of the middle of the face, eyes to mouth, in CIELAB: L* (0 black to 100 white), a*, b*.
+
+    x, y: uint8 RGB (n, H, W, 3), framed as UTKFace. Colours are means of that region; the length of a row is the
+    colour difference dE*76, of which people see about 2.
+    """
+    import cv2
+
+    height, width = x.shape[1:3]
+    middle = np.s_[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
+
+    def colours(faces):
+        return np.array([cv2.cvtColor(np.float32(face) / 255, cv2.COLOR_RGB2LAB).mean(axis=(0, 1))
+                         for face in faces[middle]])
+
+    return colours(y) - colours(x)
+
+
 def checkerboard(change, periods=(2, 4)):
     """How far changes (n, H, W, 3) stand out at the periods of two stride-2 upsamplings: 1 is not at all.
 

