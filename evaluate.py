@@ -165,7 +165,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     order = np.random.default_rng(1).permutation(len(source.pixels))
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
     few = order[:CURVE_FACES]
-    curve = {s: float(judges.read(blended(source.pixels[few], change[few], s), f"strength {s}").ages.mean())
+    curve = {s: float(judges.ages(blended(source.pixels[few], change[few], s), f"strength {s}").mean())
              for s in STRENGTHS}
     up_to = [direction.sign * curve[s] for s in STRENGTHS if s <= 1.25]
     numbers = {

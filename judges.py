@@ -57,10 +57,19 @@ class Judges:
     def read(self, faces, title="judging"):
         """Readings of uint8 RGB (n, H, W, 3), framed as UTKFace."""
         ages, male, descriptors = [], [], []
-        for face in tqdm(faces, desc=title, unit="face", leave=False, disable=None):
-            image = np.asarray(Image.fromarray(face).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+        for image in _enlarged(faces, title):
             found, = self.attributes.predict(image, [self.box])
             ages.append(found["age"]["value"])
             male.append(found["gender"]["value"] == "male")
             descriptors.append(self.identity.compute_face_descriptor(image, self.landmarks(image, self.rectangle)))
         return Readings(np.array(ages, float), np.array(male), np.array(descriptors))
+
+    def ages(self, faces, title="judging"):
+        """The ages (n,) of `read` alone, in a quarter of its time."""
+        return np.array([self.attributes.predict(image, [self.box])[0]["age"]["value"]
+                         for image in _enlarged(faces, title)], float)
+
+
+def _enlarged(faces, title):
+    for face in tqdm(faces, desc=title, unit="face", leave=False, disable=None):
+        yield np.asarray(Image.fromarray(face).resize((SIDE, SIDE), Image.Resampling.LANCZOS))

@@ -21,6 +21,9 @@ class Oracle:
         descriptors = np.array([np.asarray(Image.fromarray(f).resize((6, 7))).ravel()[:128] for f in faces]) / 255
         return judges.Readings(grey, np.asarray(faces)[:, 0, 0, 0] > 0, descriptors)
 
+    def ages(self, faces, title=""):
+        return self.read(faces).ages
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch, drawn):
@@ -122,6 +125,7 @@ def test_real_judges_see_a_woman_who_is_herself(real_judges):
     assert not seen.male.any()
     assert ((seen.ages > 20) & (seen.ages < 55)).all()
     assert np.linalg.norm(seen.descriptors[0] - seen.descriptors[1]) < judges.SAME_PERSON
+    np.testing.assert_array_equal(real_judges.ages(np.stack([crop, crop[:, ::-1]])), seen.ages)
 
 
 def test_real_judges_score_nothing_as_nothing_on_drawn_faces(real_judges, drawn, tmp_path, monkeypatch):
