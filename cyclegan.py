@@ -29,6 +29,17 @@ def reconstruction(kind):
     return lambda x, y: tf.reduce_mean(power(x - y))
 
 
+def colour_change(x, y):
+    """Mean absolute difference of the mean colours of the middles of (N, H, W, 3) `x` and `y`, each face by itself.
+
+    The middle half of a crop that is framed as UTKFace is skin. Only its mean counts: wrinkles, spots and shadows stay
+    free, a face that turns darker or redder as a whole does not.
+    """
+    height, width = x.shape[1:3]
+    middle = (y - x)[:, height // 4:height - height // 4, width // 4:width - width // 4]
+    return tf.reduce_mean(tf.abs(tf.reduce_mean(middle, axis=(1, 2))))
+
+
 def augment(images, uniform):
     """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
 
@@ -162,9 +173,7 @@ class CycleGAN:
 
     def state(self):
         """All that training needs to go on exactly, for tf.train.Checkpoint."""
-        return {"g_AB": self.g_AB, "g_BA": self.g_BA, "d_A": self.d_A, "d_B": self.d_B,
-                "ema_AB": self.ema_AB, "ema_BA": self.ema_BA,
-                "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer, "step": self.step,
+        return {**self.networks(), "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer, "step": self.step,
                 "pool_A": self.pool_A.images, "pool_B": self.pool_B.images,
                 "labels_A": self.pool_A.labels, "labels_B": self.pool_B.labels,
                 "count_A": self.pool_A.count, "count_B": self.pool_B.count}
@@ -176,8 +185,12 @@ class CycleGAN:
             mine.assign(theirs)
 
     def _carried(self):
-        networks = (self.g_AB, self.g_BA, self.d_A, self.d_B, self.ema_AB, self.ema_BA)
-        return [v for owner in (*networks, self.g_optimizer, self.d_optimizer) for v in owner.variables] + [self.step]
+        owners = (*self.networks().values(), self.g_optimizer, self.d_optimizer)
+        return [v for owner in owners for v in owner.variables] + [self.step]
+
+    def networks(self):
+        """The networks and averages that another recipe may begin with, by name."""
+        return {name: getattr(self, name) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "ema_BA")}
 
     def set_learning_rate(self, value):
         self.g_optimizer.learning_rate = value
@@ -236,18 +249,22 @@ class CycleGAN:
             rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
             cycle_A = self.error(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
             cycle_B = self.error(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
+            colour_A = colour_change(real_A, fake_B)
+            colour_B = colour_change(real_B, fake_A)
             # (D_B(G_AB(A)) - 1)^2, (D_A(G_BA(B)) - 1)^2: a translated face keeps the labels of the one it was made of.
             adversarial_AB = least_squares(self._judge(self.d_B, Faces(fake_B, labels_A), 2), 1.0)
             adversarial_BA = least_squares(self._judge(self.d_A, Faces(fake_A, labels_B), 3), 1.0)
             # Both cycle terms reach both generators: the gradient of each goes through G_AB and G_BA.
             total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
-                     + weights.lambda_identity * (identity_A + identity_B))
+                     + weights.lambda_identity * (identity_A + identity_B)
+                     + weights.lambda_colour * (colour_A + colour_B))
             loss = total / self.replicas  # apply() adds up over replicas
         gradients = tape.gradient(loss, [v.value for v in self.g_variables])
         self.g_optimizer.apply(gradients, self.g_variables)
         return Faces(fake_A, labels_B), Faces(fake_B, labels_A), {
             "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
-            "identity_A": identity_A, "identity_B": identity_B, "g_gradient": tf.linalg.global_norm(gradients)}
+            "identity_A": identity_A, "identity_B": identity_B, "colour_A": colour_A, "colour_B": colour_B,
+            "g_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_round(self, real_A, real_B, k):
         """One discriminator step on its own batch: negatives from the pool and from the other domain's real images."""

@@ -15,7 +15,6 @@ DOMINATES = 0.8   # share of a generator's loss above which a term is said to do
 DEAD = 0.01       # a discriminator's loss below this teaches the generator nothing
 SETTLED = 100     # steps of a stage before either is judged
 
-TERMS = ("adversarial", "cycle", "identity")
 
 
 class Diverged(UserError):
@@ -28,6 +27,7 @@ def shares(losses, weights):
         "adversarial": losses["adversarial_AB"] + losses["adversarial_BA"],
         "cycle": weights.lambda_cycle * (losses["cycle_A"] + losses["cycle_B"]),
         "identity": weights.lambda_identity * (losses["identity_A"] + losses["identity_B"]),
+        "colour": weights.lambda_colour * (losses["colour_A"] + losses["colour_B"]),
     }
     total = sum(parts.values()) or 1.0
     return {term: part / total for term, part in parts.items()}
@@ -36,12 +36,10 @@ def shares(losses, weights):
 def advice(share, losses):
     """(kind, plain sentence) for everything in `share` and `losses` that a practitioner would act on."""
     found = []
-    if share["cycle"] > DOMINATES:
-        found.append(("cycle", f"the cycle term is {share['cycle']:.0%} of the generators' loss: faces will hardly "
-                               "change; lower loss.lambda_cycle"))
-    if share["identity"] > DOMINATES:
-        found.append(("identity", f"the identity term is {share['identity']:.0%} of the generators' loss: faces will "
-                                  "hardly change; lower loss.lambda_identity"))
+    for term in ("cycle", "identity", "colour"):
+        if share[term] > DOMINATES:
+            found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
+                                f"change; lower loss.lambda_{term}"))
     if share["adversarial"] > DOMINATES:
         found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
                                      "faces may become other people; raise loss.lambda_cycle"))

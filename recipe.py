@@ -56,6 +56,7 @@ class Discriminator:
 class Loss:
     lambda_cycle: float = 2.0
     lambda_identity: float = 0.5
+    lambda_colour: float = 0.0            # on the change of a face's mean colour
     error: Literal["absolute", "squared"] = "absolute"
 
 
@@ -104,6 +105,7 @@ class Recipe:
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
     xla: Literal["auto", "on", "off"] = "auto"
+    start_from: str | None = None         # a run folder whose networks this run begins with
     data: Data = field(default_factory=Data)
     generator: Generator = field(default_factory=Generator)
     discriminator: Discriminator = field(default_factory=Discriminator)
@@ -223,7 +225,7 @@ _RANGES = {
     "seed": (0, 2**31 - 1),
     "data.cell_cap": (1, 1e6), "data.shift": (0, 0.25), "data.scale": (0, 0.5), "data.rotation": (0, 45),
     "generator.filters": (1, 1024), "generator.blocks": (0, 64), "discriminator.filters": (1, 1024),
-    "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6),
+    "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6), "loss.lambda_colour": (0, 1e6),
     "adversary.steps": (1, 64), "adversary.pool_size": (0, 10_000), "adversary.real_negatives": (0, 0.9),
     "optimizer.beta1": (0, 0.999), "optimizer.decay_from": (0, 1), "optimizer.ema_decay": (0, 0.99999),
     "monitor.log_every": (1, 1e9), "monitor.sample_every": (1, 1e9), "monitor.save_every": (1, 1e9),

@@ -77,6 +77,23 @@ class Run:
         return self.checkpoints / f"step{step:08}" / "state"
 
 
+def origin(recipe):
+    """(Run, step) that `recipe` starts from, None if from nothing. Raises UserError if that run has no checkpoint."""
+    if recipe.start_from is None:
+        return None
+    run = Run.open(recipe.start_from)
+    if not run.steps():
+        raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint yet")
+    return run, run.newest_step()
+
+
+def start_from(gan, run, step):
+    """Take the networks of another run, not its optimizers and pools. Raises UserError if they are of other shapes."""
+    import tensorflow as tf
+
+    restore(tf.train.Checkpoint(**gan.networks()), run, step)
+
+
 def count_images(recipe):
     """(images of A, of B) in the training folders. Raises UserError if a folder is missing or empty."""
     data = recipe.data

@@ -3,6 +3,7 @@
     python train.py --config configs/smoke.yaml         two minutes on drawn faces, no data set needed
     python train.py                                     configs/utkface.yaml on data/utkface
     python train.py --config configs/cpu.yaml loss.lambda_cycle=5 stages.0.epochs=2
+    python train.py start_from=runs/00001-utkface loss.lambda_cycle=5      another recipe on the networks of a run
     python train.py --resume runs/00001-utkface         go on at the exact step
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/
@@ -100,6 +101,7 @@ def train(recipe, run, make_run):
     counts = runs.count_images(recipe)
     phases = runs.plan(recipe, max(counts))
     start, total = run.newest_step() if run else 0, phases[-1].stop
+    origin = runs.origin(recipe) if not start else None
     chief = devices.is_chief(strategy)
     run = (run or make_run()) if chief else None
     if chief:
@@ -119,6 +121,8 @@ def train(recipe, run, make_run):
                     gan, previous = cyclegan.CycleGAN(recipe, phase.stage, precision, jit), gan
                     if previous is not None:
                         gan.continue_from(previous)
+                    elif origin:
+                        runs.start_from(gan, *origin)
                 keeper = runs.Keeper(run, gan, recipe)
                 faces, held_out, notes = runs.load_faces(recipe, phase.stage)
                 monitor.say("\n".join(notes))
@@ -238,6 +242,8 @@ def dry_run(recipe):
     data = recipe.data
     print(f"data: {data.path}/train: {data.domain_A} {counts[0]} images, {data.domain_B} {counts[1]}")
     print(f"device: {devices.describe(strategy, devices.precision(recipe.precision), devices.jit_compile(recipe.xla))}")
+    if origin := runs.origin(recipe):
+        print(f"starts from: {origin[0].folder}, step {origin[1]}")
     for phase in runs.plan(recipe, max(counts)):
         print(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")
 

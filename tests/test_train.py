@@ -69,7 +69,7 @@ def test_run_leaves_grids_curves_log_and_checkpoints(whole):
     lines = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["step"] in (2, 6, 7, 10)] == [2, 6, 7, 10]
     last = lines[-1]
-    assert sum(last[f"share_{t}"] for t in ("adversarial", "cycle", "identity")) == pytest.approx(1)
+    assert sum(last[f"share_{t}"] for t in ("adversarial", "cycle", "identity", "colour")) == pytest.approx(1)
     assert {"d_A", "d_B", "adversarial_AB", "cycle_A", "identity_B", "faces_per_s", "data_s_per_step"} <= last.keys()
     assert runs.Run.open(whole).steps()[-1] == LAST
     assert recipes.load(whole / "recipe.yaml") == recipes.load(whole.parent.parent / "tiny.yaml")
@@ -235,6 +235,23 @@ def test_bad_data_folders_are_named(workplace, what, named):
     bad_faces(workplace, what)
     with pytest.raises(UserError, match=named):
         train.main(["--config", "tiny.yaml"])
+
+
+def test_another_recipe_starts_from_the_networks_of_a_run(whole, workplace, capsys):
+    arguments = ["--config", "tiny.yaml", f"start_from={whole}", "loss.lambda_cycle=9", "stages.0.steps=0",
+                 "stages.0.warm_start_steps=0", "stages.1.steps=0", "stages.1.warm_start_steps=1"]
+    assert train.main([*arguments, "--dry-run"]) == 0
+    assert f"starts from: {whole}, step {LAST}" in capsys.readouterr().out
+    assert train.main(arguments) == 0
+    mine, theirs = checkpoint_values(workplace / "runs/00001-tiny", 1), checkpoint_values(whole, LAST)
+    for name in theirs:
+        if name.startswith(("g_AB", "g_BA", "ema_AB", "ema_BA")):  # a warm start moves only the discriminators
+            np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+    assert str(whole) in (workplace / "runs/00001-tiny/recipe.yaml").read_text()
+    with pytest.raises(UserError, match="00001-tiny: not a run folder|00002-none: not a run folder"):
+        train.main(["--config", "tiny.yaml", "start_from=runs/00002-none"])
+    with pytest.raises(UserError, match="broken or of other networks"):
+        train.main([*arguments, "generator.filters=3"])
 
 
 def test_labels_are_asked_of_file_names_that_have_none(workplace):
