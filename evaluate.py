@@ -160,7 +160,8 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     distance = before.distances(after)
     kept = before.male == after.male
     cycle_error = metrics.mean_absolute(cycled, source.pixels)
-    skin = metrics.skin_change(source.pixels, outputs)
+    skin = metrics.skin_colour(source.pixels)
+    recoloured = metrics.skin_colour(outputs) - skin
     same = network(target.pixels)
     order = np.random.default_rng(1).permutation(len(source.pixels))
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
@@ -175,11 +176,13 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "of the gap": metrics.bootstrap(gain / gap), f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
-        "skin lightness": metrics.bootstrap(skin[:, 0]), "skin colour": metrics.bootstrap(np.linalg.norm(skin, axis=1)),
+        "skin lightness": metrics.bootstrap(recoloured[:, 0]),
+        "skin colour": metrics.bootstrap(np.linalg.norm(recoloured, axis=1)),
         "by cell": {data_loader.cell_name(c): {"faces": int((source.cells == c).sum()),
                                                "gender kept": float(kept[source.cells == c].mean()),
                                                "age gain": float(gain[source.cells == c].mean()),
-                                               "skin lightness": float(skin[source.cells == c, 0].mean())}
+                                               "skin lightness": float(skin[source.cells == c, 0].mean()),
+                                               "its change": float(recoloured[source.cells == c, 0].mean())}
                     for c in np.unique(source.cells[source.cells >= 0])},
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),
@@ -191,7 +194,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "ms a face": milliseconds,
     }
     material = {"input": source.pixels, "output": outputs, "cycle": cycled, "gain": gain, "distance": distance,
-                "kept": kept, "cycle error": cycle_error, "skin": np.linalg.norm(skin, axis=1),
+                "kept": kept, "cycle error": cycle_error, "skin": np.linalg.norm(recoloured, axis=1),
                 "before": before.ages, "after": after.ages, "real": target.readings.ages, "curve": curve}
     return numbers, material
 

@@ -51,22 +51,17 @@ def mean_absolute(x, y):
     return np.abs(np.asarray(x, np.float64) - y).mean(axis=(1, 2, 3))
 
 
-def skin_change(x, y):
-    """(n, 3) changes of the middle of the face, eyes to mouth, in CIELAB: L* (0 black to 100 white), a*, b*.
+def skin_colour(faces):
+    """(n, 3) mean colours of the middle of the face, eyes to mouth, in CIELAB: L* (0 black to 100 white), a*, b*.
 
-    x, y: uint8 RGB (n, H, W, 3), framed as UTKFace. Colours are means of that region; the length of a row is the
-    colour difference dE*76, of which people see about 2.
+    faces: uint8 RGB (n, H, W, 3), framed as UTKFace. The length of the difference of two rows is the colour difference
+    dE*76, of which people see about 2.
     """
     import cv2
 
-    height, width = x.shape[1:3]
-    middle = np.s_[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
-
-    def colours(faces):
-        return np.array([cv2.cvtColor(np.float32(face) / 255, cv2.COLOR_RGB2LAB).mean(axis=(0, 1))
-                         for face in faces[middle]])
-
-    return colours(y) - colours(x)
+    height, width = faces.shape[1:3]
+    middle = faces[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
+    return np.array([cv2.cvtColor(np.float32(face) / 255, cv2.COLOR_RGB2LAB).mean(axis=(0, 1)) for face in middle])
 
 
 def checkerboard(change, periods=(2, 4)):

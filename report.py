@@ -25,6 +25,8 @@ LINES = [
     ("ms a face", "ms a face", "{:.0f}"),
 ]
 
+CELL = "{gender kept:.0%}, {age gain:.1f}, {skin lightness:.1f} {its change:+.1f} ({faces})"
+
 
 def tables(rows):
     """Markdown of {row: {direction: numbers}}: a column a row and direction, then gender by cell."""
@@ -36,15 +38,13 @@ def tables(rows):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
             lines.append(f"| {kind} distance, {title} | " + " | ".join(
                 _written(rows[n][d][kind][who], form) for n, d in columns) + " |")
-    lines += ["", "By gender and group: gender kept, years gained, change of skin lightness L* (faces):", "",
+    lines += ["", "By gender and group: gender kept, years gained, skin lightness L* and its change (faces):", "",
               "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for cell in range(len(data_loader.GENDERS) * len(data_loader.RACES)):
         cell = data_loader.cell_name(cell)
         found = [rows[n][d]["by cell"].get(cell) for n, d in columns]
         if any(found):
-            lines.append(f"| {cell} | " + " | ".join(
-                f"{f['gender kept']:.0%}, {f['age gain']:.1f}, {f['skin lightness']:+.1f} ({f['faces']})" if f else "-"
-                for f in found) + " |")
+            lines.append(f"| {cell} | " + " | ".join(CELL.format(**f) if f else "-" for f in found) + " |")
     return "\n".join(lines)
 
 

@@ -45,12 +45,12 @@ def test_psnr_and_mean_absolute_by_hand():
     assert metrics.mean_absolute(x, y).tolist() == [0, 10]
 
 
-def test_skin_change_is_seen_in_the_middle_of_the_face_only():
+def test_skin_colour_is_seen_in_the_middle_of_the_face_only():
     faces = np.full((3, 50, 50, 3), 119, np.uint8)  # L* 50: (119 / 255) is 0.184 in linear light, its cube root 0.569
     changed = faces.copy()
     changed[0, 20:35, 18:32] = 255  # L* 100 in 15 x 14 of the middle's 20 x 20 pixels
     changed[1, :17] = 0             # hair
-    change = metrics.skin_change(faces, changed)
+    change = metrics.skin_colour(changed) - metrics.skin_colour(faces)
     np.testing.assert_allclose(change[0], [50 * 15 * 14 / 400, 0, 0], atol=0.3)
     np.testing.assert_array_equal(change[1:], 0)
 
