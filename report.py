@@ -107,9 +107,9 @@ def _curves(path, m, direction):
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-    bins = np.arange(0, 90, 5)
+    bins = np.arange(0, 105, 5)
     for title, ages in (("input", m["before"]), ("output", m["after"]), ("real target", m["real"])):
-        left.hist(ages, bins, density=True, histtype="step", linewidth=2, label=title)
+        left.hist(np.clip(ages, 0, 100), bins, density=True, histtype="step", linewidth=2, label=title)
     left.set(xlabel="estimated age, years", ylabel="density", title=direction)
     left.legend()
     right.plot(list(m["curve"]), list(m["curve"].values()), marker="o")
