@@ -162,6 +162,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     cycle_error = metrics.mean_absolute(cycled, source.pixels)
     skin = metrics.skin_colour(source.pixels)
     recoloured = metrics.skin_colour(outputs) - skin
+    skin_distance = np.linalg.norm(recoloured, axis=1)
     same = network(target.pixels)
     order = np.random.default_rng(1).permutation(len(source.pixels))
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
@@ -177,13 +178,9 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),
-        "skin colour": metrics.bootstrap(np.linalg.norm(recoloured, axis=1)),
-        "by cell": {data_loader.cell_name(c): {"faces": int((source.cells == c).sum()),
-                                               "gender kept": float(kept[source.cells == c].mean()),
-                                               "age gain": float(gain[source.cells == c].mean()),
-                                               "skin lightness": float(skin[source.cells == c, 0].mean()),
-                                               "its change": float(recoloured[source.cells == c, 0].mean())}
-                    for c in np.unique(source.cells[source.cells >= 0])},
+        "skin colour": metrics.bootstrap(skin_distance),
+        "by cell": by_cell(source.cells, {"gender kept": kept, "age gain": gain, "skin lightness": skin[:, 0],
+                                          "its change": recoloured[:, 0]}),
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),
         "cycle PSNR": float(np.median(metrics.psnr(cycled, source.pixels))),
@@ -194,9 +191,16 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "ms a face": milliseconds,
     }
     material = {"input": source.pixels, "output": outputs, "cycle": cycled, "gain": gain, "distance": distance,
-                "kept": kept, "cycle error": cycle_error, "skin": np.linalg.norm(recoloured, axis=1),
+                "kept": kept, "cycle error": cycle_error, "skin": skin_distance,
                 "before": before.ages, "after": after.ages, "real": target.readings.ages, "curve": curve}
     return numbers, material
+
+
+def by_cell(cells, values):
+    """{cell's name: {"faces": how many, name: mean over them of each of `values`}}; unknown cells (-1) are left out."""
+    return {data_loader.cell_name(c): {"faces": int((cells == c).sum()),
+                                       **{name: float(v[cells == c].mean()) for name, v in values.items()}}
+            for c in np.unique(cells[cells >= 0])}
 
 
 def blended(pixels, change, strength):

@@ -16,7 +16,6 @@ DEAD = 0.01       # a discriminator's loss below this teaches the generator noth
 SETTLED = 100     # steps of a stage before either is judged
 
 
-
 class Diverged(UserError):
     """A loss or a gradient is NaN or infinite."""
 

@@ -87,14 +87,12 @@ def draw(folder, name, by_direction):
 def _selections(m):
     """(title, order of faces) of the strips: random ones, the best and the worst by each number."""
     order = np.random.default_rng(2).permutation(len(m["gain"]))
-    chosen = [("random", order), ("largest gain", np.argsort(-m["gain"], kind="stable")),
-              ("smallest gain", np.argsort(m["gain"], kind="stable")),
-              ("nearest identity", np.argsort(m["distance"], kind="stable")),
-              ("farthest identity", np.argsort(-m["distance"], kind="stable")),
-              ("smallest cycle error", np.argsort(m["cycle error"], kind="stable")),
-              ("largest cycle error", np.argsort(-m["cycle error"], kind="stable")),
-              ("smallest change of skin colour", np.argsort(m["skin"], kind="stable")),
-              ("largest change of skin colour", np.argsort(-m["skin"], kind="stable"))]
+    chosen = [("random", order)]
+    for number, least, most in (("gain", "smallest gain", "largest gain"),
+                                ("distance", "nearest identity", "farthest identity"),
+                                ("cycle error", "smallest cycle error", "largest cycle error"),
+                                ("skin", "smallest change of skin colour", "largest change of skin colour")):
+        chosen += [(least, np.argsort(m[number], kind="stable")), (most, np.argsort(-m[number], kind="stable"))]
     if (~m["kept"]).any():
         chosen.append(("gender not kept", np.flatnonzero(~m["kept"])))
     return chosen

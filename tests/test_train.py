@@ -248,7 +248,7 @@ def test_another_recipe_starts_from_the_networks_of_a_run(whole, workplace, caps
         if name.startswith(("g_AB", "g_BA", "ema_AB", "ema_BA")):  # a warm start moves only the discriminators
             np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
     assert str(whole) in (workplace / "runs/00001-tiny/recipe.yaml").read_text()
-    with pytest.raises(UserError, match="00001-tiny: not a run folder|00002-none: not a run folder"):
+    with pytest.raises(UserError, match="00002-none: not a run folder"):
         train.main(["--config", "tiny.yaml", "start_from=runs/00002-none"])
     with pytest.raises(UserError, match="broken or of other networks"):
         train.main([*arguments, "generator.filters=3"])
