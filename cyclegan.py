@@ -19,8 +19,11 @@ TRANSLATION = 1 / 8
 
 
 def least_squares(scores, target):
-    """Least-squares GAN loss, mean over patches (Mao et al. 2017; section 4 of the paper)."""
-    return tf.reduce_mean(tf.square(scores - target))
+    """Least-squares GAN loss, mean over patches (Mao et al. 2017; section 4 of the paper).
+
+    scores: a tensor, or one for each scale: their losses are added up (pix2pixHD, eq. 3).
+    """
+    return tf.add_n([tf.reduce_mean(tf.square(one - target)) for one in tf.nest.flatten(scores)])
 
 
 def reconstruction(kind):
@@ -138,6 +141,7 @@ class CycleGAN:
 
     def __init__(self, recipe, stage, precision="float32", jit_compile=False):
         self.recipe, self.stage = recipe, stage
+        self.growths = recipe.growths(stage)
         self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
         self.error = reconstruction(recipe.loss.error)
@@ -146,7 +150,7 @@ class CycleGAN:
         d = recipe.discriminator
         self.d_A, self.d_B = (
             models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
-                                       LABELS if d.labels == "projection" else 0, precision, name)
+                                       LABELS if d.labels == "projection" else 0, self.growths + 1, precision, name)
             for name in ("d_A", "d_B"))
         self.g_variables = self.g_AB.trainable_variables + self.g_BA.trainable_variables
         self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
@@ -164,7 +168,7 @@ class CycleGAN:
     def build_generator(self, name, precision="float32"):
         g = self.recipe.generator
         return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init,
-                                      precision, name)
+                                      self.growths, precision, name)
 
     def copy_to_average(self):
         for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
@@ -179,14 +183,28 @@ class CycleGAN:
                 "count_A": self.pool_A.count, "count_B": self.pool_B.count}
 
     def continue_from(self, other):
-        """Take over everything but the pools, whose images have another size, from the CycleGAN of the stage before."""
-        pairs = zip(self._carried(), other._carried(), strict=True)
+        """Take over from `other`, the CycleGAN of the stage before, everything but the pools: they hold another size.
+
+        Where the networks have grown: the generators take what `other` has learned into the part within the new
+        enhancer, each PatchGAN goes on judging the size that it knows, and the new one, for the full size, begins as
+        a copy of the one below it. The optimizers begin anew: Adam's moments belong to the variables of before.
+        """
+        pairs = [(self.step, other.step)]
+        for name, mine in self.networks().items():
+            theirs = other.networks()[name]
+            if self.growths == other.growths:
+                pairs += zip(mine.variables, theirs.variables, strict=True)
+            elif name.startswith("d_"):
+                mine, theirs = models.parts(mine), models.parts(theirs)
+                for new, old in zip(mine, [theirs[0], *theirs], strict=True):
+                    pairs += zip(new.variables, old.variables, strict=True)
+            else:
+                pairs += zip(mine.get_layer("coarse").variables, theirs.variables, strict=True)
+        if self.growths == other.growths:
+            for mine, theirs in ((self.g_optimizer, other.g_optimizer), (self.d_optimizer, other.d_optimizer)):
+                pairs += zip(mine.variables, theirs.variables, strict=True)
         for mine, theirs in pairs:
             mine.assign(theirs)
-
-    def _carried(self):
-        owners = (*self.networks().values(), self.g_optimizer, self.d_optimizer)
-        return [v for owner in owners for v in owner.variables] + [self.step]
 
     def networks(self):
         """The networks and averages that another recipe may begin with, by name."""

@@ -19,22 +19,29 @@ from files import UserError, reason
 TOLERANCE = 4e-3
 
 
-def build_generator(recipe, name):
-    """A float32 generator of `recipe`, whatever precision it is trained in."""
+def build_generator(recipe, size, name):
+    """A float32 generator of the stage of `recipe` that has that size, whatever precision it is trained in."""
     g = recipe.generator
-    return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init, name=name)
+    return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init,
+                                  recipe.growths(_stage(recipe, size)), name=name)
+
+
+def _stage(recipe, size):
+    return next(stage for stage in recipe.stages if stage.size == size)
 
 
 def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
-    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4; opset 18; kernels
-    stored as float16; metadata "size" (pixels it was trained at), "makes" (domain), "run", "step". Every
-    file is read back and compared with the network. Returns the paths. Raises UserError if there is no such
-    checkpoint, if `folder` holds other generators, or if a file does not compute what the network computes.
+    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4, twice that for each
+    growth (Recipe.growths); opset 18; kernels stored as float16; metadata "size" (pixels it was trained at), "makes"
+    (domain), "run", "step". Every file is read back and compared with the network. Returns the paths. Raises UserError
+    if there is no such checkpoint, if `folder` holds other generators, or if a file does not compute what the network
+    computes.
     """
     step = run.newest_step() if step is None else step
-    generators = {name: build_generator(run.recipe, name) for name in ("g_AB", "g_BA")}
+    size = runs.size_at(run, step)
+    generators = {name: build_generator(run.recipe, size, name) for name in ("g_AB", "g_BA")}
     checkpoint = tf.train.Checkpoint(ema_AB=generators["g_AB"], ema_BA=generators["g_BA"])
     runs.restore(checkpoint, run, step)
     names = [f"{name}{ending}" for name in generators for ending in (".onnx", ".keras")]
@@ -43,7 +50,7 @@ def export(run, folder, step=None):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-            _write_all(generators, Path(scratch), run, step)
+            _write_all(generators, Path(scratch), run, step, size)
             for name in (*names, "card.md"):  # the card comes last: where it is, all is
                 Path(scratch, name).rename(folder / name)
     except OSError as error:
@@ -52,11 +59,8 @@ def export(run, folder, step=None):
     return [folder / name for name in (*names, "card.md")]
 
 
-def _write_all(generators, folder, run, step):
+def _write_all(generators, folder, run, step, size):
     """Write and check all exports, and the card, into `folder`."""
-    # The pools hold images of the stage that the checkpoint was made in.
-    reader = tf.train.load_checkpoint(str(run.prefix(step)))
-    size = reader.get_variable_to_shape_map()["pool_A/.ATTRIBUTES/VARIABLE_VALUE"][1]
     domains, errors = (run.recipe.data.domain_A, run.recipe.data.domain_B), {}
     for name, network in generators.items():
         told = {"size": str(size), "makes": domains[name == "g_AB"], "run": run.name, "step": str(step)}
@@ -137,10 +141,11 @@ def _card(run, step, size, errors):
     origin = ("drawn faces (drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
     checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
+    multiple = 4 * 2 ** recipe.growths(_stage(recipe, size))
     return f"""# {run.name}
 
 `g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
-(N, H, W, 3), H and W multiples of 4; trained at {size} px.
+(N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.
 
 - date: {datetime.date.today().isoformat()}
 - step: {step}, moving average of the generators ({recipe.optimizer.ema_decay})

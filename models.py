@@ -133,9 +133,12 @@ class BlockConv2D(layers.Conv2D):
         return y + self.bias if self.use_bias else y
 
 
+ENHANCER_BLOCKS = 3  # residual blocks of a local enhancer, as pix2pixHD's
+
+
 def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsampling="transpose", output="image",
-                    init="glorot", precision="float32", name=None):
-    """Residual generator: float32 (N, H, W, 3) in [-1, 1] -> the same; H and W multiples of 4.
+                    init="glorot", enhancers=0, precision="float32", name=None):
+    """Residual generator: float32 (N, H, W, 3) in [-1, 1] -> the same; H and W multiples of 4 * 2**enhancers.
 
     7x7 conv, two stride-2 3x3 convs, `blocks` residual blocks at a quarter of the size, two upsamplings,
     7x7 conv. Norm ("channel", "contrib": see InstanceNormalization) and ReLU after every conv but the last.
@@ -145,10 +148,16 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
         3x3 conv, which leaves no checkerboard (Odena et al. 2016).
     output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
     init: "glorot", or "normal", the paper's N(0, 0.02).
+    enhancers: how many times a local enhancer of half the filters is wrapped around the generator, each for twice the
+        size (Wang et al., "pix2pixHD", CVPR 2018, section 3.1): the generator within sees the image averaged over 2x2
+        pixels, and its last features join the enhancer's. Unlike there, the last conv's output within is kept and
+        enlarged, and the enhancer adds to it, from zeros on: a generator that grows starts with all it has learned.
+        The layer "coarse" is the generator within, up to its last conv: image -> [that conv's output, features].
     precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
     """
     settings = {"kernel_initializer": _initializer(init), "dtype": precision}
     biased = norm != "channel"  # a bias a channel is what the norm's mean takes away again
+    zeros = {"kernel_initializer": "zeros"}
 
     def padded_conv(x, filters, size, layer=layers.Conv2D, **more):
         if padding == "reflect":
@@ -159,33 +168,63 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     def norm_relu(x):
         return layers.ReLU(dtype=precision)(InstanceNormalization(norm, dtype=precision)(x))
 
+    def down(x, filters):
+        return norm_relu(layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x))
+
+    def residual_block(x, filters):
+        y = norm_relu(padded_conv(x, filters, 3))
+        return layers.Add(dtype=precision)(
+            [x, InstanceNormalization(norm, dtype=precision)(padded_conv(y, filters, 3))])
+
     def up(x, filters):
         if upsampling == "transpose":
-            return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x)
-        return UpsamplingConv2D(filters, use_bias=biased, **settings)(x)
+            x = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x)
+        else:
+            x = UpsamplingConv2D(filters, use_bias=biased, **settings)(x)
+        return norm_relu(x)
 
-    image = x = layers.Input((None, None, 3), name="image")
-    x = norm_relu(padded_conv(x, filters, 7))
-    for width in (2 * filters, 4 * filters):
-        x = norm_relu(layers.Conv2D(width, 3, strides=2, padding="same", use_bias=biased, **settings)(x))
-    for _ in range(blocks):
-        y = norm_relu(padded_conv(x, 4 * filters, 3))
-        y = InstanceNormalization(norm, dtype=precision)(padded_conv(y, 4 * filters, 3))
-        x = layers.Add(dtype=precision)([x, y])
-    for width in (2 * filters, filters):
-        x = norm_relu(up(x, width))
+    def last_conv(x, **more):
+        return padded_conv(x, 3, 7, BlockConv2D, use_bias=True, name="delta", **more)
+
+    def coarsest(image):
+        """(the last conv's output, the features before it)."""
+        x = norm_relu(padded_conv(image, filters, 7))
+        for width in (2 * filters, 4 * filters):
+            x = down(x, width)
+        for _ in range(blocks):
+            x = residual_block(x, 4 * filters)
+        for width in (2 * filters, filters):
+            x = up(x, width)
+        # Zeros: the untrained residual generator returns the photo, and what it changes it has learned.
+        return last_conv(x, **zeros if output == "residual" else {}), x
+
+    def enhanced(image, level):
+        """The same of an enhancer and all that is within it; level 0: no enhancer."""
+        if level == 0:
+            return coarsest(image)
+        smaller = layers.Input((None, None, 3))
+        coarse = keras.Model(smaller, enhanced(smaller, level - 1), name="coarse")
+        change, features = coarse(layers.AveragePooling2D(2, dtype="float32")(image))
+        width = filters >> level
+        x = down(norm_relu(padded_conv(image, width, 7)), 2 * width)
+        x = layers.Add(dtype=precision)([x, features])
+        for _ in range(ENHANCER_BLOCKS):
+            x = residual_block(x, 2 * width)
+        x = up(x, width)
+        larger = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32")(change)
+        return layers.Add(dtype="float32")([larger, last_conv(x, **zeros)]), x
+
+    image = layers.Input((None, None, 3), name="image")
+    change, _ = enhanced(image, enhancers)
     if output == "residual":
-        # Zeros: the untrained generator returns the photo, and what it changes it has learned.
-        delta = padded_conv(x, 3, 7, BlockConv2D, use_bias=True, kernel_initializer="zeros", name="delta")
-        x = BoundedResidual(dtype="float32", name="translated")([image, delta])
+        x = BoundedResidual(dtype="float32", name="translated")([image, change])
     else:
-        x = layers.Activation("tanh", dtype="float32", name="translated")(
-            padded_conv(x, 3, 7, BlockConv2D, use_bias=True))
+        x = layers.Activation("tanh", dtype="float32", name="translated")(change)
     return keras.Model(image, x, name=name)
 
 
 def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
-                        precision="float32", name=None):
+                        scales=1, precision="float32", name=None):
     """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), one score a patch; H and W multiples of 16.
 
     Four 4x4 convs (filters, x2, x4, x8), leaky ReLU 0.2, norm on all but the first, a last 4x4 conv to one channel.
@@ -198,7 +237,20 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     labels: 0, or how many label values a face has: the network is then called with [images, labels (N, labels)], and
         a patch's score also has the inner product of its last features with a learned projection of the labels
         (Miyato and Koyama, ICLR 2018, eq. 5). The projection starts at zero; labels of zeros leave the score as it is.
+    scales: above 1, that many such networks, layers "scale0", "scale1", ...: the first sees the image, each other one
+        half the size of the one before (pix2pixHD, section 3.2). Returns a list of their scores; H and W multiples of
+        16 * 2**(scales - 1).
     """
+    if scales > 1:
+        image = layers.Input((None, None, 3), name="image")
+        label = [layers.Input((labels,), name="labels")] if labels else []
+        scores, x = [], image
+        for scale in range(scales):
+            one = build_discriminator(filters, norm, order, last_stride, init, labels, 1, precision, f"scale{scale}")
+            scores.append(one([x, *label] if labels else x))
+            x = layers.AveragePooling2D(2, dtype="float32")(x)
+        return keras.Model([image, *label] if labels else image, scores, name=name)
+
     conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=_initializer(init),
                              dtype=precision)
 
@@ -221,6 +273,12 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
                                   name="projection")(label)
         scores = scores + ops.einsum("nhwc,nc->nhw", x, projection)[..., None]
     return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
+
+
+def parts(discriminator):
+    """The PatchGANs of a discriminator, that of the full size first."""
+    scales = [layer for layer in discriminator.layers if isinstance(layer, keras.Model)]
+    return sorted(scales, key=lambda one: one.name) or [discriminator]
 
 
 def _initializer(name):

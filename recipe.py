@@ -6,6 +6,7 @@ configs/utkface.yaml say why each value is what it is, the comments here say wha
 
 import contextlib
 import dataclasses
+import itertools
 import types
 import typing
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ class Recipe:
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
     xla: Literal["auto", "on", "off"] = "auto"
+    growing: Literal["rescale", "enhance"] = "rescale"  # how they get to the next size: see `growths`
     start_from: str | None = None         # a run folder whose networks this run begins with
     data: Data = field(default_factory=Data)
     generator: Generator = field(default_factory=Generator)
@@ -113,6 +115,15 @@ class Recipe:
     adversary: Adversary = field(default_factory=Adversary)
     optimizer: Optimizer = field(default_factory=Optimizer)
     monitor: Monitor = field(default_factory=Monitor)
+
+    def growths(self, stage):
+        """How many times the networks have grown until `stage`.
+
+        growing=rescale: never; the networks go on at the new size, as the tutorial's do.
+        growing=enhance: once a stage; the generators get a local enhancer around them and the discriminators a further
+        PatchGAN for the new size (pix2pixHD), so that nothing has to be learned again.
+        """
+        return self.stages.index(stage) if self.growing == "enhance" else 0
 
 
 def load(path, overrides=()):
@@ -248,6 +259,8 @@ def _check(recipe, origin):
                         "they name two folders")
     for i, stage in enumerate(recipe.stages):
         _check_stage(stage, i, recipe, origin)
+    if recipe.growing == "enhance":
+        _check_growing(recipe, origin)
 
 
 def _check_stage(stage, i, recipe, origin):
@@ -267,6 +280,16 @@ def _check_stage(stage, i, recipe, origin):
     if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
         raise UserError(f"{origin}: adversary.pool_size={recipe.adversary.pool_size} is smaller than "
                         f"stages.{i}.batch_size={stage.batch_size}; make it at least that")
+
+
+def _check_growing(recipe, origin):
+    for i, (before, stage) in enumerate(itertools.pairwise(recipe.stages), 1):
+        if stage.size != 2 * before.size:
+            raise UserError(f"{origin}: stages.{i}.size must be {2 * before.size}, twice the size before it, with "
+                            f"growing=enhance, not {stage.size}")
+    if recipe.generator.filters % 2 ** (len(recipe.stages) - 1):
+        raise UserError(f"{origin}: generator.filters={recipe.generator.filters} cannot be halved "
+                        f"{len(recipe.stages) - 1} times, once for each enhancer of growing=enhance")
 
 
 def _check_range(value, limits, key, origin):

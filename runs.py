@@ -1,5 +1,6 @@
 """A training run: its folder, its plan of phases, its checkpoints and its sample grids."""
 
+import contextlib
 import dataclasses
 import re
 import shutil
@@ -234,12 +235,27 @@ class Keeper:
 
 def restore(checkpoint, run, step):
     """Read the checkpoint of `step` into all that `checkpoint` holds. Raises UserError if it is missing or broken."""
+    with _reading(run, step) as prefix:
+        checkpoint.read(prefix).assert_existing_objects_matched().expect_partial()
+
+
+def size_at(run, step):
+    """Pixels a side of the stage that the checkpoint of `step` was made in: of the images in its pools."""
+    import tensorflow as tf
+
+    with _reading(run, step) as prefix:
+        return tf.train.load_checkpoint(prefix).get_variable_to_shape_map()["pool_A/.ATTRIBUTES/VARIABLE_VALUE"][1]
+
+
+@contextlib.contextmanager
+def _reading(run, step):
+    """What TensorFlow calls the checkpoint of `step`; whatever goes wrong with it is a UserError."""
     prefix = run.prefix(step)
     if step not in run.steps():
         known = ", ".join(map(str, run.steps())) or "none"
         raise UserError(f"{run.folder}: no checkpoint of step {step}; there are: {known}")
     try:
-        checkpoint.read(str(prefix)).assert_existing_objects_matched().expect_partial()
+        yield str(prefix)
     except Exception as error:  # TensorFlow's reader turns damage into a dozen kinds of error, IndexError among them
         raise UserError(f"{prefix.parent}: the checkpoint is broken or of other networks ({short(error)}); "
                         "remove it to go on from the one before") from error

@@ -35,14 +35,14 @@ class Translator:
             self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
             self.input, = self.session.get_inputs()
             told = self.session.get_modelmeta().custom_metadata_map
-            self._run(np.zeros((1, 16, 20, 3), np.float32))  # of any size
+            self._run(np.zeros((1, 64, 96, 3), np.float32))  # of any size
             self.size, self.title = int(told.get("size", 128)), told.get("makes", "")
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             raise UserError(f"{path}: not a generator that train.py exported ({' '.join(str(error).split())[:100]})"
                             ) from error
 
     def __call__(self, faces):
-        """uint8 RGB (N, H, W, 3), H and W multiples of 4 -> the translated faces, uint8 of the same shape."""
+        """uint8 RGB (N, H, W, 3), H and W multiples of 4 (see the generator's card) -> the translated faces, uint8 of the same shape."""
         return to_pixels(self._run(to_floats(faces)))
 
     def change(self, faces):

@@ -13,12 +13,13 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 UTKFACE = ROOT.parent / "shared" / "utkface" / "UTKFace.tar.gz"
 
-# Two sizes, warm starts, the pool, real negatives, two discriminator steps, augmentation, averages: all of it, tiny.
+# Two sizes, growing, warm starts, the pool, real negatives, two discriminator steps, augmentation, averages: all of it, tiny.
 TINY = {
     "stages": [
         {"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 4, "warm_start_steps": 2, "warm_start_batch": 4},
         {"size": 32, "batch_size": 2, "d_batch_size": 4, "steps": 3, "warm_start_steps": 1, "warm_start_batch": 4},
     ],
+    "growing": "enhance",
     "data": {"path": "faces", "sampling": "matched"},
     "generator": {"filters": 2, "blocks": 1},
     "discriminator": {"filters": 4, "labels": "projection"},

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import cyclegan
 import data_loader
+import models
 import recipe as recipes
 from data_loader import Faces
 from files import UserError
@@ -40,6 +41,7 @@ def same(xs, ys):
 def test_losses_have_the_published_form():
     scores = tf.constant([0.0, 0.5, 1.0])
     assert float(cyclegan.least_squares(scores, 1.0)) == pytest.approx((1 + 0.25) / 3)
+    assert float(cyclegan.least_squares([scores, scores[:1]], 1.0)) == pytest.approx((1 + 0.25) / 3 + 1)
     x, y = tf.constant([1.0, -1.0]), tf.constant([0.0, 2.0])
     assert float(cyclegan.reconstruction("absolute")(x, y)) == 2
     assert float(cyclegan.reconstruction("squared")(x, y)) == 5
@@ -162,8 +164,24 @@ def test_decay_zero_means_no_average(tiny):
     assert same(values(gan.ema_AB), values(gan.g_AB))
 
 
-def test_next_stage_continues_with_everything_learned(tiny):
+def test_next_stage_grows_around_everything_learned(tiny):
     gan = build(tiny)
+    gan._train_step(batch(1, 2), batch(2, 4))
+    later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
+    later.continue_from(gan)
+    for name in ("g_AB", "g_BA", "ema_AB", "ema_BA"):
+        assert same(values(getattr(later, name).get_layer("coarse")), values(getattr(gan, name))), name
+    for name in ("d_A", "d_B"):
+        fine, coarse = models.parts(getattr(later, name))
+        assert same(values(coarse), values(getattr(gan, name))), name
+        assert same(values(fine), values(coarse)), name
+    assert int(later.step) == 1
+    assert int(later.g_optimizer.iterations) == 0
+    assert later.pool_A.images.shape[1:3] == (32, 32)
+
+
+def test_next_stage_at_another_scale_continues_with_everything_learned(tiny):
+    gan = build({**tiny, "growing": "rescale"})
     gan._train_step(batch(1, 2), batch(2, 4))
     later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
     later.continue_from(gan)

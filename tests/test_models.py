@@ -71,9 +71,38 @@ def test_generator_keeps_any_size_that_is_a_multiple_of_four(options):
         assert np.abs(out).max() <= 1
 
 
+@pytest.mark.parametrize("options", [{"output": "residual"}, {"upsampling": "resize", "padding": "reflect"}])
+def test_enhancer_starts_as_the_generator_within_on_half_the_size(options):
+    within = models.build_generator(filters=4, blocks=1, enhancers=1, **options)
+    coarse = within.get_layer("coarse")
+    for variable in coarse.trainable_variables:
+        variable.assign(variable + 0.1 * images(*variable.shape))
+    photo = images(1, 48, 32, 3)
+    half = photo.reshape(1, 24, 2, 16, 2, 3).mean((2, 4))
+    change = tf.image.resize(coarse(half)[0], (48, 32))
+    if options.get("output") == "residual":
+        expected = tf.tanh(tf.atanh(np.clip(photo, -0.98, 0.98)) + change)
+    else:
+        expected = tf.tanh(change)
+    np.testing.assert_allclose(within(photo), expected, atol=1e-4)
+    # and what it adds is learned from all that it holds
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.abs(within(photo) - images(1, 48, 32, 3, seed=2)))
+    kernel, = (v for v in within.trainable_variables if v.shape == (7, 7, 2, 3))
+    assert np.abs(tape.gradient(loss, kernel)).max() > 0
+
+
+def test_two_enhancers_hold_the_variables_of_one():
+    one, two = (models.build_generator(filters=4, blocks=1, enhancers=n, output="residual") for n in (1, 2))
+    assert two(images(1, 32, 48, 3)).shape == (1, 32, 48, 3)
+    shapes = [[v.shape for v in network.variables] for network in (one, two.get_layer("coarse"))]
+    assert shapes[0] == shapes[1]
+    assert one.count_params() < two.count_params() < 1.5 * one.count_params()
+
+
 def test_untrained_residual_generator_returns_the_photo():
     photo = images(1, 32, 32, 3)
-    out = models.build_generator(filters=2, blocks=1, output="residual")(photo).numpy()
+    out = models.build_generator(filters=2, blocks=1, output="residual", enhancers=1)(photo).numpy()
     np.testing.assert_allclose(out, np.clip(photo, -0.98, 0.98), atol=1e-5)
 
 
@@ -89,6 +118,20 @@ def test_bounded_residual_moves_saturated_pixels_least():
 def test_discriminator_scores_patches(last_stride, side):
     network = models.build_discriminator(filters=2, last_stride=last_stride)
     assert network(images(1, 256, 256, 3)).shape == (1, side, side, 1)
+
+
+@pytest.mark.parametrize("labels", [0, 7])
+def test_each_scale_judges_half_the_size_of_the_one_before(labels):
+    network = models.build_discriminator(filters=2, norm="none", labels=labels, scales=2)
+    fine, coarse = models.parts(network)
+    photo = images(2, 64, 32, 3)
+    half = photo.reshape(2, 32, 2, 16, 2, 3).mean((2, 4))
+    label = [np.eye(7, dtype=np.float32)[:2]] if labels else []
+    scores = network([photo, *label] if labels else photo)
+    for score, part, seen in zip(scores, (fine, coarse), (photo, half), strict=True):
+        np.testing.assert_allclose(score, part([seen, *label] if labels else seen), atol=1e-5)
+    assert [s.shape for s in scores] == [(2, 4, 2, 1), (2, 2, 1, 1)]
+    assert models.parts(fine) == [fine]
 
 
 def test_labels_of_zeros_leave_the_score_as_it_is():
