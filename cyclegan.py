@@ -152,7 +152,8 @@ class CycleGAN:
             models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
                                        LABELS if d.labels == "projection" else 0, self.growths + 1, precision, name)
             for name in ("d_A", "d_B"))
-        self.g_variables = self.g_AB.trainable_variables + self.g_BA.trainable_variables
+        # What is within an enhancer has been learned in the stages before, and stays.
+        self.g_variables = models.outermost(self.g_AB) + models.outermost(self.g_BA)
         self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
         self.g_optimizer, self.d_optimizer = (
             optimizers.Adam(stage.learning_rate, beta_1=recipe.optimizer.beta1) for _ in range(2))
@@ -185,13 +186,17 @@ class CycleGAN:
     def continue_from(self, other):
         """Take over from `other`, the CycleGAN of the stage before, everything but the pools: they hold another size.
 
-        Where the networks have grown: the generators take what `other` has learned into the part within the new
-        enhancer, each PatchGAN goes on judging the size that it knows, and the new one, for the full size, begins as
-        a copy of the one below it. The optimizers begin anew: Adam's moments belong to the variables of before.
+        Where the networks have grown: the moving averages of `other` become what is within the new enhancers, each
+        PatchGAN goes on judging the size that it knows, and the new one, for the full size, begins as a copy of the
+        one below it. The optimizers begin anew: the generators' learns the enhancers only. (All of a generator learning
+        at once put ripples on every cheek within twenty steps.)
         """
         pairs = [(self.step, other.step)]
+        before = other.networks()
+        if self.growths != other.growths:
+            before |= {"g_AB": other.ema_AB, "g_BA": other.ema_BA}
         for name, mine in self.networks().items():
-            theirs = other.networks()[name]
+            theirs = before[name]
             if self.growths == other.growths:
                 pairs += zip(mine.variables, theirs.variables, strict=True)
             elif name.startswith("d_"):

@@ -113,6 +113,17 @@ class UpsamplingConv2D(layers.Conv2D):
 
 
 @register
+class BilinearUpsampling2D(layers.Layer):
+    """Bilinear upsampling by 2: (N, H, W, C) -> (N, 2H, 2W, C). Keras' own cannot be exported with any H and W."""
+
+    def call(self, x):
+        return tf.image.resize(x, 2 * tf.shape(x)[1:3], "bilinear")
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *(None if n is None else 2 * n for n in shape[1:3]), shape[3])
+
+
+@register
 class BlockConv2D(layers.Conv2D):
     """A convolution to few channels, like the last one's three, in blocks of 4x4 pixels; H and W multiples of 4.
 
@@ -211,8 +222,8 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
         for _ in range(ENHANCER_BLOCKS):
             x = residual_block(x, 2 * width)
         x = up(x, width)
-        larger = layers.UpSampling2D(2, interpolation="bilinear", dtype="float32")(change)
-        return layers.Add(dtype="float32")([larger, last_conv(x, **zeros)]), x
+        change = BilinearUpsampling2D(dtype="float32")(change)
+        return layers.Add(dtype="float32")([change, last_conv(x, **zeros)]), x
 
     image = layers.Input((None, None, 3), name="image")
     change, _ = enhanced(image, enhancers)
@@ -273,6 +284,11 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
                                   name="projection")(label)
         scores = scores + ops.einsum("nhwc,nc->nhw", x, projection)[..., None]
     return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
+
+
+def outermost(generator):
+    """The trainable variables of a generator's outermost enhancer; of a generator without any, all of them."""
+    return [v for layer in generator.layers if layer.name != "coarse" for v in layer.trainable_variables]
 
 
 def parts(discriminator):

@@ -120,8 +120,8 @@ class Recipe:
         """How many times the networks have grown until `stage`.
 
         growing=rescale: never; the networks go on at the new size, as the tutorial's do.
-        growing=enhance: once a stage; the generators get a local enhancer around them and the discriminators a further
-        PatchGAN for the new size (pix2pixHD), so that nothing has to be learned again.
+        growing=enhance: once a stage; the generators stay as they are within a local enhancer, which learns what the
+        new size adds, and the discriminators get a further PatchGAN for it (pix2pixHD).
         """
         return self.stages.index(stage) if self.growing == "enhance" else 0
 

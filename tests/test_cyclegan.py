@@ -20,14 +20,14 @@ def build(tree, **loss):
     return cyclegan.CycleGAN(recipe, recipe.stages[0])
 
 
-def faces(*shape, seed=1):
+def faces(*shape, seed=1, side=16):
     rng = np.random.default_rng(seed)
     labels = data_loader.labels_of(rng.integers(10, size=np.prod(shape))).reshape(*shape, data_loader.LABELS)
-    return Faces(tf.constant(rng.uniform(-1, 1, (*shape, 16, 16, 3)), tf.float32), tf.constant(labels))
+    return Faces(tf.constant(rng.uniform(-1, 1, (*shape, side, side, 3)), tf.float32), tf.constant(labels))
 
 
-def batch(rounds, n):
-    return faces(rounds, n, seed=1), faces(rounds, n, seed=2)
+def batch(rounds, n, side=16):
+    return faces(rounds, n, seed=1, side=side), faces(rounds, n, seed=2, side=side)
 
 
 def values(network):
@@ -169,8 +169,9 @@ def test_next_stage_grows_around_everything_learned(tiny):
     gan._train_step(batch(1, 2), batch(2, 4))
     later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
     later.continue_from(gan)
-    for name in ("g_AB", "g_BA", "ema_AB", "ema_BA"):
-        assert same(values(getattr(later, name).get_layer("coarse")), values(getattr(gan, name))), name
+    within = {name: getattr(later, name).get_layer("coarse") for name in ("g_AB", "g_BA", "ema_AB", "ema_BA")}
+    for name, coarse in within.items():
+        assert same(values(coarse), values(getattr(gan, name.replace("g_", "ema_")))), name
     for name in ("d_A", "d_B"):
         fine, coarse = models.parts(getattr(later, name))
         assert same(values(coarse), values(getattr(gan, name))), name
@@ -178,6 +179,13 @@ def test_next_stage_grows_around_everything_learned(tiny):
     assert int(later.step) == 1
     assert int(later.g_optimizer.iterations) == 0
     assert later.pool_A.images.shape[1:3] == (32, 32)
+    # Learning goes on in the enhancers only, from their last convolution on: it starts at zeros.
+    deltas = [network.get_layer("delta").kernel for network in (later.g_AB, later.g_BA)]
+    assert not any(np.any(kernel) for kernel in deltas)
+    later._train_step(batch(1, 2, side=32), batch(2, 4, side=32))
+    assert all(np.any(kernel) for kernel in deltas)
+    for name, coarse in within.items():
+        assert same(values(coarse), values(getattr(gan, name.replace("g_", "ema_")))), name
 
 
 def test_next_stage_at_another_scale_continues_with_everything_learned(tiny):
