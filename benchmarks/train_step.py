@@ -27,11 +27,12 @@ OVERRIDES = ["generator.filters=32", "discriminator.filters=32"]
 
 
 def stage_recipe(args, size, batch, precision, steps):
-    """The recipe of --config with one stage: `size` pixels, `batch` pairs."""
+    """The recipe of --config with a last stage of `size` pixels and `batch` pairs, and what its networks grow from."""
     recipe = recipes.load(args.config, [*OVERRIDES, *args.overrides] if args.seed_width else args.overrides)
-    stage = dataclasses.replace(recipe.stages[0], size=size, batch_size=batch, epochs=None, steps=steps,
+    before = tuple(s for s in recipe.stages[:-1] if s.size < size) if recipe.growing == "enhance" else ()
+    stage = dataclasses.replace(recipe.stages[len(before)], size=size, batch_size=batch, epochs=None, steps=steps,
                                 warm_start_steps=0)
-    return dataclasses.replace(recipe, stages=(stage,), precision=precision)
+    return dataclasses.replace(recipe, stages=(*before, stage), precision=precision)
 
 
 def measure_step(args):
@@ -44,7 +45,7 @@ def measure_step(args):
     from data_loader import LABELS, Faces
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 1)
-    stage = recipe.stages[0]
+    stage = recipe.stages[-1]
     gan = cyclegan.CycleGAN(recipe, stage, args.precision)
 
     def noise(rounds, n):
@@ -79,7 +80,7 @@ def measure_loop(args):
         drawn_faces.fill("faces", train=400, test=4, size=args.size)
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path="faces"))
         run = runs.Run.create("runs", "benchmark", recipe)
-        phase, = runs.plan(recipe, 400)
+        phase = runs.plan(recipe, 400)[-1]
         faces, _, _ = runs.load_faces(recipe, phase.stage)
         gan = cyclegan.CycleGAN(recipe, phase.stage, args.precision)
         batches = phase.batches(faces, gan.strategy, 0)
