@@ -132,6 +132,13 @@ class ImagePool:
         return Faces(tf.gather(self.images, slot), tf.gather(self.labels, slot))
 
 
+def build_generator(recipe, growths, name, precision="float32"):
+    """The generator of `recipe` after it has grown so many times."""
+    g = recipe.generator
+    return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init, growths,
+                                  precision, name)
+
+
 class CycleGAN:
     """The four networks, their optimizers, moving averages and pools at one image size.
 
@@ -141,12 +148,12 @@ class CycleGAN:
 
     def __init__(self, recipe, stage, precision="float32", jit_compile=False):
         self.recipe, self.stage = recipe, stage
-        self.growths = recipe.growths(stage)
+        self.growths = recipe.growths(stage.size)
         self.strategy = tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
         self.error = reconstruction(recipe.loss.error)
-        self.g_AB, self.g_BA = (self.build_generator(name, precision) for name in ("g_AB", "g_BA"))
-        self.ema_AB, self.ema_BA = (self.build_generator(name, precision) for name in ("ema_AB", "ema_BA"))
+        self.g_AB, self.g_BA, self.ema_AB, self.ema_BA = (
+            build_generator(recipe, self.growths, name, precision) for name in ("g_AB", "g_BA", "ema_AB", "ema_BA"))
         d = recipe.discriminator
         self.d_A, self.d_B = (
             models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
@@ -166,11 +173,6 @@ class CycleGAN:
         self.train_step = tf.function(self._train_step, jit_compile=jit_compile, autograph=False)
         self.warm_step = tf.function(self._warm_step, jit_compile=jit_compile, autograph=False)
 
-    def build_generator(self, name, precision="float32"):
-        g = self.recipe.generator
-        return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init,
-                                      self.growths, precision, name)
-
     def copy_to_average(self):
         for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
             for a, w in zip(average.variables, network.variables, strict=True):
@@ -184,32 +186,31 @@ class CycleGAN:
                 "count_A": self.pool_A.count, "count_B": self.pool_B.count}
 
     def continue_from(self, other):
-        """Take over from `other`, the CycleGAN of the stage before, everything but the pools: they hold another size.
+        """Take over what `other`, the CycleGAN of the stage before, has learned. The pools hold another size."""
+        self.step.assign(other.step)
+        for mine, theirs in self._grown_from(other) if self.growths > other.growths else self._same_as(other):
+            for new, old in zip(mine, theirs, strict=True):
+                new.assign(old)
 
-        Where the networks have grown: the moving averages of `other` become what is within the new enhancers, each
-        PatchGAN goes on judging the size that it knows, and the new one, for the full size, begins as a copy of the
-        one below it. The optimizers begin anew: the generators' learns the enhancers only. (All of a generator learning
-        at once put ripples on every cheek within twenty steps.)
+    def _same_as(self, other):
+        """Networks and optimizers: pairs of lists of variables."""
+        pairs = [(mine, other.networks()[name]) for name, mine in self.networks().items()]
+        pairs += [(self.g_optimizer, other.g_optimizer), (self.d_optimizer, other.d_optimizer)]
+        return [(mine.variables, theirs.variables) for mine, theirs in pairs]
+
+    def _grown_from(self, other):
+        """The moving averages of `other` become what is within the new enhancers. Each PatchGAN goes on judging the
+        size that it knows, and the new one, for the full size, begins as a copy of the one below it.
+
+        The optimizers begin anew; the generators' learns the enhancers only. (All of a generator learning at once put
+        ripples on every cheek within twenty steps.)
         """
-        pairs = [(self.step, other.step)]
-        before = other.networks()
-        if self.growths != other.growths:
-            before |= {"g_AB": other.ema_AB, "g_BA": other.ema_BA}
-        for name, mine in self.networks().items():
-            theirs = before[name]
-            if self.growths == other.growths:
-                pairs += zip(mine.variables, theirs.variables, strict=True)
-            elif name.startswith("d_"):
-                mine, theirs = models.parts(mine), models.parts(theirs)
-                for new, old in zip(mine, [theirs[0], *theirs], strict=True):
-                    pairs += zip(new.variables, old.variables, strict=True)
-            else:
-                pairs += zip(mine.get_layer("coarse").variables, theirs.variables, strict=True)
-        if self.growths == other.growths:
-            for mine, theirs in ((self.g_optimizer, other.g_optimizer), (self.d_optimizer, other.d_optimizer)):
-                pairs += zip(mine.variables, theirs.variables, strict=True)
-        for mine, theirs in pairs:
-            mine.assign(theirs)
+        pairs = [(mine.get_layer("coarse"), average) for average, grown in (
+            (other.ema_AB, (self.g_AB, self.ema_AB)), (other.ema_BA, (self.g_BA, self.ema_BA))) for mine in grown]
+        for mine, theirs in ((self.d_A, other.d_A), (self.d_B, other.d_B)):
+            scales = models.parts(theirs)
+            pairs += zip(models.parts(mine), [scales[0], *scales], strict=True)
+        return [(mine.variables, theirs.variables) for mine, theirs in pairs]
 
     def networks(self):
         """The networks and averages that another recipe may begin with, by name."""
@@ -232,7 +233,7 @@ class CycleGAN:
         # The start is forgotten at once: an average over the last few steps as long as there are few.
         decay = tf.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))
         for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
-            for a, w in zip(average.variables, network.variables, strict=True):
+            for a, w in zip(models.outermost(average), models.outermost(network), strict=True):
                 self.strategy.extended.update(
                     a.value, lambda a, w, decay: a.assign(w + decay * (a - w)), args=(w.value, decay))
         self.step.assign_add(1)

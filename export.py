@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import tensorflow as tf
 
-import models
+import cyclegan
 import recipe as recipes
 import runs
 from files import UserError, reason
@@ -19,29 +19,18 @@ from files import UserError, reason
 TOLERANCE = 4e-3
 
 
-def build_generator(recipe, size, name):
-    """A float32 generator of the stage of `recipe` that has that size, whatever precision it is trained in."""
-    g = recipe.generator
-    return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init,
-                                  recipe.growths(_stage(recipe, size)), name=name)
-
-
-def _stage(recipe, size):
-    return next(stage for stage in recipe.stages if stage.size == size)
-
-
 def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
     ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4, twice that for each
-    growth (Recipe.growths); opset 18; kernels stored as float16; metadata "size" (pixels it was trained at), "makes"
-    (domain), "run", "step". Every file is read back and compared with the network. Returns the paths. Raises UserError
-    if there is no such checkpoint, if `folder` holds other generators, or if a file does not compute what the network
-    computes.
+    growth (Recipe.growths); opset 18; kernels stored as float16; metadata "size" (pixels it was trained at), "multiple"
+    (of which H and W must be), "makes" (domain), "run", "step". Every file is read back and compared with the network.
+    Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds other generators, or if a file
+    does not compute what the network computes.
     """
     step = run.newest_step() if step is None else step
-    size = runs.size_at(run, step)
-    generators = {name: build_generator(run.recipe, size, name) for name in ("g_AB", "g_BA")}
+    growths = runs.growths_at(run, step)
+    generators = {name: cyclegan.build_generator(run.recipe, growths, name) for name in ("g_AB", "g_BA")}
     checkpoint = tf.train.Checkpoint(ema_AB=generators["g_AB"], ema_BA=generators["g_BA"])
     runs.restore(checkpoint, run, step)
     names = [f"{name}{ending}" for name in generators for ending in (".onnx", ".keras")]
@@ -50,7 +39,7 @@ def export(run, folder, step=None):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-            _write_all(generators, Path(scratch), run, step, size)
+            _write_all(generators, Path(scratch), run, step, 4 * 2**growths)
             for name in (*names, "card.md"):  # the card comes last: where it is, all is
                 Path(scratch, name).rename(folder / name)
     except OSError as error:
@@ -59,16 +48,18 @@ def export(run, folder, step=None):
     return [folder / name for name in (*names, "card.md")]
 
 
-def _write_all(generators, folder, run, step, size):
-    """Write and check all exports, and the card, into `folder`."""
+def _write_all(generators, folder, run, step, multiple):
+    """Write and check all exports, and the card, into `folder`. multiple: of which H and W must be."""
+    size = runs.size_at(run, step)
     domains, errors = (run.recipe.data.domain_A, run.recipe.data.domain_B), {}
     for name, network in generators.items():
-        told = {"size": str(size), "makes": domains[name == "g_AB"], "run": run.name, "step": str(step)}
+        told = {"size": str(size), "multiple": str(multiple), "makes": domains[name == "g_AB"], "run": run.name,
+                "step": str(step)}
         for ending, write, read in ((".onnx", _write_onnx, _read_onnx), (".keras", _write_keras, _read_keras)):
             path = folder / f"{name}{ending}"
             write(network, path, told)
-            errors[path.name] = _difference(network, read(path), path.name)
-    (folder / "card.md").write_text(_card(run, step, size, errors), encoding="utf-8")
+            errors[path.name] = _difference(network, read(path), path.name, multiple)
+    (folder / "card.md").write_text(_card(run, step, size, multiple, errors), encoding="utf-8")
 
 
 def _write_onnx(network, path, told):
@@ -118,11 +109,11 @@ def _read_keras(path):
     return lambda images: network(images, training=False).numpy()
 
 
-def _difference(network, other, name):
+def _difference(network, other, name, multiple):
     """The largest difference on noise of two shapes; raises UserError above TOLERANCE."""
     rng, worst = np.random.default_rng(1), 0.0
-    for shape in ((2, 64, 64, 3), (1, 96, 80, 3)):
-        images = rng.uniform(-1, 1, shape).astype(np.float32)
+    for n, height, width in ((2, 16, 16), (1, 12, 10)):
+        images = rng.uniform(-1, 1, (n, height * multiple, width * multiple, 3)).astype(np.float32)
         worst = max(worst, float(np.abs(other(images) - network(images, training=False).numpy()).max()))
     if not worst <= TOLERANCE:
         raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
@@ -130,7 +121,7 @@ def _difference(network, other, name):
     return worst
 
 
-def _card(run, step, size, errors):
+def _card(run, step, size, multiple, errors):
     recipe = run.recipe
     data = recipe.data
     try:
@@ -141,7 +132,6 @@ def _card(run, step, size, errors):
     origin = ("drawn faces (drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
     checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
-    multiple = 4 * 2 ** recipe.growths(_stage(recipe, size))
     return f"""# {run.name}
 
 `g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],

@@ -160,10 +160,10 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
     init: "glorot", or "normal", the paper's N(0, 0.02).
     enhancers: how many times a local enhancer of half the filters is wrapped around the generator, each for twice the
-        size (Wang et al., "pix2pixHD", CVPR 2018, section 3.1): the generator within sees the image averaged over 2x2
+        size (Wang et al., "pix2pixHD", CVPR 2018, section 3.2): the generator within sees the image averaged over 2x2
         pixels, and its last features join the enhancer's. Unlike there, the last conv's output within is kept and
         enlarged, and the enhancer adds to it, from zeros on: a generator that grows starts with all it has learned.
-        The layer "coarse" is the generator within, up to its last conv: image -> [that conv's output, features].
+        The layer "coarse" is the generator within, before its BoundedResidual or tanh: image -> [change, features].
     precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
     """
     settings = {"kernel_initializer": _initializer(init), "dtype": precision}
@@ -237,6 +237,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
 def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
                         scales=1, precision="float32", name=None):
     """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), one score a patch; H and W multiples of 16.
+    Or a list of such scores: see `scales`.
 
     Four 4x4 convs (filters, x2, x4, x8), leaky ReLU 0.2, norm on all but the first, a last 4x4 conv to one channel.
 
@@ -257,9 +258,10 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
         label = [layers.Input((labels,), name="labels")] if labels else []
         scores, x = [], image
         for scale in range(scales):
+            if scale:
+                x = layers.AveragePooling2D(2, dtype="float32")(x)
             one = build_discriminator(filters, norm, order, last_stride, init, labels, 1, precision, f"scale{scale}")
             scores.append(one([x, *label] if labels else x))
-            x = layers.AveragePooling2D(2, dtype="float32")(x)
         return keras.Model([image, *label] if labels else image, scores, name=name)
 
     conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=_initializer(init),

@@ -106,7 +106,7 @@ class Recipe:
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"
     xla: Literal["auto", "on", "off"] = "auto"
-    growing: Literal["rescale", "enhance"] = "rescale"  # how they get to the next size: see `growths`
+    growing: Literal["rescale", "enhance"] = "rescale"  # how the networks get to the next size: see `growths`
     start_from: str | None = None         # a run folder whose networks this run begins with
     data: Data = field(default_factory=Data)
     generator: Generator = field(default_factory=Generator)
@@ -116,14 +116,14 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     monitor: Monitor = field(default_factory=Monitor)
 
-    def growths(self, stage):
-        """How many times the networks have grown until `stage`.
+    def growths(self, size):
+        """How many times the networks have grown until the stage of `size` pixels.
 
         growing=rescale: never; the networks go on at the new size, as the tutorial's do.
         growing=enhance: once a stage; the generators stay as they are within a local enhancer, which learns what the
         new size adds, and the discriminators get a further PatchGAN for it (pix2pixHD).
         """
-        return self.stages.index(stage) if self.growing == "enhance" else 0
+        return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0
 
 
 def load(path, overrides=()):

@@ -79,13 +79,18 @@ class Run:
 
 
 def origin(recipe):
-    """(Run, step) that `recipe` starts from, None if from nothing. Raises UserError if that run has no checkpoint."""
+    """(Run, step) that `recipe` starts from, None if from nothing: the newest checkpoint whose networks have not grown.
+
+    Raises UserError if that run has none.
+    """
     if recipe.start_from is None:
         return None
     run = Run.open(recipe.start_from)
-    if not run.steps():
-        raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint yet")
-    return run, run.newest_step()
+    for step in reversed(run.steps()):
+        if not growths_at(run, step):
+            return run, step
+    raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint of its first stage; "
+                    "monitor.keep says how many are kept")
 
 
 def start_from(gan, run, step):
@@ -247,6 +252,15 @@ def size_at(run, step):
         return tf.train.load_checkpoint(prefix).get_variable_to_shape_map()["pool_A/.ATTRIBUTES/VARIABLE_VALUE"][1]
 
 
+def growths_at(run, step):
+    """How many times the networks in the checkpoint of `step` have grown."""
+    try:
+        return run.recipe.growths(size_at(run, step))
+    except ValueError as error:
+        raise UserError(f"{run.folder / 'recipe.yaml'} has no stage of {size_at(run, step)} px, in which step {step} "
+                        "was made; put the run's own recipe.yaml back") from error
+
+
 @contextlib.contextmanager
 def _reading(run, step):
     """What TensorFlow calls the checkpoint of `step`; whatever goes wrong with it is a UserError."""
@@ -258,7 +272,7 @@ def _reading(run, step):
         yield str(prefix)
     except Exception as error:  # TensorFlow's reader turns damage into a dozen kinds of error, IndexError among them
         raise UserError(f"{prefix.parent}: the checkpoint is broken or of other networks ({short(error)}); "
-                        "remove it to go on from the one before") from error
+                        "if it is broken, move it away to go on from the one before") from error
 
 
 def short(error):

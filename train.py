@@ -108,7 +108,6 @@ def train(recipe, run, make_run):
         print(f"{run.folder}: {counts[0]} + {counts[1]} faces, {total} steps, "
               f"{devices.describe(strategy, precision, jit)}")
 
-    keras.utils.set_random_seed(recipe.seed)
     stopped = _Interruption(strategy)
     monitor = Monitor(run, recipe, total, start)
     gan = None
@@ -117,6 +116,8 @@ def train(recipe, run, make_run):
             if phase.stop < start:
                 continue
             if gan is None or gan.stage != phase.stage:
+                # Here, not once: a stage begins the same whether the run was resumed or not.
+                keras.utils.set_random_seed(recipe.seed)
                 with strategy.scope():
                     gan, previous = cyclegan.CycleGAN(recipe, phase.stage, precision, jit), gan
                     if previous is not None:
@@ -236,7 +237,8 @@ def dry_run(recipe):
     counts = runs.count_images(recipe)
     print(recipes.dump(recipe))
     with strategy.scope():
-        gan = cyclegan.CycleGAN(recipe, recipe.stages[0])
+        gan = cyclegan.CycleGAN(recipe, recipe.stages[-1])
+    print(f"networks at {recipe.stages[-1].size} px:")
     for name in ("g_AB", "g_BA", "d_A", "d_B"):
         print(f"{name}: {getattr(gan, name).count_params():,} parameters")
     data = recipe.data

@@ -17,7 +17,8 @@ BATCH = 8  # faces at once: more is no faster and takes more memory
 class Translator:
     """A generator as `train.py --export` writes it: float32 (N, H, W, 3) in [-1, 1] to the same.
 
-    size: side in pixels of the faces it was trained on; title: the domain it makes, for example "50s".
+    size: side in pixels of the faces it was trained on; multiple: of which height and width must be; title: the domain
+    it makes, for example "50s".
     threads: 0 takes all processors. Raises UserError if the file is missing or no such generator.
     """
 
@@ -35,14 +36,15 @@ class Translator:
             self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
             self.input, = self.session.get_inputs()
             told = self.session.get_modelmeta().custom_metadata_map
-            self._run(np.zeros((1, 64, 96, 3), np.float32))  # of any size
             self.size, self.title = int(told.get("size", 128)), told.get("makes", "")
+            self.multiple = int(told.get("multiple", 4))
+            self._run(np.zeros((1, 4 * self.multiple, 5 * self.multiple, 3), np.float32))  # of any size
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             raise UserError(f"{path}: not a generator that train.py exported ({' '.join(str(error).split())[:100]})"
                             ) from error
 
     def __call__(self, faces):
-        """uint8 RGB (N, H, W, 3), H and W multiples of 4 (see the generator's card) -> the translated faces, uint8 of the same shape."""
+        """uint8 RGB (N, H, W, 3), H and W multiples of `multiple` -> the translated faces, uint8 of the same shape."""
         return to_pixels(self._run(to_floats(faces)))
 
     def change(self, faces):

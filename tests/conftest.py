@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 UTKFACE = ROOT.parent / "shared" / "utkface" / "UTKFace.tar.gz"
 
-# Two sizes, growing, warm starts, the pool, real negatives, two discriminator steps, augmentation, averages: all of it, tiny.
+# Two sizes, growing, warm starts, pool, real negatives, two discriminator steps, augmentation, averages: all, tiny.
 TINY = {
     "stages": [
         {"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 4, "warm_start_steps": 2, "warm_start_batch": 4},

@@ -33,7 +33,8 @@ def test_reference_recipe_is_the_papers():
 
 
 def test_default_grows_from_64_to_256():
-    assert [stage.size for stage in recipes.load(ROOT / "configs/utkface.yaml").stages] == [64, 128, 256]
+    recipe = recipes.load(ROOT / "configs/utkface.yaml")
+    assert [(stage.size, recipe.growths(stage.size)) for stage in recipe.stages] == [(64, 0), (128, 1), (256, 2)]
 
 
 def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):

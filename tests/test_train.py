@@ -147,7 +147,7 @@ def test_corrupt_checkpoint_is_named(whole, workplace, part, harm):
     path = run / "checkpoints/step00000010" / part
     data = path.read_bytes()
     path.unlink() if harm == "gone" else path.write_bytes(data[:len(data) // 3] + b"\0" * (harm == "zeros") * len(data))
-    with pytest.raises(UserError, match=r"step00000010: the checkpoint is broken .*remove it"):
+    with pytest.raises(UserError, match=r"step00000010: the checkpoint is broken .*move it away"):
         train.main(["--resume", str(run)])
     assert path.parent.is_dir()
 
@@ -157,7 +157,7 @@ def test_checkpoint_of_another_recipe_is_named(whole, workplace):
     write_recipe(run / "recipe.yaml", TINY | {"loss": {"lambda_cycle": 3.0}})
     with pytest.raises(UserError, match="another recipe"):
         train.main(["--resume", str(run)])
-    write_recipe(run / "recipe.yaml", TINY | {"generator": {"filters": 3, "blocks": 1}})
+    write_recipe(run / "recipe.yaml", TINY | {"generator": {"filters": 4, "blocks": 1}})
     with pytest.raises(UserError, match="broken or of other networks"):
         train.main(["--resume", str(run)])
     # Where it computes and how it reports may change.
@@ -175,16 +175,19 @@ def test_exports_compute_what_the_averages_compute(whole, workplace, monkeypatch
     recipe = runs.Run.open(whole).recipe
     gan = cyclegan.CycleGAN(recipe, recipe.stages[-1])
     runs.Keeper(runs.Run.open(whole), gan, recipe).restore(LAST)
-    photo = np.random.default_rng(1).uniform(-1, 1, (2, 48, 20, 3)).astype(np.float32)
+    photo = np.random.default_rng(1).uniform(-1, 1, (2, 48, 40, 3)).astype(np.float32)
     for name, network in (("g_AB", gan.ema_AB), ("g_BA", gan.ema_BA)):
         session = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"))
         np.testing.assert_allclose(session.run(None, {"image": photo})[0], network(photo), atol=1e-4)
     card = (folder / "card.md").read_text()
     assert "step: 10" in card
+    assert "H and W multiples of 8; trained at 32 px" in card
     assert "40 20s, 40 50s" in card
     # On demand, from an earlier checkpoint
     assert train.main(["--export", str(whole), "--checkpoint", "6", "-o", "early"]) == 0
-    assert "step: 6" in Path("early/card.md").read_text()
+    early = Path("early/card.md").read_text()
+    assert "step: 6" in early
+    assert "H and W multiples of 4; trained at 16 px" in early
     with pytest.raises(UserError, match="holds g_AB.onnx already"):
         train.main(["--export", str(whole), "-o", "early"])
     with pytest.raises(UserError, match="no checkpoint of step 99; there are: 2, 4, 6"):
@@ -239,11 +242,12 @@ def test_bad_data_folders_are_named(workplace, what, named):
 
 def test_another_recipe_starts_from_the_networks_of_a_run(whole, workplace, capsys):
     arguments = ["--config", "tiny.yaml", f"start_from={whole}", "loss.lambda_cycle=9", "stages.0.steps=0",
-                 "stages.0.warm_start_steps=0", "stages.1.steps=0", "stages.1.warm_start_steps=1"]
+                 "stages.0.warm_start_steps=1", "stages.1.steps=0", "stages.1.warm_start_steps=0"]
     assert train.main([*arguments, "--dry-run"]) == 0
-    assert f"starts from: {whole}, step {LAST}" in capsys.readouterr().out
+    # Its newest step whose networks have not grown: a recipe's first stage has none that have
+    assert f"starts from: {whole}, step 6" in capsys.readouterr().out
     assert train.main(arguments) == 0
-    mine, theirs = checkpoint_values(workplace / "runs/00001-tiny", 1), checkpoint_values(whole, LAST)
+    mine, theirs = checkpoint_values(workplace / "runs/00001-tiny", 1), checkpoint_values(whole, 6)
     for name in theirs:
         if name.startswith(("g_AB", "g_BA", "ema_AB", "ema_BA")):  # a warm start moves only the discriminators
             np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
@@ -251,7 +255,35 @@ def test_another_recipe_starts_from_the_networks_of_a_run(whole, workplace, caps
     with pytest.raises(UserError, match="00002-none: not a run folder"):
         train.main(["--config", "tiny.yaml", "start_from=runs/00002-none"])
     with pytest.raises(UserError, match="broken or of other networks"):
-        train.main([*arguments, "generator.filters=3"])
+        train.main([*arguments, "generator.filters=4"])
+    run = Path(shutil.copytree(whole, workplace / "grown"))
+    for step in (2, 4, 6):
+        shutil.rmtree(runs.Run.open(run).prefix(step).parent)
+    with pytest.raises(UserError, match="no checkpoint of its first stage"):
+        train.main(["--config", "tiny.yaml", f"start_from={run}"])
+    write_recipe(run / "recipe.yaml", TINY | {"stages": TINY["stages"][:1]})
+    with pytest.raises(UserError, match="has no stage of 32 px, in which step 10 was made"):
+        train.main(["--export", str(run)])
+
+
+def test_a_stage_begins_the_same_in_a_resumed_run(workplace, monkeypatch):
+    begun = {}
+
+    def instant(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
+        begun.setdefault(phase.title, []).append([v.numpy() for v in gan.g_AB.variables])
+        gan.step.assign(phase.stop)
+        keeper.save(phase.stop)
+
+    monkeypatch.setattr(train, "_run_phase", instant)
+    stages = [{"size": size, "batch_size": 2, "d_batch_size": 2, "steps": 1} for size in (16, 32, 64)]
+    write_recipe(workplace / "tiny.yaml", TINY | {"stages": stages, "generator": {"filters": 4, "blocks": 1}})
+    assert train.main(["--config", "tiny.yaml"]) == 0
+    run = runs.Run.open("runs/00001-tiny")
+    shutil.rmtree(run.prefix(3).parent)
+    assert train.main(["--resume", "runs/00001-tiny"]) == 0
+    first, resumed = begun["64px"]
+    for mine, theirs in zip(resumed, first, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_labels_are_asked_of_file_names_that_have_none(workplace):
