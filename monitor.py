@@ -32,19 +32,23 @@ def shares(losses, weights):
     return {term: part / total for term, part in parts.items()}
 
 
-def advice(share, losses):
-    """(kind, plain sentence) for everything in `share` and `losses` that a practitioner would act on."""
+def advice(share, losses, scales=1):
+    """(kind, plain sentence) for everything in `share` and `losses` that a practitioner would act on.
+
+    scales: how many PatchGANs judge a face; their losses are added up, so each is judged by its part.
+    """
     found = []
     for term in ("cycle", "identity", "colour"):
         if share[term] > DOMINATES:
             found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
                                 f"change; lower loss.lambda_{term}"))
-    if share["adversarial"] > DOMINATES:
+    one = share["adversarial"] / scales
+    if one > DOMINATES * (one + 1 - share["adversarial"]):
         found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
                                      "faces may become other people; raise loss.lambda_cycle"))
     for name in ("d_A", "d_B"):
-        if losses[name] < DEAD:
-            found.append((name, f"the loss of {name} fell to {losses[name]:.4f}: it tells fake from real without fail "
+        if losses[name] / scales < DEAD:
+            found.append((name, f"the loss of {name} fell to {losses[name] / scales:.4f}: it tells fake from real without fail "
                                 "and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
     return found
 
@@ -116,7 +120,7 @@ class Monitor:
                 ("adversarial", "adversarial_AB", "adversarial_BA"), ("cycle", "cycle_A", "cycle_B"),
                 ("identity", "identity_A", "identity_B"))}
             if step - self.started >= SETTLED:
-                for kind, sentence in advice(share, line):
+                for kind, sentence in advice(share, line, self.recipe.growths(self.phase.stage.size) + 1):
                     if kind not in self.said:
                         self.said.add(kind)
                         self.say(f"warning, step {step}: {sentence}")

@@ -21,12 +21,12 @@ def run(tmp_path, monkeypatch):
     return runs.Run.create(tmp_path / "runs", "tiny", recipes.parse(TINY, "tiny"))
 
 
-def watch(run, losses, steps, start=0):
-    """Feed `losses` to a monitor for `steps` steps of the first training phase; what it said."""
+def watch(run, losses, steps, start=0, phase=1):
+    """Feed `losses` to a monitor for `steps` steps of a phase, the first training one if not told; what it said."""
     watcher = monitor.Monitor(run, run.recipe, 1000, start)
     said = []
     watcher.say = said.append
-    watcher.begin(runs.plan(run.recipe, 10)[1])
+    watcher.begin(runs.plan(run.recipe, 10)[phase])
     for step in range(start + 1, start + steps + 1):
         watcher.add(step, losses, 0.01, 0.03)
     watcher.close()
@@ -53,6 +53,13 @@ def test_what_goes_wrong_is_said_once_a_stage_and_which_way_to_turn(run, change,
     assert sum("warnings" in line for line in log(run)) == 1
 
 
+def test_each_of_two_patchgans_is_judged_by_its_part(run):
+    adversarial = GOOD | {"adversarial_AB": 1.5, "adversarial_BA": 1.5}
+    assert len(watch(run, adversarial, 300)) == 1
+    assert watch(run, adversarial, 300, phase=3) == []
+    assert "the loss of d_A fell to 0.0075" in watch(run, GOOD | {"d_A": 0.015}, 300, phase=3)[0]
+
+
 def test_nothing_is_said_when_all_is_well_or_too_early(run):
     assert watch(run, GOOD, 300) == []
     assert watch(run, GOOD | {"cycle_A": 50.0}, monitor.SETTLED - 1) == []
@@ -61,7 +68,7 @@ def test_nothing_is_said_when_all_is_well_or_too_early(run):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_finite_stops_and_is_named(run, value):
     watcher = monitor.Monitor(run, run.recipe, 1000, 0)
-    watcher.begin(runs.plan(run.recipe, 10)[1])
+    watcher.begin(runs.plan(run.recipe, 10)[phase])
     watcher.add(1, GOOD, 0.01, 0.03)
     with pytest.raises(UserError, match=f"step 2: cycle_A is {value}"):
         watcher.add(2, GOOD | {"cycle_A": value}, 0.01, 0.03)
