@@ -48,8 +48,8 @@ def advice(share, losses, scales=1):
                                      "faces may become other people; raise loss.lambda_cycle"))
     for name in ("d_A", "d_B"):
         if losses[name] / scales < DEAD:
-            found.append((name, f"the loss of {name} fell to {losses[name] / scales:.4f}: it tells fake from real without fail "
-                                "and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
+            found.append((name, f"the loss of {name} fell to {losses[name] / scales:.4f}: it tells fake from real without "
+                                "fail and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
     return found
 
 

@@ -68,7 +68,7 @@ def test_nothing_is_said_when_all_is_well_or_too_early(run):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_finite_stops_and_is_named(run, value):
     watcher = monitor.Monitor(run, run.recipe, 1000, 0)
-    watcher.begin(runs.plan(run.recipe, 10)[phase])
+    watcher.begin(runs.plan(run.recipe, 10)[1])
     watcher.add(1, GOOD, 0.01, 0.03)
     with pytest.raises(UserError, match=f"step 2: cycle_A is {value}"):
         watcher.add(2, GOOD | {"cycle_A": value}, 0.01, 0.03)
