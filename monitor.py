@@ -47,9 +47,10 @@ def advice(share, losses, scales=1):
         found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
                                      "faces may become other people; raise loss.lambda_cycle"))
     for name in ("d_A", "d_B"):
-        if losses[name] / scales < DEAD:
-            found.append((name, f"the loss of {name} fell to {losses[name] / scales:.4f}: it tells fake from real without "
-                                "fail and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
+        one = losses[name] / scales
+        if one < DEAD:
+            found.append((name, f"the loss of {name} fell to {one:.4f}: it tells fake from real without fail "
+                                "and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
     return found
 
 
