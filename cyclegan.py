@@ -205,8 +205,9 @@ class CycleGAN:
         The optimizers begin anew; the generators' learns the enhancers only. (All of a generator learning at once put
         ripples on every cheek within twenty steps.)
         """
-        pairs = [(mine.get_layer("coarse"), average) for average, grown in (
-            (other.ema_AB, (self.g_AB, self.ema_AB)), (other.ema_BA, (self.g_BA, self.ema_BA))) for mine in grown]
+        pairs = [(mine.get_layer("coarse"), average) for mine, average in (
+            (self.g_AB, other.ema_AB), (self.ema_AB, other.ema_AB), (self.g_BA, other.ema_BA),
+            (self.ema_BA, other.ema_BA))]
         for mine, theirs in ((self.d_A, other.d_A), (self.d_B, other.d_B)):
             scales = models.parts(theirs)
             pairs += zip(models.parts(mine), [scales[0], *scales], strict=True)

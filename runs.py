@@ -254,10 +254,11 @@ def size_at(run, step):
 
 def growths_at(run, step):
     """How many times the networks in the checkpoint of `step` have grown."""
+    size = size_at(run, step)
     try:
-        return run.recipe.growths(size_at(run, step))
+        return run.recipe.growths(size)
     except ValueError as error:
-        raise UserError(f"{run.folder / 'recipe.yaml'} has no stage of {size_at(run, step)} px, in which step {step} "
+        raise UserError(f"{run.folder / 'recipe.yaml'} has no stage of {size} px, in which step {step} "
                         "was made; put the run's own recipe.yaml back") from error
 
 
