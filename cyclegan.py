@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import optimizers
 
 import models
-from data_loader import LABELS, Faces
+from data_loader import GENDERS, LABELS, Faces
 
 # Share of the side that differentiable augmentation may move an image by.
 TRANSLATION = 1 / 8
@@ -75,6 +75,26 @@ def choose(which, faces, others):
     """Faces: `faces` where `which` (n,) is true, else `others`."""
     return Faces(tf.where(which[:, None, None, None], faces.images, others.images),
                  tf.where(which[:, None], faces.labels, others.labels))
+
+
+def mislabel(which, faces, negatives):
+    """`negatives`, where `which` (n,) is true replaced by real `faces` told with the other gender (if they have one).
+
+    A matching-aware discriminator (Reed et al., "Generative Adversarial Text to Image Synthesis", ICML 2016, section
+    4.1): otherwise it never sees a real face with a wrong label, and need not learn what the label says of a face.
+    """
+    told = tf.reduce_any(faces.labels[:, :len(GENDERS)] > 0, axis=1)
+    male, female, groups = tf.split(faces.labels, [1, 1, LABELS - len(GENDERS)], axis=1)
+    return choose(which & told, Faces(faces.images, tf.concat([female, male, groups], 1)), negatives)
+
+
+def spread(share, among):
+    """Which of the places `among`, a list of booleans, a share takes: evenly. A list of booleans."""
+    rank, taken = 0, []
+    for free in among:
+        taken.append(free and int((rank + 1) * share) > int(rank * share))
+        rank += free
+    return taken
 
 
 class ImagePool:
@@ -292,15 +312,20 @@ class CycleGAN:
             "g_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_round(self, real_A, real_B, k):
-        """One discriminator step on its own batch: negatives from the pool and from the other domain's real images."""
+        """One discriminator step on its own batch: negatives from the pool, from the other domain's real images and
+        from the own domain's with the wrong gender.
+        """
         whole = real_A.images.shape[0] * self.replicas
         fake_A = self._mine(self.pool_A.sample(self._uniform([whole], 10 + 10 * k)))
         fake_B = self._mine(self.pool_B.sample(self._uniform([whole], 11 + 10 * k)))
         # Which places of the global batch borrow: spread evenly, so that every replica has its share of them.
-        share = self.recipe.adversary.real_negatives
-        borrows = self._mine(tf.constant([int((i + 1) * share) > int(i * share) for i in range(whole)]))
-        return self._discriminator_step(real_A, real_B, choose(borrows, real_B, fake_A),
-                                        choose(borrows, real_A, fake_B), k)
+        adversary = self.recipe.adversary
+        borrows = spread(adversary.real_negatives, [True] * whole)
+        lies = spread(adversary.mislabelled / (1 - adversary.real_negatives), [not taken for taken in borrows])
+        borrows, lies = self._mine(tf.constant(borrows)), self._mine(tf.constant(lies))
+        negative_A, negative_B = choose(borrows, real_B, fake_A), choose(borrows, real_A, fake_B)
+        return self._discriminator_step(real_A, real_B, mislabel(lies, real_A, negative_A),
+                                        mislabel(lies, real_B, negative_B), k)
 
     def _discriminator_step(self, real_A, real_B, negative_A, negative_B, k):
         """Least squares, real -> 1, negative -> 0, halved so that D learns slower than G (section 7.1)."""
@@ -321,14 +346,20 @@ class CycleGAN:
     # Warm start: the discriminators learn the two real domains before the first generator step
 
     def _warm_step(self, batch):
-        """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: (A, B), each Faces (1, n, ...)."""
+        """{name: mean loss} of one step: own domain -> 1, the other one and the wrong gender -> 0.
+
+        batch: (A, B), each Faces (1, n, ...).
+        """
         losses = self._mean(self.strategy.run(self._replica_warm_step, args=(batch,)))
         self.step.assign_add(1)
         return losses
 
     def _replica_warm_step(self, batch):
         real_A, real_B = _round(batch, 0)
-        return self._discriminator_step(real_A, real_B, real_B, real_A, 0)
+        whole = real_A.images.shape[0] * self.replicas
+        lies = self._mine(tf.constant(spread(self.recipe.adversary.mislabelled, [True] * whole)))
+        return self._discriminator_step(real_A, real_B, mislabel(lies, real_A, real_B),
+                                        mislabel(lies, real_B, real_A), 0)
 
     # The same numbers on any number of replicas
 

@@ -89,8 +89,7 @@ def origin(recipe):
     for step in reversed(run.steps()):
         if not growths_at(run, step):
             return run, step
-    raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint of its first stage; "
-                    "monitor.keep says how many are kept")
+    raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint of its first stage")
 
 
 def start_from(gan, run, step):
@@ -197,12 +196,13 @@ class Keeper:
 
     A checkpoint is a folder that gets its name when it is whole, so a kill at any moment leaves the one before.
     run: Run, or None in a worker that is not the chief: it takes part in saving, and what it writes is thrown away.
+    stage_ends: the last steps of the stages, whose checkpoints stay beside the newest ones.
     """
 
-    def __init__(self, run, gan, recipe):
+    def __init__(self, run, gan, recipe, stage_ends):
         import tensorflow as tf
 
-        self.run, self.recipe = run, recipe
+        self.run, self.recipe, self.stage_ends = run, recipe, stage_ends
         with tf.device("CPU"):
             self.text = tf.Variable(recipes.dump(recipe))
         self.checkpoint = tf.train.Checkpoint(**gan.state(), recipe=self.text)
@@ -222,7 +222,7 @@ class Keeper:
             self.checkpoint.write(str(unfinished / "state"))
             shutil.rmtree(target, ignore_errors=True)
             unfinished.rename(target)
-            for old in self.run.steps()[:-self.recipe.monitor.keep]:
+            for old in set(self.run.steps()[:-self.recipe.monitor.keep]) - set(self.stage_ends):
                 shutil.rmtree(self.run.prefix(old).parent)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(unfinished, ignore_errors=True)

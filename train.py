@@ -124,7 +124,7 @@ def train(recipe, run, make_run):
                         gan.continue_from(previous)
                     elif origin:
                         runs.start_from(gan, *origin)
-                keeper = runs.Keeper(run, gan, recipe)
+                keeper = runs.Keeper(run, gan, recipe, [p.stop for p in phases if p.kind == "train"])
                 faces, held_out, notes = runs.load_faces(recipe, phase.stage)
                 monitor.say("\n".join(notes))
             if phase.start < start <= phase.stop:

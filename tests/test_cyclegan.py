@@ -131,16 +131,47 @@ def test_a_discriminator_with_labels_tells_the_same_image_apart_by_its_label(tin
     assert scores(women).mean() < scores(unlabelled).mean() < scores(men).mean()
 
 
-def test_real_faces_of_the_other_domain_are_among_the_negatives(tiny):
+def test_real_faces_of_the_other_domain_and_of_the_wrong_gender_are_among_the_negatives(tiny):
     gan = build(tiny)
     seen = {}
     gan._discriminator_step = lambda real_A, real_B, negative_A, negative_B, k: seen.update(A=negative_A, B=negative_B)
-    real_A, real_B = faces(4, seed=1), faces(4, seed=2)
+    real_A, real_B = faces(8, seed=1), faces(8, seed=2)
+
+    def rows(x, y):
+        return [np.array_equal(a, b) for a, b in zip(x.numpy(), y.numpy(), strict=True)]
+
     gan._discriminator_round(real_A, real_B, 0)
-    for own, other in ((seen["A"], real_B), (seen["B"], real_A)):
-        for mine, theirs in zip(own, other, strict=True):  # images and labels
-            borrowed = [np.array_equal(x, y) for x, y in zip(mine.numpy(), theirs.numpy(), strict=True)]
-            assert borrowed == [False, True, False, True]  # half of them
+    for negatives, own, other in ((seen["A"], real_A, real_B), (seen["B"], real_B, real_A)):
+        assert rows(negatives.images, other.images) == [False, True] * 4                 # half of them
+        assert [a and b for a, b in zip(rows(negatives.images, other.images), rows(negatives.labels, other.labels),
+                                        strict=True)] == [False, True] * 4
+        lies = rows(negatives.images, own.images)
+        assert lies == [False, False, True, False, False, False, True, False]            # a quarter
+        told, true = negatives.labels.numpy()[lies], own.labels.numpy()[lies]
+        np.testing.assert_array_equal(told, true[:, [1, 0, 2, 3, 4, 5, 6]])              # the gender only
+    gan._replica_warm_step([f._replace(images=f.images[None], labels=f.labels[None]) for f in (real_A, real_B)])
+    for negatives, own, other in ((seen["A"], real_A, real_B), (seen["B"], real_B, real_A)):
+        assert rows(negatives.images, own.images) == [False, False, False, True] * 2
+        assert rows(negatives.images, other.images) == [True, True, True, False] * 2
+
+
+def test_a_face_of_unknown_gender_is_never_mislabelled():
+    real, negatives = faces(2, seed=1), faces(2, seed=2)
+    real = real._replace(labels=real.labels * [[1.0], [0.0]])
+    told = cyclegan.mislabel(tf.constant([True, True]), real, negatives)
+    np.testing.assert_array_equal(told.images[0], real.images[0])
+    np.testing.assert_array_equal(told.images[1], negatives.images[1])
+    np.testing.assert_array_equal(told.labels[1], negatives.labels[1])
+
+
+@pytest.mark.parametrize(("share", "free"), [(0.5, 16), (1 / 3, 12), (0.2, 20), (0.0, 4), (1.0, 4)])
+def test_a_share_is_spread_evenly_over_the_free_places(share, free):
+    among = [True, False] * free
+    taken = cyclegan.spread(share, among)
+    assert sum(taken) == round(share * free)
+    assert not any(t for t, a in zip(taken, among, strict=True) if not a)
+    halves = sum(taken[:free]), sum(taken[free:])
+    assert abs(halves[0] - halves[1]) <= 1
 
 
 # Tracing a step takes longer than all else here, so the tests below take the step untraced.

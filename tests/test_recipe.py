@@ -62,6 +62,8 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("stages=[]", "stages must be a list"),
     ("stages.0.epochs=2", "stages.0 needs either epochs or steps"),
     ("stages.0.d_batch_size=null", "stages.0.d_batch_size is needed"),
+    ("adversary.mislabelled=0.5", "adversary.mislabelled=0.5 leave less than a tenth"),
+    ("discriminator.labels=none", "adversary.mislabelled=0.25 needs discriminator.labels=projection"),
     ("adversary.pool_size=0", "adversary.pool_size=0 is smaller than stages.0.batch_size=2"),
     ("stages.1.size=48", "stages.1.size must be 32"),
     ("generator.filters=3", "generator.filters=3 cannot be halved 1 times"),

@@ -286,6 +286,11 @@ def test_a_stage_begins_the_same_in_a_resumed_run(workplace, monkeypatch):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_the_end_of_every_stage_is_kept_beside_the_newest(workplace):
+    assert train.main(["--config", "tiny.yaml", "monitor.keep=1"]) == 0
+    assert runs.Run.open("runs/00001-tiny").steps() == [6, LAST]
+
+
 def test_labels_are_asked_of_file_names_that_have_none(workplace):
     (workplace / "faces").unlink()
     for domain in ("20s", "50s"):
