@@ -12,10 +12,7 @@ import tensorflow as tf
 from keras import optimizers
 
 import models
-from data_loader import GENDERS, LABELS, Faces
-
-# Share of the side that differentiable augmentation may move an image by.
-TRANSLATION = 1 / 8
+from data_loader import GENDERS, LABELS, RACES, Faces
 
 
 def least_squares(scores, target):
@@ -43,10 +40,30 @@ def colour_change(x, y):
     return tf.reduce_mean(tf.abs(tf.reduce_mean(middle, axis=(1, 2))))
 
 
-def augment(images, uniform):
+def log_probabilities(scores):
+    """(N, LABELS) scores of a classifier -> log-probabilities, of the genders among themselves, of the groups too."""
+    return tf.concat([tf.nn.log_softmax(part) for part in tf.split(scores, [len(GENDERS), len(RACES)], axis=1)], 1)
+
+
+def label_loss(scores, labels):
+    """Cross-entropy of a classifier's (N, LABELS) scores, gender and group added up; labels of zeros cost nothing."""
+    return -tf.reduce_mean(tf.reduce_sum(labels * log_probabilities(scores), axis=1))
+
+
+def label_change(before, after):
+    """Kullback-Leibler divergence from what a classifier said before to what it says after, both (N, LABELS) scores.
+
+    0 if it says the same, right or wrong: a face shall stay as it was, not become more typical of its label.
+    """
+    before, after = log_probabilities(before), log_probabilities(after)
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(before) * (before - after), axis=1))
+
+
+def augment(images, uniform, shift):
     """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
 
-    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. What moves in from outside is 0.
+    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. shift: the most that an image moves
+    each way, a share of its side; what moves in from outside is 0.
     """
     brightness, saturation, down, right = tf.split(uniform[:, :, None, None], 4, axis=1)
     images = images + brightness - 0.5
@@ -54,14 +71,14 @@ def augment(images, uniform):
     images = grey + (images - grey) * 2 * saturation
     # A shift is a product with a shifted identity matrix: its gradient is one too, where a gather's is a slow scatter.
     size = tf.shape(images)[1:3]
-    rows = _shift_matrix(size[0], down[:, 0, 0])
-    columns = _shift_matrix(size[1], right[:, 0, 0])
+    rows = _shift_matrix(size[0], down[:, 0, 0], shift)
+    columns = _shift_matrix(size[1], right[:, 0, 0], shift)
     return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)
 
 
-def _shift_matrix(n, uniform):
-    """(N, n, n): row i has its 1 in column i - s, s a whole number of pixels up to TRANSLATION * n each way."""
-    reach = tf.floor(tf.cast(n, tf.float32) * TRANSLATION)
+def _shift_matrix(n, uniform, share):
+    """(N, n, n): row i has its 1 in column i - s, s a whole number of pixels up to share * n each way."""
+    reach = tf.floor(tf.cast(n, tf.float32) * share)
     shift = tf.cast(tf.floor(uniform * (2 * reach + 1)) - reach, tf.int32)
     return tf.one_hot(tf.range(n)[None] - shift, n)
 
@@ -75,26 +92,6 @@ def choose(which, faces, others):
     """Faces: `faces` where `which` (n,) is true, else `others`."""
     return Faces(tf.where(which[:, None, None, None], faces.images, others.images),
                  tf.where(which[:, None], faces.labels, others.labels))
-
-
-def mislabel(which, faces, negatives):
-    """`negatives`, where `which` (n,) is true replaced by real `faces` told with the other gender (if they have one).
-
-    A matching-aware discriminator (Reed et al., "Generative Adversarial Text to Image Synthesis", ICML 2016, section
-    4.1): otherwise it never sees a real face with a wrong label, and need not learn what the label says of a face.
-    """
-    told = tf.reduce_any(faces.labels[:, :len(GENDERS)] > 0, axis=1)
-    male, female, groups = tf.split(faces.labels, [1, 1, LABELS - len(GENDERS)], axis=1)
-    return choose(which & told, Faces(faces.images, tf.concat([female, male, groups], 1)), negatives)
-
-
-def spread(share, among):
-    """Which of the places `among`, a list of booleans, a share takes: evenly. A list of booleans."""
-    rank, taken = 0, []
-    for free in among:
-        taken.append(free and int((rank + 1) * share) > int(rank * share))
-        rank += free
-    return taken
 
 
 class ImagePool:
@@ -179,9 +176,14 @@ class CycleGAN:
             models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
                                        LABELS if d.labels == "projection" else 0, self.growths + 1, precision, name)
             for name in ("d_A", "d_B"))
+        # Sees gender and group of real faces, and so what translation does to them.
+        self.classifier = models.build_classifier((len(GENDERS), len(RACES)), halvings=self.growths, name="classifier",
+                                                  precision=precision) if recipe.loss.lambda_label else None
         # What is within an enhancer has been learned in the stages before, and stays.
         self.g_variables = models.outermost(self.g_AB) + models.outermost(self.g_BA)
         self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
+        if self.classifier:
+            self.d_variables += self.classifier.trainable_variables
         self.g_optimizer, self.d_optimizer = (
             optimizers.Adam(stage.learning_rate, beta_1=recipe.optimizer.beta1) for _ in range(2))
         self.g_optimizer.build(self.g_variables)  # before the first step: unbuilt state is not saved
@@ -200,15 +202,19 @@ class CycleGAN:
 
     def state(self):
         """All that training needs to go on exactly, for tf.train.Checkpoint."""
-        return {**self.networks(), "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer, "step": self.step,
-                "pool_A": self.pool_A.images, "pool_B": self.pool_B.images,
+        classifier = {"classifier": self.classifier} if self.classifier else {}
+        return {**self.networks(), **classifier, "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer,
+                "step": self.step, "pool_A": self.pool_A.images, "pool_B": self.pool_B.images,
                 "labels_A": self.pool_A.labels, "labels_B": self.pool_B.labels,
                 "count_A": self.pool_A.count, "count_B": self.pool_B.count}
 
     def continue_from(self, other):
         """Take over what `other`, the CycleGAN of the stage before, has learned. The pools hold another size."""
         self.step.assign(other.step)
-        for mine, theirs in self._grown_from(other) if self.growths > other.growths else self._same_as(other):
+        pairs = self._grown_from(other) if self.growths > other.growths else self._same_as(other)
+        if self.classifier:
+            pairs.append((self.classifier.variables, other.classifier.variables))
+        for mine, theirs in pairs:
             for new, old in zip(mine, theirs, strict=True):
                 new.assign(old)
 
@@ -296,79 +302,91 @@ class CycleGAN:
             cycle_B = self.error(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
             colour_A = colour_change(real_A, fake_B)
             colour_B = colour_change(real_B, fake_A)
+            label_A = self._label_change(real_A, fake_B, 4)
+            label_B = self._label_change(real_B, fake_A, 5)
             # (D_B(G_AB(A)) - 1)^2, (D_A(G_BA(B)) - 1)^2: a translated face keeps the labels of the one it was made of.
             adversarial_AB = least_squares(self._judge(self.d_B, Faces(fake_B, labels_A), 2), 1.0)
             adversarial_BA = least_squares(self._judge(self.d_A, Faces(fake_A, labels_B), 3), 1.0)
             # Both cycle terms reach both generators: the gradient of each goes through G_AB and G_BA.
             total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
                      + weights.lambda_identity * (identity_A + identity_B)
-                     + weights.lambda_colour * (colour_A + colour_B))
+                     + weights.lambda_colour * (colour_A + colour_B) + weights.lambda_label * (label_A + label_B))
             loss = total / self.replicas  # apply() adds up over replicas
         gradients = tape.gradient(loss, [v.value for v in self.g_variables])
         self.g_optimizer.apply(gradients, self.g_variables)
         return Faces(fake_A, labels_B), Faces(fake_B, labels_A), {
             "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
             "identity_A": identity_A, "identity_B": identity_B, "colour_A": colour_A, "colour_B": colour_B,
+            "label_A": label_A, "label_B": label_B,
             "g_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_round(self, real_A, real_B, k):
-        """One discriminator step on its own batch: negatives from the pool, from the other domain's real images and
-        from the own domain's with the wrong gender.
-        """
+        """One discriminator step on its own batch: negatives from the pool and from the other domain's real images."""
         whole = real_A.images.shape[0] * self.replicas
         fake_A = self._mine(self.pool_A.sample(self._uniform([whole], 10 + 10 * k)))
         fake_B = self._mine(self.pool_B.sample(self._uniform([whole], 11 + 10 * k)))
         # Which places of the global batch borrow: spread evenly, so that every replica has its share of them.
-        adversary = self.recipe.adversary
-        borrows = spread(adversary.real_negatives, [True] * whole)
-        lies = spread(adversary.mislabelled / (1 - adversary.real_negatives), [not taken for taken in borrows])
-        borrows, lies = self._mine(tf.constant(borrows)), self._mine(tf.constant(lies))
-        negative_A, negative_B = choose(borrows, real_B, fake_A), choose(borrows, real_A, fake_B)
-        return self._discriminator_step(real_A, real_B, mislabel(lies, real_A, negative_A),
-                                        mislabel(lies, real_B, negative_B), k)
+        share = self.recipe.adversary.real_negatives
+        borrows = self._mine(tf.constant([int((i + 1) * share) > int(i * share) for i in range(whole)]))
+        return self._discriminator_step(real_A, real_B, choose(borrows, real_B, fake_A),
+                                        choose(borrows, real_A, fake_B), k)
 
     def _discriminator_step(self, real_A, real_B, negative_A, negative_B, k):
-        """Least squares, real -> 1, negative -> 0, halved so that D learns slower than G (section 7.1)."""
+        """Least squares, real -> 1, negative -> 0, halved so that D learns slower than G (section 7.1).
+
+        The classifier learns beside them, from the real faces only (as StarGAN's, Choi et al. 2018, eq. 2).
+        """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.d_variables])
             d_A = self._discriminator_loss(self.d_A, real_A, negative_A, 12 + 10 * k)
             d_B = self._discriminator_loss(self.d_B, real_B, negative_B, 14 + 10 * k)
-            loss = (d_A + d_B) / self.replicas
+            classifier = self._classifier_loss(real_A, 12 + 10 * k) + self._classifier_loss(real_B, 14 + 10 * k)
+            loss = (d_A + d_B + classifier) / self.replicas
         gradients = tape.gradient(loss, [v.value for v in self.d_variables])
         self.d_optimizer.apply(gradients, self.d_variables)
-        return {"d_A": d_A, "d_B": d_B, "d_gradient": tf.linalg.global_norm(gradients)}
+        return {"d_A": d_A, "d_B": d_B, "classifier": classifier, "d_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_loss(self, discriminator, real, negative, purpose):
         on_real = least_squares(self._judge(discriminator, real, purpose), 1.0)          # (D(real) - 1)^2
         on_negative = least_squares(self._judge(discriminator, negative, purpose + 1), 0.0)  # D(negative)^2
         return (on_real + on_negative) / 2
 
+    def _classifier_loss(self, real, purpose):
+        if not self.classifier:
+            return tf.constant(0.0)
+        return label_loss(self.classifier(self._augment(real.images, purpose), training=True), real.labels)
+
+    def _label_change(self, before, after, purpose):
+        """What the classifier sees of the change from images to images, both augmented the same."""
+        if not self.classifier:
+            return tf.constant(0.0)
+        return label_change(*(self.classifier(self._augment(x, purpose), training=True) for x in (before, after)))
+
     # Warm start: the discriminators learn the two real domains before the first generator step
 
     def _warm_step(self, batch):
-        """{name: mean loss} of one step: own domain -> 1, the other one and the wrong gender -> 0.
-
-        batch: (A, B), each Faces (1, n, ...).
-        """
+        """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: (A, B), each Faces (1, n, ...)."""
         losses = self._mean(self.strategy.run(self._replica_warm_step, args=(batch,)))
         self.step.assign_add(1)
         return losses
 
     def _replica_warm_step(self, batch):
         real_A, real_B = _round(batch, 0)
-        whole = real_A.images.shape[0] * self.replicas
-        lies = self._mine(tf.constant(spread(self.recipe.adversary.mislabelled, [True] * whole)))
-        return self._discriminator_step(real_A, real_B, mislabel(lies, real_A, real_B),
-                                        mislabel(lies, real_B, real_A), 0)
+        return self._discriminator_step(real_A, real_B, real_B, real_A, 0)
 
     # The same numbers on any number of replicas
 
     def _judge(self, discriminator, faces, purpose):
-        images, labels = faces
-        if self.recipe.adversary.augment:
-            images = augment(images, self._mine(self._uniform([images.shape[0] * self.replicas, 4], 100 + purpose)))
-        inputs = images if self.recipe.discriminator.labels == "none" else [images, labels]
+        images = self._augment(faces.images, purpose)
+        inputs = images if self.recipe.discriminator.labels == "none" else [images, faces.labels]
         return discriminator(inputs, training=True)
+
+    def _augment(self, images, purpose):
+        settings = self.recipe.adversary
+        if not settings.augment:
+            return images
+        uniform = self._mine(self._uniform([images.shape[0] * self.replicas, 4], 100 + purpose))
+        return augment(images, uniform, settings.augment_shift)
 
     def _uniform(self, shape, purpose):
         """Uniform numbers for the global batch, a function of (seed, step, purpose)."""

@@ -1,4 +1,4 @@
-"""The networks: a residual generator and a PatchGAN discriminator, fully convolutional, and their layers.
+"""The networks: residual generator, PatchGAN discriminator, classifier of faces, fully convolutional; their layers.
 
 Images are float32 (N, H, W, 3) in [-1, 1]. Architectures: Zhu et al., "Unpaired Image-to-Image Translation
 using Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2; each option below names what it changes.
@@ -286,6 +286,25 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
                                   name="projection")(label)
         scores = scores + ops.einsum("nhwc,nc->nhw", x, projection)[..., None]
     return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
+
+
+def build_classifier(parts, filters=32, halvings=0, precision="float32", name=None):
+    """What a face's labels are: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, sum(parts)), scores of each.
+
+    Four stride-2 4x4 convs as the PatchGAN's (He initialisation, no norm), their mean over the image, and a dense layer
+    that begins at zeros: it says nothing until it has learned.
+
+    parts: how many values each label has, (2, 5) for gender and group; see `cyclegan.log_probabilities`.
+    halvings: how many times the image is halved before: a classifier keeps the size that it began with.
+    """
+    image = layers.Input((None, None, 3), name="image")
+    x = layers.AveragePooling2D(2 ** halvings, dtype="float32")(image) if halvings else image
+    for width in (1, 2, 4, 8):
+        x = layers.Conv2D(width * filters, 4, strides=2, padding="same", kernel_initializer="he_normal",
+                          dtype=precision)(x)
+        x = layers.LeakyReLU(0.2, dtype=precision)(x)
+    x = layers.GlobalAveragePooling2D(dtype="float32")(x)
+    return keras.Model(image, layers.Dense(sum(parts), kernel_initializer="zeros", dtype="float32")(x), name=name)
 
 
 def outermost(generator):

@@ -27,6 +27,7 @@ def shares(losses, weights):
         "cycle": weights.lambda_cycle * (losses["cycle_A"] + losses["cycle_B"]),
         "identity": weights.lambda_identity * (losses["identity_A"] + losses["identity_B"]),
         "colour": weights.lambda_colour * (losses["colour_A"] + losses["colour_B"]),
+        "label": weights.lambda_label * (losses["label_A"] + losses["label_B"]),
     }
     total = sum(parts.values()) or 1.0
     return {term: part / total for term, part in parts.items()}
@@ -38,7 +39,7 @@ def advice(share, losses, scales=1):
     scales: how many PatchGANs judge a face; their losses are added up, so each is judged by its part.
     """
     found = []
-    for term in ("cycle", "identity", "colour"):
+    for term in ("cycle", "identity", "colour", "label"):
         if share[term] > DOMINATES:
             found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
                                 f"change; lower loss.lambda_{term}"))

@@ -58,6 +58,7 @@ class Loss:
     lambda_cycle: float = 2.0
     lambda_identity: float = 0.5
     lambda_colour: float = 0.0            # on the change of a face's mean colour
+    lambda_label: float = 0.0             # on the change of what a classifier says of a face's gender and group
     error: Literal["absolute", "squared"] = "absolute"
 
 
@@ -68,8 +69,8 @@ class Adversary:
     steps: int = 1                        # discriminator steps a generator step
     pool_size: int = 50                   # 0: no pool
     real_negatives: float = 0.0           # share of the negatives that are real images of the other domain
-    mislabelled: float = 0.0              # share that are real images of the own domain, told with the other gender
     augment: bool = False                 # differentiable augmentation of all they see
+    augment_shift: float = 0.125          # how far it moves an image each way, of the side
 
 
 @dataclass(frozen=True)
@@ -238,8 +239,9 @@ _RANGES = {
     "data.cell_cap": (1, 1e6), "data.shift": (0, 0.25), "data.scale": (0, 0.5), "data.rotation": (0, 45),
     "generator.filters": (1, 1024), "generator.blocks": (0, 64), "discriminator.filters": (1, 1024),
     "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6), "loss.lambda_colour": (0, 1e6),
+    "loss.lambda_label": (0, 1e6),
     "adversary.steps": (1, 64), "adversary.pool_size": (0, 10_000), "adversary.real_negatives": (0, 0.9),
-    "adversary.mislabelled": (0, 0.9),
+    "adversary.augment_shift": (0, 0.5),
     "optimizer.beta1": (0, 0.999), "optimizer.decay_from": (0, 1), "optimizer.ema_decay": (0, 0.99999),
     "monitor.log_every": (1, 1e9), "monitor.sample_every": (1, 1e9), "monitor.save_every": (1, 1e9),
     "monitor.keep": (1, 1000), "monitor.faces": (1, 64),
@@ -259,13 +261,6 @@ def _check(recipe, origin):
     if recipe.data.domain_A == recipe.data.domain_B:
         raise UserError(f"{origin}: data.domain_A and data.domain_B are both {recipe.data.domain_A}; "
                         "they name two folders")
-    adversary = recipe.adversary
-    if adversary.real_negatives + adversary.mislabelled > 0.9:
-        raise UserError(f"{origin}: adversary.real_negatives={adversary.real_negatives} and adversary.mislabelled="
-                        f"{adversary.mislabelled} leave less than a tenth to translated faces; lower one of them")
-    if adversary.mislabelled and recipe.discriminator.labels == "none":
-        raise UserError(f"{origin}: adversary.mislabelled={adversary.mislabelled} needs "
-                        "discriminator.labels=projection")
     for i, stage in enumerate(recipe.stages):
         _check_stage(stage, i, recipe, origin)
     if recipe.growing == "enhance":
@@ -282,10 +277,10 @@ def _check_stage(stage, i, recipe, origin):
                         f"not {stage.size}")
     if (stage.epochs is None) == (stage.steps is None):
         raise UserError(f"{origin}: stages.{i} needs either epochs or steps")
-    own = recipe.adversary.steps > 1 or recipe.adversary.real_negatives > 0 or recipe.adversary.mislabelled > 0
+    own = recipe.adversary.steps > 1 or recipe.adversary.real_negatives > 0
     if own and stage.d_batch_size is None:
         raise UserError(f"{origin}: stages.{i}.d_batch_size is needed with adversary.steps above 1 "
-                        "or adversary.real_negatives or adversary.mislabelled above 0")
+                        "or adversary.real_negatives above 0")
     if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
         raise UserError(f"{origin}: adversary.pool_size={recipe.adversary.pool_size} is smaller than "
                         f"stages.{i}.batch_size={stage.batch_size}; make it at least that")

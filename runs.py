@@ -160,9 +160,10 @@ def load_faces(recipe, stage):
     """(training faces, held-out pixels (A, B), notes): the held-out faces are the test folder's, if there is one."""
     root, data = Path(recipe.data.path), recipe.data
     faces = data_loader.UnpairedFaces(root / "train", stage.size, data, recipe.seed)
-    if recipe.discriminator.labels != "none" and max(faces.A.cells.max(), faces.B.cells.max()) < 0:
-        raise UserError(f"discriminator.labels={recipe.discriminator.labels}: the file names in {root / 'train'} tell "
-                        "no gender and group ([age]_[gender]_[race]_...); use discriminator.labels=none")
+    labels = recipe.discriminator.labels != "none" or recipe.loss.lambda_label
+    if labels and max(faces.A.cells.max(), faces.B.cells.max()) < 0:
+        raise UserError(f"{root / 'train'}: the file names tell no gender and group ([age]_[gender]_[race]_...); use "
+                        "discriminator.labels=none and loss.lambda_label=0")
     notes, held_out = faces.report(), []
     for domain in (data.domain_A, data.domain_B):
         folder = root / "test" / domain

@@ -10,8 +10,8 @@ import runs
 from files import UserError
 
 GOOD = {"adversarial_AB": 0.3, "adversarial_BA": 0.3, "cycle_A": 0.1, "cycle_B": 0.1, "identity_A": 0.1,
-        "identity_B": 0.1, "colour_A": 0.1, "colour_B": 0.1, "d_A": 0.2, "d_B": 0.2, "g_gradient": 1.0,
-        "d_gradient": 1.0}
+        "identity_B": 0.1, "colour_A": 0.1, "colour_B": 0.1, "label_A": 0.1, "label_B": 0.1, "d_A": 0.2,
+        "d_B": 0.2, "classifier": 1.0, "g_gradient": 1.0, "d_gradient": 1.0}
 
 
 @pytest.fixture
@@ -38,9 +38,10 @@ def log(run):
 
 
 def test_shares_are_weighted():
-    share = monitor.shares(GOOD, recipes.Loss(lambda_cycle=2.0, lambda_identity=0.5, lambda_colour=1.0))
-    assert share == pytest.approx({"adversarial": 0.6 / 1.3, "cycle": 0.4 / 1.3, "identity": 0.1 / 1.3,
-                                   "colour": 0.2 / 1.3})
+    weights = recipes.Loss(lambda_cycle=2.0, lambda_identity=0.5, lambda_colour=1.0, lambda_label=2.0)
+    share = monitor.shares(GOOD, weights)
+    assert share == pytest.approx({"adversarial": 0.6 / 1.7, "cycle": 0.4 / 1.7, "identity": 0.1 / 1.7,
+                                   "colour": 0.2 / 1.7, "label": 0.4 / 1.7})
 
 
 @pytest.mark.parametrize(("change", "words"), [
