@@ -174,7 +174,9 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "faces": len(outputs), "gap": float(gap),
         "real age, source": metrics.bootstrap(before.ages), "real age, target": metrics.bootstrap(target.readings.ages),
         "age gain": metrics.bootstrap(gain), "median gain": metrics.bootstrap(gain, np.median),
-        "of the gap": metrics.bootstrap(gain / gap), f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
+        # None where the judge takes the old for no older than the young: drawn faces, say.
+        "of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
+        f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),

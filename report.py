@@ -49,6 +49,8 @@ def tables(rows):
 
 
 def _written(value, form):
+    if value is None:
+        return "-"
     if isinstance(value, tuple):
         middle, low, high = (form.format(v) for v in value)
         return f"{middle} ({low} to {high})"

@@ -73,6 +73,14 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
             "some_age_smallest_gain.png"} <= made
 
 
+def test_no_share_of_a_gap_that_the_judge_does_not_see(place, drawn):
+    swapped = run(drawn, "--weights", "--baseline", "nothing", "--domains", "50s", "20s", "--faces", 12)["nothing"]
+    straight = run(drawn, "--weights", "--baseline", "nothing", "--faces", 12, "--force")["nothing"]
+    shares = sorted((row["age"]["gap"], row["age"]["of the gap"]) for row in (swapped, straight))
+    assert shares[0][0] < 0 < shares[1][0]
+    assert [share for _, share in shares] == [None, [0, 0, 0]]
+
+
 def test_photos_go_the_whole_way(place, monkeypatch):
     (place / "photos").mkdir()
     Image.open(ROOT / "samples/astronaut.jpg").save(place / "photos/astronaut.png")
