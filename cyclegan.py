@@ -157,7 +157,7 @@ def build_generator(recipe, growths, name, precision="float32"):
 
 
 class CycleGAN:
-    """The four networks, their optimizers, moving averages and pools at one image size.
+    """The four networks, the classifier if there is one, their optimizers, moving averages and pools at one image size.
 
     recipe: recipe.Recipe; stage: recipe.Stage; precision: "float32" or "mixed_bfloat16". Build it under
     `strategy.scope()`. `train_step` and `warm_step` are the two tf.functions of training.
@@ -362,7 +362,7 @@ class CycleGAN:
             return tf.constant(0.0)
         return label_change(*(self.classifier(self._augment(x, purpose), training=True) for x in (before, after)))
 
-    # Warm start: the discriminators learn the two real domains before the first generator step
+    # Warm start: before the first generator step the discriminators learn the real domains, the classifier its labels
 
     def _warm_step(self, batch):
         """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: (A, B), each Faces (1, n, ...)."""

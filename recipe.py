@@ -64,7 +64,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Adversary:
-    """How the discriminators are taught."""
+    """How the discriminators, and with lambda_label the classifier beside them, are taught."""
 
     steps: int = 1                        # discriminator steps a generator step
     pool_size: int = 50                   # 0: no pool

@@ -93,7 +93,10 @@ def origin(recipe):
 
 
 def start_from(gan, run, step):
-    """Take the networks of another run, not its optimizers and pools. Raises UserError if they are of other shapes."""
+    """Take the networks of another run, not its optimizers, pools and classifier.
+
+    Raises UserError if they are of other shapes.
+    """
     import tensorflow as tf
 
     restore(tf.train.Checkpoint(**gan.networks()), run, step)

@@ -239,8 +239,9 @@ def dry_run(recipe):
     with strategy.scope():
         gan = cyclegan.CycleGAN(recipe, recipe.stages[-1])
     print(f"networks at {recipe.stages[-1].size} px:")
-    for name in ("g_AB", "g_BA", "d_A", "d_B"):
-        print(f"{name}: {getattr(gan, name).count_params():,} parameters")
+    for name in ("g_AB", "g_BA", "d_A", "d_B", "classifier"):
+        if network := getattr(gan, name):
+            print(f"{name}: {network.count_params():,} parameters")
     data = recipe.data
     print(f"data: {data.path}/train: {data.domain_A} {counts[0]} images, {data.domain_B} {counts[1]}")
     print(f"device: {devices.describe(strategy, devices.precision(recipe.precision), devices.jit_compile(recipe.xla))}")

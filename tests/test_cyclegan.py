@@ -72,25 +72,43 @@ def test_label_losses_take_gender_and_group_apart():
     assert float(cyclegan.label_change(0 * sure, sure)) == pytest.approx(divergence / 2, rel=1e-3)
 
 
-def test_classifier_learns_from_real_faces_and_holds_the_generators_only(tiny):
+def test_classifier_learns_from_real_faces_only(tiny):
     gan = build(tiny)
-    rng = np.random.default_rng(1)
-    gan.classifier.layers[-1].kernel.assign(rng.normal(size=gan.classifier.layers[-1].kernel.shape))
-    g, d = values(gan.g_AB), values(gan.classifier)
+    before = values(gan.classifier)
     gan._generator_step(faces(2, seed=1), faces(2, seed=2))
-    assert same(values(gan.classifier), d)
-    assert not same(values(gan.g_AB), g)
+    assert same(values(gan.classifier), before)
     losses = gan._discriminator_step(faces(4, seed=1), faces(4, seed=2), faces(4, seed=3), faces(4, seed=4), 0)
-    assert not same(values(gan.classifier), d)
-    assert float(losses["classifier"]) > 0
+    assert not same(values(gan.classifier), before)
+    own = [float(gan._classifier_loss(faces(4, seed=s), 0)) for s in (1, 2)]
+    assert float(losses["classifier"]) > sum(own)  # it has learned since
     without = build(tiny, lambda_label=0.0)
     assert without.classifier is None
     assert float(without._label_change(faces(2).images, faces(2, seed=2).images, 4)) == 0
 
 
+def test_label_terms_reach_the_generators_through_the_classifier(tiny):
+    gan = build(tiny)
+    head = gan.classifier.layers[-1].kernel
+    for kernel in (gan.g_AB.get_layer("delta").kernel, gan.g_BA.get_layer("delta").kernel, head):
+        kernel.assign(tf.random.stateless_normal(kernel.shape, [1, 2]) * 0.1)
+    real_A, real_B = faces(2, seed=1), faces(2, seed=2)
+    with tf.GradientTape() as tape:
+        total = 3.0 * (gan._label_change(real_A.images, gan.g_AB(real_A.images), 4)
+                       + gan._label_change(real_B.images, gan.g_BA(real_B.images), 5))
+    expected = tape.gradient(total, [v.value for v in gan.g_variables])
+    gan = with_only(gan, recipes.Loss(lambda_cycle=0.0, lambda_identity=0.0, lambda_label=3.0))
+    handed = []
+    gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
+    gan._generator_step(real_A, real_B)
+    for mine, theirs in zip(handed, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    half = len(expected) // 2
+    assert all(max(float(tf.reduce_max(tf.abs(g))) for g in part) > 1e-4 for part in (expected[:half], expected[half:]))
+
+
 def test_one_step_moves_all_networks_and_returns_every_loss_apart(tiny):
     gan = build(tiny)
-    before = {name: values(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB")}
+    before = {name: values(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "classifier")}
     losses = gan.train_step(batch(1, 2), batch(2, 4))
     assert set(losses) == {"adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B",
                            "colour_A", "colour_B", "label_A", "label_B", "d_A", "d_B", "classifier",
@@ -124,7 +142,7 @@ def test_both_cycle_terms_reach_both_generators(tiny):
     expected = [2.0 * (a + b) for a, b in zip(*(tape.gradient(c, [v.value for v in gan.g_variables])
                                                  for c in (cycle_A, cycle_B)), strict=True)]
     # What the step hands to the optimizer when the cycle terms are all there is.
-    gan = with_only_cycle(gan)
+    gan = with_only(gan, recipes.Loss(lambda_cycle=2.0, lambda_identity=0.0))
     handed = []
     gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
     gan._generator_step(real_A, real_B)
@@ -132,8 +150,9 @@ def test_both_cycle_terms_reach_both_generators(tiny):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
-def with_only_cycle(gan):
-    gan.recipe = dataclasses.replace(gan.recipe, loss=recipes.Loss(2.0, 0.0))
+def with_only(gan, loss):
+    """The terms of `loss`, and no adversary."""
+    gan.recipe = dataclasses.replace(gan.recipe, loss=loss)
     gan._judge = lambda discriminator, faces, purpose: tf.ones([1])
     return gan
 
@@ -214,6 +233,9 @@ def test_next_stage_grows_around_everything_learned(tiny):
         expected = getattr(gan, name)([images, labels])
         for part in models.parts(getattr(later, name)):
             np.testing.assert_allclose(part([images, labels]), expected, atol=1e-6)
+    assert np.any(gan.classifier.layers[-1].kernel)
+    enlarged = np.repeat(np.repeat(images, 2, 1), 2, 2)  # the classifier keeps the size that it began with
+    np.testing.assert_allclose(later.classifier(enlarged), gan.classifier(images), atol=1e-6)
     assert int(later.step) == 1
     assert int(later.g_optimizer.iterations) == 0
     assert later.pool_A.images.shape[1:3] == (32, 32)
@@ -230,7 +252,7 @@ def test_next_stage_at_another_scale_continues_with_everything_learned(tiny):
     gan._train_step(batch(1, 2), batch(2, 4))
     later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
     later.continue_from(gan)
-    for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "ema_BA", "g_optimizer", "d_optimizer"):
+    for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "ema_BA", "classifier", "g_optimizer", "d_optimizer"):
         assert same(values(getattr(later, name)), values(getattr(gan, name))), name
     assert int(later.step) == 1
     assert later.pool_A.images.shape[1:3] == (32, 32)
@@ -304,6 +326,14 @@ def test_augmentation_shifts_by_whole_pixels_and_has_a_gradient():
     gradient = tape.gradient(total, x).numpy()
     assert np.allclose(gradient[0, 2:, :-2], 1)
     assert not gradient[0, :2].any()
+
+
+def test_the_recipe_says_how_far_augmentation_shifts(tiny):
+    gan = build({**tiny, "adversary": tiny["adversary"] | {"augment_shift": 0.5}})
+    x = tf.ones([200, 16, 16, 3])
+    # Rows that have come in from outside: up to half of the image
+    empty = tf.reduce_sum(tf.cast(tf.reduce_all(gan._augment(x, 1)[..., 0] == 0, axis=2), tf.int32), axis=1)
+    assert int(tf.reduce_max(empty)) == 8
 
 
 def test_augmentation_changes_brightness_and_saturation():

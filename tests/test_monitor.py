@@ -46,6 +46,7 @@ def test_shares_are_weighted():
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"cycle_A": 5.0}, "lower loss.lambda_cycle"), ({"identity_B": 30.0}, "lower loss.lambda_identity"),
+    ({"label_A": 30.0}, "lower loss.lambda_label"),
     ({"adversarial_AB": 3.0}, "raise loss.lambda_cycle"), ({"d_B": 0.001}, "the loss of d_B fell to 0.0010")])
 def test_what_goes_wrong_is_said_once_a_stage_and_which_way_to_turn(run, change, words):
     said = watch(run, GOOD | change, 400)

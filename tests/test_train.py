@@ -174,7 +174,7 @@ def test_exports_compute_what_the_averages_compute(whole, workplace, monkeypatch
     assert {p.name for p in folder.iterdir()} == {"g_AB.onnx", "g_BA.onnx", "g_AB.keras", "g_BA.keras", "card.md"}
     recipe = runs.Run.open(whole).recipe
     gan = cyclegan.CycleGAN(recipe, recipe.stages[-1])
-    runs.Keeper(runs.Run.open(whole), gan, recipe).restore(LAST)
+    runs.Keeper(runs.Run.open(whole), gan, recipe, []).restore(LAST)
     photo = np.random.default_rng(1).uniform(-1, 1, (2, 48, 40, 3)).astype(np.float32)
     for name, network in (("g_AB", gan.ema_AB), ("g_BA", gan.ema_BA)):
         session = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"))
@@ -210,6 +210,7 @@ def test_dry_run_writes_no_run(workplace, capsys):
     assert train.main(["--config", "tiny.yaml", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "g_AB: " in out
+    assert "classifier: " in out
     assert "16px warm start: steps 0 to 2" in out
     assert "32px: steps 7 to 10, 2 pairs each" in out
     assert not Path("runs").exists()
