@@ -288,13 +288,13 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
 
 
-def build_classifier(parts, filters=32, halvings=0, precision="float32", name=None):
-    """What a face's labels are: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, sum(parts)), scores of each.
+def build_classifier(labels, filters=32, halvings=0, precision="float32", name=None):
+    """What a face's labels are: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, labels), scores of each.
 
     Four stride-2 4x4 convs as the PatchGAN's (He initialisation, no norm), their mean over the image, and a dense layer
     that begins at zeros: it says nothing until it has learned.
 
-    parts: how many values each label has, (2, 5) for gender and group; see `cyclegan.log_probabilities`.
+    labels: how many label values a face has; `cyclegan.log_probabilities` tells which of them exclude each other.
     halvings: how many times the image is halved before: a classifier keeps the size that it began with.
     """
     image = layers.Input((None, None, 3), name="image")
@@ -304,7 +304,7 @@ def build_classifier(parts, filters=32, halvings=0, precision="float32", name=No
                           dtype=precision)(x)
         x = layers.LeakyReLU(0.2, dtype=precision)(x)
     x = layers.GlobalAveragePooling2D(dtype="float32")(x)
-    return keras.Model(image, layers.Dense(sum(parts), kernel_initializer="zeros", dtype="float32")(x), name=name)
+    return keras.Model(image, layers.Dense(labels, kernel_initializer="zeros", dtype="float32")(x), name=name)
 
 
 def outermost(generator):
