@@ -177,7 +177,7 @@ class CycleGAN:
                                        LABELS if d.labels == "projection" else 0, self.growths + 1, precision, name)
             for name in ("d_A", "d_B"))
         # Sees gender and group of real faces, and so what translation does to them.
-        self.classifier = models.build_classifier(LABELS, halvings=self.growths, precision=precision,
+        self.classifier = models.build_classifier(LABELS, stage.size, recipe.stages[0].size, precision=precision,
                                                   name="classifier") if recipe.loss.lambda_label else None
         # What is within an enhancer has been learned in the stages before, and stays.
         self.g_variables = models.outermost(self.g_AB) + models.outermost(self.g_BA)
