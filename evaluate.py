@@ -55,11 +55,16 @@ class Nothing:
 
 @dataclasses.dataclass
 class Faces:
-    """Held-out faces of one domain at a generator's size: pixels uint8 (n, S, S, 3), cells (n,), judged readings."""
+    """Held-out faces of one domain at a generator's size.
+
+    pixels: uint8 (n, S, S, 3). cells: (n,). readings: of the judges; mirrored: of the same faces, left and right
+    swapped, which tells how often a judge changes its mind about a face that nobody changed.
+    """
 
     pixels: np.ndarray
     cells: np.ndarray
     readings: object
+    mirrored: object
 
 
 def main(argv=None):
@@ -131,7 +136,8 @@ def held_out(args, size, judges):
         if args.faces:
             chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:max(args.faces, FEWEST)])
         pixels = decoded.images[chosen]
-        found.append(Faces(pixels, decoded.cells[chosen], judges.read(pixels, f"judging {domain}")))
+        found.append(Faces(pixels, decoded.cells[chosen], judges.read(pixels, f"judging {domain}"),
+                           judges.read(np.ascontiguousarray(pixels[:, :, ::-1]), f"judging {domain}, mirrored")))
     return found
 
 
@@ -158,7 +164,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     before = source.readings
     gain = direction.sign * (after.ages - before.ages)
     distance = before.distances(after)
-    kept = before.male == after.male
+    kept, kept_mirrored = (before.male == readings.male for readings in (after, source.mirrored))
     cycle_error = metrics.mean_absolute(cycled, source.pixels)
     skin = metrics.skin_colour(source.pixels)
     recoloured = metrics.skin_colour(outputs) - skin
@@ -167,6 +173,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     order = np.random.default_rng(1).permutation(len(source.pixels))
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
     few = order[:CURVE_FACES]
+    ratio, levels = metrics.checkerboard(change)
     curve = {s: float(judges.ages(blended(source.pixels[few], change[few], s), f"strength {s}").mean())
              for s in STRENGTHS}
     up_to = [direction.sign * curve[s] for s in STRENGTHS if s <= 1.25]
@@ -179,16 +186,17 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
+        "gender kept, mirrored": metrics.bootstrap(kept_mirrored),
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),
         "skin colour": metrics.bootstrap(skin_distance),
-        "by cell": by_cell(source.cells, {"gender kept": kept, "age gain": gain, "skin lightness": skin[:, 0],
-                                          "its change": recoloured[:, 0]}),
+        "by cell": by_cell(source.cells, {"gender kept": kept, "mirrored": kept_mirrored, "age gain": gain,
+                                          "skin lightness": skin[:, 0], "its change": recoloured[:, 0]}),
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),
         "cycle PSNR": float(np.median(metrics.psnr(cycled, source.pixels))),
         "identity error": metrics.bootstrap(metrics.mean_absolute(same, target.pixels)),
         "identity PSNR": float(np.median(metrics.psnr(same, target.pixels))),
-        "checkerboard": metrics.checkerboard(change),
+        "checkerboard": ratio, "checkerboard levels": levels,
         "strength curve": curve, "monotone": all(b >= a for a, b in itertools.pairwise(up_to)),
         "ms a face": milliseconds,
     }

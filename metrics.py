@@ -65,21 +65,25 @@ def skin_colour(faces):
 
 
 def checkerboard(change, periods=(2, 4)):
-    """How far changes (n, H, W, 3) stand out at the periods of two stride-2 upsamplings: 1 is not at all.
+    """How far changes (n, H, W, 3) stand out at the periods of two stride-2 upsamplings: (ratio, levels).
 
-    Spectral power of the grey change, mean over images, summed along the rows and columns of frequency 1 / period,
-    over that of the neighbours at two and three bins' distance; the largest over periods and axes. A change of
-    nothing gives 1.
+    ratio: spectral power of the grey change, mean over images, summed along the rows and columns of frequency
+    1 / period, over that of the neighbours at two and three bins' distance: 1 is not at all.
+    levels: root mean square of what is above these neighbours, in the unit of `change`: a ratio over next to nothing
+    can be large where nobody sees a thing.
+    Both the largest over periods and axes. A change of nothing gives (1, 0).
     """
     grey = np.asarray(change, np.float64).mean(axis=3)
     power = np.square(np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True)))).mean(0)
     if power.sum() < 1e-9:
-        return 1.0
-    ratios = []
+        return 1.0, 0.0
+    ratios, levels = [], []
     for line in (power.sum(1), power.sum(0)):
         n = len(line)
         for period in periods:
             k = n // period
-            around = [line[(k + d) % n] for d in (-3, -2, 2, 3)]
-            ratios.append(line[k] / max(np.mean(around), 1e-12))
-    return float(max(ratios))
+            around = np.mean([line[(k + d) % n] for d in (-3, -2, 2, 3)])
+            ratios.append(line[k] / max(around, 1e-12))
+            sides = 1 if period == 2 else 2  # the frequencies k and n - k are one wave
+            levels.append(np.sqrt(sides * max(line[k] - around, 0)) / power.size)  # Parseval
+    return float(max(ratios)), float(max(levels))

@@ -291,9 +291,9 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
 def build_classifier(labels, size, seen, filters=32, precision="float32", name=None):
     """What a face's labels are: float32 (N, size, size, 3) in [-1, 1] -> float32 (N, labels), scores of each.
 
-    Four stride-2 4x4 convs as the PatchGAN's (He initialisation, no norm) and a dense layer over all places and features:
-    faces are aligned, so a place means something. (On their mean it learned five times slower.) The dense layer begins
-    at zeros: it says nothing until it has learned.
+    Four stride-2 4x4 convs as the PatchGAN's (He initialisation, no norm) and a dense layer over all places and
+    features: faces are aligned, so a place means something. (On the mean over places it learned five times slower.)
+    The dense layer begins at zeros: it says nothing until it has learned.
 
     labels: how many label values a face has; `cyclegan.log_probabilities` tells which of them exclude each other.
     seen: the size that it works at, to which images are reduced: a classifier keeps the one that it began with.

@@ -17,15 +17,17 @@ LINES = [
     ("median gain", "median gain", "{:.0f}"), ("share of the gap", "of the gap", "{:.2f}"),
     ("gained 20 years or more", "20 years or more", "{:.1%}"), ("identity distance", "identity distance", "{:.3f}"),
     ("distance of strangers", "strangers", "{:.3f}"), ("verified as the same", "verified", "{:.1%}"),
-    ("gender kept", "gender kept", "{:.1%}"), ("cycle error, of 255", "cycle error", "{:.2f}"),
-    ("cycle PSNR, dB", "cycle PSNR", "{:.1f}"), ("identity error, of 255", "identity error", "{:.2f}"),
-    ("identity PSNR, dB", "identity PSNR", "{:.1f}"),
+    ("gender kept", "gender kept", "{:.1%}"),
+    ("the same of faces only mirrored", "gender kept, mirrored", "{:.1%}"),
+    ("cycle error, of 255", "cycle error", "{:.2f}"), ("cycle PSNR, dB", "cycle PSNR", "{:.1f}"),
+    ("identity error, of 255", "identity error", "{:.2f}"), ("identity PSNR, dB", "identity PSNR", "{:.1f}"),
     ("skin lightness, change of L*", "skin lightness", "{:+.1f}"), ("skin colour, change dE*", "skin colour", "{:.1f}"),
-    ("checkerboard, 1 is none", "checkerboard", "{:.2f}"), ("monotone up to 1.25", "monotone", "{}"),
+    ("checkerboard, 1 is none", "checkerboard", "{:.2f}"),
+    ("its strength, of 255", "checkerboard levels", "{:.2f}"), ("monotone up to 1.25", "monotone", "{}"),
     ("ms a face", "ms a face", "{:.0f}"),
 ]
 
-CELL = "{gender kept:.0%}, {age gain:.1f}, {skin lightness:.1f} {its change:+.1f} ({faces})"
+CELL = "{gender kept:.0%} ({mirrored:.0%}), {age gain:.1f}, {skin lightness:.1f} {its change:+.1f} ({faces})"
 
 
 def tables(rows):
@@ -38,7 +40,8 @@ def tables(rows):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
             lines.append(f"| {kind} distance, {title} | " + " | ".join(
                 _written(rows[n][d][kind][who], form) for n, d in columns) + " |")
-    lines += ["", "By gender and group: gender kept, years gained, skin lightness L* and its change (faces):", "",
+    lines += ["", "By gender and group: gender kept (of faces only mirrored), years gained, skin lightness L* and its "
+                  "change (faces):", "",
               "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for cell in range(len(data_loader.GENDERS) * len(data_loader.RACES)):
         cell = data_loader.cell_name(cell)

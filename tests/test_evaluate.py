@@ -44,6 +44,7 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
         assert numbers["age gain"] == numbers["identity distance"] == numbers["cycle error"] == [0, 0, 0]
         assert numbers["verified"] == numbers["gender kept"] == [1, 1, 1]
         assert numbers["checkerboard"] == 1
+        assert numbers["checkerboard levels"] == 0
         assert numbers["skin lightness"] == numbers["skin colour"] == [0, 0, 0]
         for kind in ("Frechet", "kernel"):
             assert numbers[kind]["outputs"] == numbers[kind]["nothing"]
@@ -71,6 +72,22 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
     made = {p.name for p in (place / "evaluation").iterdir()}
     assert {"report.md", "report.json", "some_age_random.png", "some_rejuvenate_ages.png",
             "some_age_smallest_gain.png"} <= made
+
+
+def test_a_judge_that_changes_its_mind_about_mirrored_faces_is_told(place, drawn, monkeypatch):
+    read = Oracle.read
+
+    def unsure(self, faces, title=""):
+        found = read(self, faces)
+        found.male[: len(faces) // 2] ^= "mirrored" in title
+        return found
+
+    monkeypatch.setattr(Oracle, "read", unsure)
+    row = run(drawn, "--weights", "--baseline", "nothing", "--faces", 20)["nothing"]
+    for numbers in row.values():
+        assert numbers["gender kept"][0] == 1
+        assert numbers["gender kept, mirrored"][0] == pytest.approx(0.5, abs=0.15)  # a few differ by their corners
+    assert "| the same of faces only mirrored | " in (place / "evaluation/report.md").read_text()
 
 
 def test_no_share_of_a_gap_that_the_judge_does_not_see(place, drawn):

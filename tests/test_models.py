@@ -153,6 +153,18 @@ def test_labels_of_zeros_leave_the_score_as_it_is():
     assert (np.abs(moved) > 1e-3).any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.parametrize("size", [32, 48, 64, 80, 128])
+def test_classifier_keeps_the_size_that_it_began_with(size):
+    first, later = (models.build_classifier(3, side, 32, filters=2) for side in (32, size))
+    rng = np.random.default_rng(1)
+    first.layers[-1].kernel.assign(rng.normal(size=first.layers[-1].kernel.shape))
+    later.set_weights(first.get_weights())
+    small = images(2, 2, 2, 3).repeat(16, 1).repeat(16, 2)  # quarters of one colour look alike at any size
+    large = small[:, np.arange(size) * 32 // size][:, :, np.arange(size) * 32 // size]
+    np.testing.assert_allclose(later(large), first(small), atol=0.05)
+    assert np.ptp(first(small).numpy()) > 1
+
+
 def test_reference_patch_sees_70_pixels():
     network = models.build_discriminator(filters=2, norm="none", last_stride=1)
     x = tf.Variable(images(1, 256, 256, 3))
