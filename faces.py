@@ -22,6 +22,7 @@ SIDE_OF_HEIGHT = 1.02
 DOWN = 0.018
 
 FEATHER = 0.2       # share of the crop's side over which a change fades in from the rim
+COLOURLESS = 4      # mean difference between a pixel's channels, of 255, up to which a face is black and white
 STRIP = 256         # rows blended at a time: bounds the memory that a large photo takes
 
 
@@ -190,11 +191,17 @@ def _mirrored(start, n, length):
 
 
 def changes(photo, faces, translator):
-    """[Change] for `faces` in uint8 RGB `photo`. translator: an object with `size` and `change`, see translator.py."""
+    """[Change] for `faces` in uint8 RGB `photo`. translator: an object with `size` and `change`, see translator.py.
+
+    A black-and-white face stays one: its change is made grey. (Generators learn from photos in colour, and tint it.)
+    """
     if not faces:
         return []
     crops = np.stack([crop(photo, face.square, translator.size) for face in faces])
-    return [Change(face.square, delta) for face, delta in zip(faces, translator.change(crops), strict=True)]
+    deltas = translator.change(crops)
+    colourless = np.ptp(crops, axis=3).mean(axis=(1, 2)) <= COLOURLESS
+    deltas[colourless] = deltas[colourless].mean(axis=3, keepdims=True)
+    return [Change(face.square, delta) for face, delta in zip(faces, deltas, strict=True)]
 
 
 def strips(shape, changes, strength=1.0):

@@ -104,6 +104,21 @@ def test_rim_has_no_step(side):
     assert change <= grey * 2 / (faces.FEATHER * side) + 1
 
 
+def test_a_black_and_white_face_stays_black_and_white():
+    class Tint(Stub):
+        def change(self, crops):
+            return super().change(crops) * np.float32([1, 0, 2])
+
+    colour = gradient(200, 200)
+    grey = np.repeat(colour[..., :1], 3, axis=2)
+    grey[::2] += np.uint8([0, 1, 2])  # what JPEG leaves of colour
+    mixed = np.concatenate([grey, colour], axis=1)
+    found = [face(50, 50, 130, 150), face(250, 50, 330, 150)]
+    change = faces.edit(mixed, found, Tint(20)).astype(int) - mixed
+    assert change[100, 90].tolist() == [20, 20, 20]
+    assert change[100, 290].tolist() == [20, 0, 40]
+
+
 def test_changes_come_back_in_their_place():
     photo = gradient(300, 300)
 
