@@ -116,7 +116,7 @@ class Monitor:
         shown = {"faces/s": f"{line['faces_per_s']:.1f}", "D": f"{(line['d_A'] + line['d_B']) / 2:.3f}",
                  "data wait": f"{line['data_s_per_step'] / (line['data_s_per_step'] + line['compute_s_per_step']):.0%}"}
         if self.phase.kind == "train":
-            share = shares(line, self.recipe.loss)
+            share = shares(line, self.recipe.losses(self.phase.stage))
             line.update({f"share_{term}": value for term, value in share.items()})
             shown |= {term[:3]: f"{line[a] + line[b]:.3f}" for term, a, b in (
                 ("adversarial", "adversarial_AB", "adversarial_BA"), ("cycle", "cycle_A", "cycle_B"),

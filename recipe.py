@@ -90,6 +90,7 @@ class Stage:
     d_batch_size: int | None = None       # pairs a discriminator step; null: those of the generator step
     warm_start_steps: int = 0             # discriminator steps on the two real domains before the stage
     warm_start_batch: int = 32
+    lambda_cycle: float | None = None     # in this stage instead of loss.lambda_cycle: how far it ages, how like itself
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,12 @@ class Recipe:
     adversary: Adversary = field(default_factory=Adversary)
     optimizer: Optimizer = field(default_factory=Optimizer)
     monitor: Monitor = field(default_factory=Monitor)
+
+    def losses(self, stage):
+        """The Loss of `stage`."""
+        if stage.lambda_cycle is None:
+            return self.loss
+        return dataclasses.replace(self.loss, lambda_cycle=stage.lambda_cycle)
 
     def growths(self, size):
         """How many times the networks have grown until the stage of `size` pixels.
@@ -248,7 +255,7 @@ _RANGES = {
 }
 _STAGE_RANGES = {
     "size": (16, 4096), "batch_size": (1, 4096), "learning_rate": (1e-9, 1), "epochs": (0, 1e6), "steps": (0, 1e9),
-    "d_batch_size": (1, 4096), "warm_start_steps": (0, 1e9), "warm_start_batch": (1, 4096),
+    "d_batch_size": (1, 4096), "warm_start_steps": (0, 1e9), "warm_start_batch": (1, 4096), "lambda_cycle": (0, 1e6),
 }
 
 

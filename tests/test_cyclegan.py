@@ -141,8 +141,9 @@ def test_both_cycle_terms_reach_both_generators(tiny):
         cycle_B = gan.error(gan.g_AB(gan.g_BA(real_B.images)), real_B.images)
     expected = [2.0 * (a + b) for a, b in zip(*(tape.gradient(c, [v.value for v in gan.g_variables])
                                                  for c in (cycle_A, cycle_B)), strict=True)]
-    # What the step hands to the optimizer when the cycle terms are all there is.
-    gan = with_only(gan, recipes.Loss(lambda_cycle=2.0, lambda_identity=0.0))
+    # What the step hands to the optimizer when the cycle terms are all there is. The stage's weight counts.
+    gan = with_only(gan, recipes.Loss(lambda_cycle=9.0, lambda_identity=0.0))
+    gan.stage = dataclasses.replace(gan.stage, lambda_cycle=2.0)
     handed = []
     gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
     gan._generator_step(real_A, real_B)
