@@ -282,7 +282,7 @@ class CycleGAN:
 
     def _generator_step(self, real_A, real_B):
         """Eq. 3 for both generators at once, with the identity term of section 5.2. (fake A, fake B, {name: loss})."""
-        weights = self.recipe.losses(self.stage)
+        weights = self.recipe.loss_of(self.stage)
         (real_A, labels_A), (real_B, labels_B) = real_A, real_B
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.g_variables])

@@ -57,14 +57,14 @@ class Nothing:
 class Faces:
     """Held-out faces of one domain at a generator's size.
 
-    pixels: uint8 (n, S, S, 3). cells: (n,). readings: of the judges; mirrored: of the same faces, left and right
-    swapped, which tells how often a judge changes its mind about a face that nobody changed.
+    pixels: uint8 (n, S, S, 3). cells: (n,). readings: of the judges. mirrored_male: booleans (n,), what the judge of
+    gender says with left and right swapped: how often it changes its mind about a face that nobody changed.
     """
 
     pixels: np.ndarray
     cells: np.ndarray
     readings: object
-    mirrored: object
+    mirrored_male: np.ndarray
 
 
 def main(argv=None):
@@ -137,7 +137,7 @@ def held_out(args, size, judges):
             chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:max(args.faces, FEWEST)])
         pixels = decoded.images[chosen]
         found.append(Faces(pixels, decoded.cells[chosen], judges.read(pixels, f"judging {domain}"),
-                           judges.read(np.ascontiguousarray(pixels[:, :, ::-1]), f"judging {domain}, mirrored")))
+                           judges.male(np.ascontiguousarray(pixels[:, :, ::-1]), f"judging {domain}, mirrored")))
     return found
 
 
@@ -164,7 +164,8 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     before = source.readings
     gain = direction.sign * (after.ages - before.ages)
     distance = before.distances(after)
-    kept, kept_mirrored = (before.male == readings.male for readings in (after, source.mirrored))
+    kept = before.male == after.male
+    kept_mirrored = before.male == source.mirrored_male
     cycle_error = metrics.mean_absolute(cycled, source.pixels)
     skin = metrics.skin_colour(source.pixels)
     recoloured = metrics.skin_colour(outputs) - skin
@@ -189,7 +190,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "gender kept, mirrored": metrics.bootstrap(kept_mirrored),
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),
         "skin colour": metrics.bootstrap(skin_distance),
-        "by cell": by_cell(source.cells, {"gender kept": kept, "mirrored": kept_mirrored, "age gain": gain,
+        "by cell": by_cell(source.cells, {"gender kept": kept, "gender kept, mirrored": kept_mirrored, "age gain": gain,
                                           "skin lightness": skin[:, 0], "its change": recoloured[:, 0]}),
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),

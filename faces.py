@@ -22,7 +22,7 @@ SIDE_OF_HEIGHT = 1.02
 DOWN = 0.018
 
 FEATHER = 0.2       # share of the crop's side over which a change fades in from the rim
-COLOURLESS = 4      # mean difference between a pixel's channels, of 255, up to which a face is black and white
+COLOURLESS = 4      # of 255: a face whose pixels' channels differ less, in the mean, is black and white
 STRIP = 256         # rows blended at a time: bounds the memory that a large photo takes
 
 

@@ -64,6 +64,11 @@ class Judges:
             descriptors.append(self.identity.compute_face_descriptor(image, self.landmarks(image, self.rectangle)))
         return Readings(np.array(ages, float), np.array(male), np.array(descriptors))
 
+    def male(self, faces, title="judging"):
+        """The male (n,) of `read` alone, in a quarter of its time."""
+        return np.array([self.attributes.predict(image, [self.box])[0]["gender"]["value"] == "male"
+                         for image in _enlarged(faces, title)])
+
     def ages(self, faces, title="judging"):
         """The ages (n,) of `read` alone, in a quarter of its time."""
         return np.array([self.attributes.predict(image, [self.box])[0]["age"]["value"]

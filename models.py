@@ -292,11 +292,11 @@ def build_classifier(labels, size, seen, filters=32, precision="float32", name=N
     """What a face's labels are: float32 (N, size, size, 3) in [-1, 1] -> float32 (N, labels), scores of each.
 
     Four stride-2 4x4 convs as the PatchGAN's (He initialisation, no norm) and a dense layer over all places and
-    features: faces are aligned, so a place means something. (On the mean over places it learned five times slower.)
+    features: faces are aligned, so a place means something. (On the mean over places it learned slower.)
     The dense layer begins at zeros: it says nothing until it has learned.
 
     labels: how many label values a face has; `cyclegan.log_probabilities` tells which of them exclude each other.
-    seen: the size that it works at, to which images are reduced: a classifier keeps the one that it began with.
+    seen: the size that it works at, to which images are brought: a classifier keeps the one that it began with.
     """
     image = layers.Input((size, size, 3), name="image")
     x = layers.AveragePooling2D(size // seen, dtype="float32")(image) if size >= 2 * seen else image

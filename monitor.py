@@ -33,20 +33,22 @@ def shares(losses, weights):
     return {term: part / total for term, part in parts.items()}
 
 
-def advice(share, losses, scales=1):
+def advice(share, losses, scales=1, keys=None):
     """(kind, plain sentence) for everything in `share` and `losses` that a practitioner would act on.
 
     scales: how many PatchGANs judge a face; their losses are added up, so each is judged by its part.
+    keys: {term: key of its weight} where that is another than loss.lambda_<term>.
     """
+    keys = {term: f"loss.lambda_{term}" for term in ("cycle", "identity", "colour", "label")} | (keys or {})
     found = []
-    for term in ("cycle", "identity", "colour", "label"):
+    for term, key in keys.items():
         if share[term] > DOMINATES:
             found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
-                                f"change; lower loss.lambda_{term}"))
+                                f"change; lower {key}"))
     one = share["adversarial"] / scales
     if one > DOMINATES * (one + 1 - share["adversarial"]):
         found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
-                                     "faces may become other people; raise loss.lambda_cycle"))
+                                     f"faces may become other people; raise {keys['cycle']}"))
     for name in ("d_A", "d_B"):
         one = losses[name] / scales
         if one < DEAD:
@@ -116,13 +118,16 @@ class Monitor:
         shown = {"faces/s": f"{line['faces_per_s']:.1f}", "D": f"{(line['d_A'] + line['d_B']) / 2:.3f}",
                  "data wait": f"{line['data_s_per_step'] / (line['data_s_per_step'] + line['compute_s_per_step']):.0%}"}
         if self.phase.kind == "train":
-            share = shares(line, self.recipe.losses(self.phase.stage))
+            stage = self.phase.stage
+            share = shares(line, self.recipe.loss_of(stage))
             line.update({f"share_{term}": value for term, value in share.items()})
             shown |= {term[:3]: f"{line[a] + line[b]:.3f}" for term, a, b in (
                 ("adversarial", "adversarial_AB", "adversarial_BA"), ("cycle", "cycle_A", "cycle_B"),
                 ("identity", "identity_A", "identity_B"))}
             if step - self.started >= SETTLED:
-                for kind, sentence in advice(share, line, self.recipe.growths(self.phase.stage.size) + 1):
+                keys = {} if stage.lambda_cycle is None else {
+                    "cycle": f"stages.{self.recipe.stages.index(stage)}.lambda_cycle"}
+                for kind, sentence in advice(share, line, self.recipe.growths(stage.size) + 1, keys):
                     if kind not in self.said:
                         self.said.add(kind)
                         self.say(f"warning, step {step}: {sentence}")

@@ -90,7 +90,7 @@ class Stage:
     d_batch_size: int | None = None       # pairs a discriminator step; null: those of the generator step
     warm_start_steps: int = 0             # discriminator steps on the two real domains before the stage
     warm_start_batch: int = 32
-    lambda_cycle: float | None = None     # in this stage instead of loss.lambda_cycle: how far it ages, how like itself
+    lambda_cycle: float | None = None     # of this stage, in place of loss.lambda_cycle; null: that one
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     monitor: Monitor = field(default_factory=Monitor)
 
-    def losses(self, stage):
-        """The Loss of `stage`."""
+    def loss_of(self, stage):
+        """`loss` with what `stage` has a value of its own for."""
         if stage.lambda_cycle is None:
             return self.loss
         return dataclasses.replace(self.loss, lambda_cycle=stage.lambda_cycle)

@@ -23,11 +23,12 @@ LINES = [
     ("identity error, of 255", "identity error", "{:.2f}"), ("identity PSNR, dB", "identity PSNR", "{:.1f}"),
     ("skin lightness, change of L*", "skin lightness", "{:+.1f}"), ("skin colour, change dE*", "skin colour", "{:.1f}"),
     ("checkerboard, 1 is none", "checkerboard", "{:.2f}"),
-    ("its strength, of 255", "checkerboard levels", "{:.2f}"), ("monotone up to 1.25", "monotone", "{}"),
+    ("largest wave at its periods, of 255", "checkerboard levels", "{:.2f}"), ("monotone up to 1.25", "monotone", "{}"),
     ("ms a face", "ms a face", "{:.0f}"),
 ]
 
-CELL = "{gender kept:.0%} ({mirrored:.0%}), {age gain:.1f}, {skin lightness:.1f} {its change:+.1f} ({faces})"
+CELL = ("{gender kept:.0%} ({gender kept, mirrored:.0%}), {age gain:.1f}, {skin lightness:.1f} {its change:+.1f} "
+        "({faces})")
 
 
 def tables(rows):

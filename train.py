@@ -2,8 +2,8 @@
 
     python train.py --config configs/smoke.yaml         two minutes on drawn faces, no data set needed
     python train.py                                     configs/utkface.yaml on data/utkface
-    python train.py --config configs/cpu.yaml loss.lambda_cycle=5 stages.0.epochs=2
-    python train.py start_from=runs/00001-utkface loss.lambda_cycle=5    another recipe, on a run's first-stage networks
+    python train.py --config configs/cpu.yaml loss.lambda_colour=2 stages.0.steps=500
+    python train.py start_from=runs/00001-utkface loss.lambda_colour=2   another recipe, on a run's first-stage networks
     python train.py --resume runs/00001-utkface         go on at the exact step
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/

@@ -15,13 +15,14 @@ from PIL import Image, ImageEnhance, ImageFilter
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import photos  # noqa: E402
 import pictures  # noqa: E402
 from faces import Detector, crop, edit  # noqa: E402
 from files import run_script  # noqa: E402
 from translator import Translator  # noqa: E402
 
 SHOWN = 1.3   # side of what is shown, of the face's square
-SIDE = 176    # of what is shown, in the picture
+SIDE = 160    # of what is shown, in the picture
 
 
 def recompressed(image, quality):
@@ -49,11 +50,13 @@ def small(image, face):
     return image.resize(size, Image.Resampling.BOX).resize(image.size)
 
 
+# What is done to the portrait: functions of the image and its Face -> the image
 CONDITIONS = {
     "as it is": lambda image, face: image,
     "blurred": lambda image, face: image.filter(ImageFilter.GaussianBlur(face.square[2] / 30)),
     "20 pixels": small,
     "JPEG 4": lambda image, face: recompressed(image, 4),
+    "grey": lambda image, face: image.convert("L").convert("RGB"),
     "dark": lambda image, face: ImageEnhance.Brightness(image).enhance(0.25),
     "turned": turned,
     "covered": covered,
@@ -79,7 +82,7 @@ def main(argv=None):
         younger, older = (edit(photo, found, generator) for generator in generators)
         shown = [crop(one, square, SIDE) for one in (younger, photo, older)]
         columns.append((title if found else f"{title}: no face", np.concatenate(shown)))
-    pictures.save(args.output, pictures.side_by_side(columns))
+    photos.save_marked(args.output, pictures.side_by_side(columns))
     print(f"wrote {args.output}: younger, the photo, older, from top to bottom")
     return 0
 

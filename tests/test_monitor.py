@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -53,6 +54,17 @@ def test_what_goes_wrong_is_said_once_a_stage_and_which_way_to_turn(run, change,
     assert len(said) == 1
     assert words in said[0]
     assert sum("warnings" in line for line in log(run)) == 1
+
+
+def test_a_stage_with_its_own_weight_is_judged_by_it_and_told_its_key(run):
+    first, second = run.recipe.stages
+    own = dataclasses.replace(run.recipe, stages=(first, dataclasses.replace(second, lambda_cycle=0.0)))
+    share = monitor.shares(GOOD | {"cycle_A": 5.0}, own.loss_of(own.stages[1]))
+    assert share["cycle"] == 0
+    share = monitor.shares(GOOD | {"cycle_A": 5.0}, own.loss_of(first))
+    assert share["cycle"] > monitor.DOMINATES
+    (_, said), = monitor.advice(share, GOOD, keys={"cycle": "stages.1.lambda_cycle"})
+    assert said.endswith("lower stages.1.lambda_cycle")
 
 
 def test_each_of_two_patchgans_is_judged_by_its_part(run):

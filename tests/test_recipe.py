@@ -40,8 +40,8 @@ def test_default_grows_from_64_to_256():
 def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     write_recipe(tmp_path / "r.yaml", tiny)
     recipe = recipes.load(tmp_path / "r.yaml", ["loss.lambda_cycle=5", "stages.1.steps=9", "xla=on", "seed=7",
-                                                "stages.0.learning_rate=1e-3"])
-    assert recipe.loss.lambda_cycle == 5.0
+                                                "stages.0.learning_rate=1e-3", "stages.1.lambda_cycle=2"])
+    assert [recipe.loss_of(stage).lambda_cycle for stage in recipe.stages] == [5.0, 2.0]
     assert recipe.stages[1].steps == 9
     assert recipe.stages[0].learning_rate == 0.001
     assert (recipe.xla, recipe.seed) == ("on", 7)
@@ -52,6 +52,7 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("loss.lambda_cycle=many", "loss.lambda_cycle must be a number"),
     ("loss.lambda_cycle=.nan", "loss.lambda_cycle must be between"),
     ("loss.lambda_cycle=-1", "loss.lambda_cycle must be between"),
+    ("stages.0.lambda_cycle=-1", "stages.0.lambda_cycle must be between"),
     ("loss=5", "loss must be a mapping"),
     ("seed=1.5", "seed must be a whole number"),
     ("adversary.augment=1", "adversary.augment must be true or false"),
