@@ -273,6 +273,18 @@ def edit(photo, faces, translator, strength=1.0):
     return apply(photo, changes(photo, faces, translator), strength)
 
 
+def around(shape, changes, margin=0.6):
+    """(rows, columns): slices of a photo of `shape` (H, W, ...) that hold all `changes`, with a margin.
+
+    margin: of the largest square's side: the default shows head and shoulders.
+    """
+    more = round(margin * max(change.square[2] for change in changes))
+    bounds = np.array([_clip((x - more, y - more, side + 2 * more), *shape[:2])
+                       for x, y, side in (change.square for change in changes)])
+    (left, top), (right, bottom) = bounds[:, :2].min(0), bounds[:, 2:].max(0)
+    return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+
 def cut_out(photo, changes, margin=0.15):
     """(part of the photo around the first change, all changes as they lie in that part)."""
     left, top, side = changes[0].square

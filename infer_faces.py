@@ -23,7 +23,7 @@ from pathlib import Path
 from files import UserError, reason, replacing, run_script
 
 GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
-SHEETS = ("compare", "faces")  # outputs that show the whole photo again
+SHEETS = ("compare", "faces")  # outputs that show the photo again
 # Files of a folder that are taken for photos; a file that is named itself may be any that Pillow reads.
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2",
             ".ppm", ".pgm"}
@@ -39,7 +39,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age")
     parser.add_argument("--strength", type=_within(0, MOST), default=1.0, metavar="0..1.5", help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N", help="N: 1 is the largest")
-    parser.add_argument("--compare", action="store_true", help="also one sheet with before and after")
+    parser.add_argument("--compare", action="store_true", help="also one sheet with before and after, cut to the faces")
     parser.add_argument("--steps", type=_within(2, 50, int), metavar="N", help="also a strip of N strengths, 0 to 1.5")
     parser.add_argument("--draw-boxes", action="store_true", help="also the photo with its faces, boxed and numbered")
     parser.add_argument("--json", metavar="FILE", help="a report: boxes, confidences, times; - prints it")
@@ -235,7 +235,8 @@ class Editor:
             order = list(shown.items())
             if "rejuvenate" in changes:  # from young to old: the rejuvenated one stands before the photo
                 order.insert(0, order.pop())
-            photos.save_marked(compare, pictures.side_by_side(order))
+            part = faces.around(photo.rgb.shape, next(iter(changes.values())))
+            photos.save_marked(compare, pictures.side_by_side([(title, rgb[part]) for title, rgb in order], least=360))
         if boxes:
             photos.save_marked(boxes, pictures.with_boxes(photo.rgb, found))
         outputs += map(str, wanted)

@@ -53,14 +53,18 @@ def save(path, pixels):
         Image.fromarray(pixels).save(temporary)
 
 
-def side_by_side(titled, height=768):
-    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], titles above; those over `height` are made smaller."""
-    font = ImageFont.load_default(max(12, min(height, titled[0][1].shape[0]) // 24))
+def side_by_side(titled, height=768, least=0):
+    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], titles above.
+
+    Those over `height` pixels are made smaller, those under `least` larger.
+    """
+    font = ImageFont.load_default(max(12, min(height, max(least, titled[0][1].shape[0])) // 24))
     bar, gap, shown = int(font.size * 1.8), 4, []
     for title, pixels in titled:
         image = Image.fromarray(pixels)
-        if image.height > height:
-            size = (max(1, round(image.width * height / image.height)), height)
+        new = min(max(image.height, least), height)
+        if new != image.height:
+            size = (max(1, round(image.width * new / image.height)), new)
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
         shown.append((title, image))
     widths = [max(image.width, int(font.getlength(title)) + 8) for title, image in shown]

@@ -135,6 +135,12 @@ def test_changes_come_back_in_their_place():
     assert (x - left + 0.5) / side == pytest.approx(22 / 32, abs=0.01)
 
 
+def test_around_holds_every_change_and_a_margin_inside_of_the_photo():
+    changed = [faces.Change((100, 50, 40), None), faces.Change((10, 80, 20), None)]
+    assert faces.around((400, 300, 3), changed, margin=0.5) == (slice(30, 120), slice(0, 160))
+    assert faces.around((100, 150, 3), changed, margin=0.5) == (slice(30, 100), slice(0, 150))
+
+
 def test_cut_out_holds_the_first_face_and_moves_all():
     photo = gradient(200, 200)
     found = [face(50, 50, 100, 120), face(120, 120, 160, 180)]

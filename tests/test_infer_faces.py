@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, Stub, python
 from PIL import ExifTags, Image
 
+import faces
 import infer_faces
 import photos
 import translator
@@ -128,6 +129,12 @@ def test_everything_at_once(place, monkeypatch):
     for path in (place / "out").iterdir():
         with Image.open(path) as image:
             assert photos.MARK in image.getexif()[ExifTags.Base.Software]
+    square = faces.Face(tuple(report["faces"][0]["box"]), 1.0).square
+    rows, columns = faces.around((report["height"], report["width"]), [faces.Change(square, None)])
+    assert rows.stop - rows.start < report["height"] * 0.8
+    with Image.open("out/photo_compare.jpg") as sheet:  # cut to the face, and enlarged
+        width = 360 * (columns.stop - columns.start) / (rows.stop - rows.start)
+        assert sheet.width / 3 == pytest.approx(width, rel=0.03)
     assert pixels("out/photo_20s.jpg")[110, 220].mean() < pixels("out/photo_50s.jpg")[110, 220].mean() - 60
 
 
