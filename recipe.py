@@ -30,6 +30,8 @@ class Data:
     shift: float = 0.03                   # of the side, each way
     scale: float = 0.05                   # +- around 1
     rotation: float = 5.0                 # degrees, each way
+    blur: float = 0.0                     # share of the faces made softer: D learns that they have no sharp lines
+    grey: float = 0.0                     # share of the faces made black and white
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,7 @@ _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: 
 _RANGES = {
     "seed": (0, 2**31 - 1),
     "data.cell_cap": (1, 1e6), "data.shift": (0, 0.25), "data.scale": (0, 0.5), "data.rotation": (0, 45),
+    "data.blur": (0, 1), "data.grey": (0, 1),
     "generator.filters": (1, 1024), "generator.blocks": (0, 64), "discriminator.filters": (1, 1024),
     "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6), "loss.lambda_colour": (0, 1e6),
     "loss.lambda_label": (0, 1e6),
