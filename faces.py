@@ -287,8 +287,6 @@ def around(shape, changes, margin=0.6):
 
 def cut_out(photo, changes, margin=0.15):
     """(part of the photo around the first change, all changes as they lie in that part)."""
-    left, top, side = changes[0].square
-    more = round(margin * side)
-    x, y, right, bottom = _clip((left - more, top - more, side + 2 * more), *photo.shape[:2])
-    moved = [Change((c.square[0] - x, c.square[1] - y, c.square[2]), c.delta) for c in changes]
-    return photo[y:bottom, x:right], moved
+    rows, columns = around(photo.shape, changes[:1], margin)
+    moved = [Change((c.square[0] - columns.start, c.square[1] - rows.start, c.square[2]), c.delta) for c in changes]
+    return photo[rows, columns], moved

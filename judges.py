@@ -58,7 +58,7 @@ class Judges:
         """Readings of uint8 RGB (n, H, W, 3), framed as UTKFace."""
         ages, male, descriptors = [], [], []
         for image in _enlarged(faces, title):
-            found, = self.attributes.predict(image, [self.box])
+            found = self._attributes(image)
             ages.append(found["age"]["value"])
             male.append(found["gender"]["value"] == "male")
             descriptors.append(self.identity.compute_face_descriptor(image, self.landmarks(image, self.rectangle)))
@@ -66,13 +66,15 @@ class Judges:
 
     def male(self, faces, title="judging"):
         """The male (n,) of `read` alone, in a quarter of its time."""
-        return np.array([self.attributes.predict(image, [self.box])[0]["gender"]["value"] == "male"
-                         for image in _enlarged(faces, title)])
+        return np.array([self._attributes(image)["gender"]["value"] == "male" for image in _enlarged(faces, title)])
 
     def ages(self, faces, title="judging"):
         """The ages (n,) of `read` alone, in a quarter of its time."""
-        return np.array([self.attributes.predict(image, [self.box])[0]["age"]["value"]
-                         for image in _enlarged(faces, title)], float)
+        return np.array([self._attributes(image)["age"]["value"] for image in _enlarged(faces, title)], float)
+
+    def _attributes(self, image):
+        found, = self.attributes.predict(image, [self.box])
+        return found
 
 
 def _enlarged(faces, title):

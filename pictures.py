@@ -58,11 +58,14 @@ def side_by_side(titled, height=768, least=0):
 
     Those over `height` pixels are made smaller, those under `least` larger.
     """
-    font = ImageFont.load_default(max(12, min(height, max(least, titled[0][1].shape[0])) // 24))
+    def shown_height(pixels):
+        return min(max(len(pixels), least), height)
+
+    font = ImageFont.load_default(max(12, shown_height(titled[0][1]) // 24))
     bar, gap, shown = int(font.size * 1.8), 4, []
     for title, pixels in titled:
         image = Image.fromarray(pixels)
-        new = min(max(image.height, least), height)
+        new = shown_height(pixels)
         if new != image.height:
             size = (max(1, round(image.width * new / image.height)), new)
             image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
