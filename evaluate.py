@@ -175,9 +175,9 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
     few = order[:CURVE_FACES]
     ratio, levels = metrics.checkerboard(change)
-    curve = {s: float(judges.ages(blended(source.pixels[few], change[few], s), f"strength {s}").mean())
+    curve = {s: metrics.bootstrap(judges.ages(blended(source.pixels[few], change[few], s), f"strength {s}"))
              for s in STRENGTHS}
-    up_to = [direction.sign * curve[s] for s in STRENGTHS if s <= 1.25]
+    up_to = [direction.sign * curve[s][0] for s in STRENGTHS if s <= 1.25]
     numbers = {
         "faces": len(outputs), "gap": float(gap),
         "real age, source": metrics.bootstrap(before.ages), "real age, target": metrics.bootstrap(target.readings.ages),
@@ -194,9 +194,9 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
                                           "skin lightness": skin[:, 0], "its change": recoloured[:, 0]}),
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),
-        "cycle PSNR": float(np.median(metrics.psnr(cycled, source.pixels))),
+        "cycle PSNR": metrics.bootstrap(metrics.psnr(cycled, source.pixels), np.median),
         "identity error": metrics.bootstrap(metrics.mean_absolute(same, target.pixels)),
-        "identity PSNR": float(np.median(metrics.psnr(same, target.pixels))),
+        "identity PSNR": metrics.bootstrap(metrics.psnr(same, target.pixels), np.median),
         "checkerboard": ratio, "checkerboard levels": levels,
         "strength curve": curve, "monotone": all(b >= a for a, b in itertools.pairwise(up_to)),
         "ms a face": milliseconds,

@@ -10,7 +10,8 @@ def bootstrap(values, statistic=np.mean, seed=1):
     values = np.asarray(values)
     rng = np.random.default_rng(seed)
     drawn = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(SAMPLES)]
-    return float(statistic(values)), *map(float, np.percentile(drawn, [2.5, 97.5]))
+    # nearest: between two infinite ones, as of psnr, no mean is defined
+    return float(statistic(values)), *map(float, np.percentile(drawn, [2.5, 97.5], method="nearest"))
 
 
 def frechet(x, y):
@@ -65,25 +66,29 @@ def skin_colour(faces):
 
 
 def checkerboard(change, periods=(2, 4)):
-    """How far changes (n, H, W, 3) stand out at the periods of two stride-2 upsamplings: (ratio, levels).
+    """How far changes (n, S, S, 3) stand out at the periods of two stride-2 upsamplings: (ratio, levels).
 
     ratio: spectral power of the grey change, mean over images, summed along the rows and columns of frequency
     1 / period, over that of the neighbours at two and three bins' distance: 1 is not at all.
     levels: root mean square of what is above these neighbours, in the unit of `change`: a ratio over next to nothing
     can be large where nobody sees a thing.
-    Both the largest over periods and axes. A change of nothing gives (1, 0).
+    Both the largest over periods and axes, as `bootstrap` gives them. A change of nothing gives 1 and 0.
     """
     grey = np.asarray(change, np.float64).mean(axis=3)
-    power = np.square(np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True)))).mean(0)
-    if power.sum() < 1e-9:
-        return 1.0, 0.0
-    ratios, levels = [], []
-    for line in (power.sum(1), power.sum(0)):
-        n = len(line)
-        for period in periods:
-            k = n // period
-            around = np.mean([line[(k + d) % n] for d in (-3, -2, 2, 3)])
-            ratios.append(line[k] / max(around, 1e-12))
-            sides = 1 if period == 2 else 2  # the frequencies k and n - k are one wave
-            levels.append(np.sqrt(sides * max(line[k] - around, 0)) / power.size)  # Parseval
-    return float(max(ratios)), float(max(levels))
+    n = grey.shape[1]
+    power = np.square(np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True))))
+    lines = np.stack([power.sum(2), power.sum(1)])  # (axes, images, frequencies)
+    at = lines[..., [n // period for period in periods]]
+    around = np.mean([lines[..., [(n // period + d) % n for period in periods]] for d in (-3, -2, 2, 3)], axis=0)
+    waves = np.array([1 if period == 2 else 2 for period in periods])  # the frequencies k and n - k are one wave
+
+    def ratio(at_and_around):
+        at, around = at_and_around.mean(0) + 1e-9  # nothing over nothing is 1
+        return (at / around).max()
+
+    def levels(at_and_around):
+        at, around = at_and_around.mean(0)
+        return np.sqrt((waves * np.clip(at - around, 0, None)).max()) / n**2  # Parseval
+
+    both = np.moveaxis(np.stack([at, around]), 2, 0)  # (images, at or around, axes, periods)
+    return bootstrap(both, ratio), bootstrap(both, levels)

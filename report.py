@@ -37,10 +37,13 @@ def tables(rows):
     lines = ["| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for title, key, form in LINES:
         lines.append(f"| {title} | " + " | ".join(_written(rows[n][d][key], form) for n, d in columns) + " |")
-    for kind, form in (("Frechet", "{:.3f}"), ("kernel", "{:.5f}")):
+    for kind, unit, form in (("Frechet", 1, "{:.3f}"), ("kernel", 1000, "{:.2f}")):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
-            lines.append(f"| {kind} distance, {title} | " + " | ".join(
-                _written(rows[n][d][kind][who], form) for n, d in columns) + " |")
+            lines.append(f"| {kind} distance{f' x {unit}' if unit > 1 else ''}, {title} | " + " | ".join(
+                _written(tuple(unit * v for v in rows[n][d][kind][who]), form) for n, d in columns) + " |")
+    for strength in rows[columns[0][0]][columns[0][1]]["strength curve"]:
+        lines.append(f"| age at strength {strength} | " + " | ".join(
+            _written(rows[n][d]["strength curve"][strength], "{:.0f}") for n, d in columns) + " |")
     lines += ["", "By gender and group: gender kept (of faces only mirrored), years gained, skin lightness L* and its "
                   "change (faces):", "",
               "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -116,7 +119,9 @@ def _curves(path, m, direction):
         left.hist(np.clip(ages, 0, 100), bins, density=True, histtype="step", linewidth=2, label=title)
     left.set(xlabel="estimated age, years", ylabel="density", title=direction)
     left.legend()
-    right.plot(list(m["curve"]), list(m["curve"].values()), marker="o")
+    mean, low, high = np.transpose(list(m["curve"].values()))
+    right.plot(list(m["curve"]), mean, marker="o")
+    right.fill_between(list(m["curve"]), low, high, alpha=0.2)
     right.set(xlabel="strength", ylabel="mean estimated age, years")
     figure.tight_layout()
     with replacing(path) as temporary:

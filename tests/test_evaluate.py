@@ -46,9 +46,10 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
     for numbers in row.values():
         assert numbers["age gain"] == numbers["identity distance"] == numbers["cycle error"] == [0, 0, 0]
         assert numbers["verified"] == numbers["gender kept"] == [1, 1, 1]
-        assert numbers["checkerboard"] == 1
-        assert numbers["checkerboard levels"] == 0
+        assert numbers["checkerboard"] == [1, 1, 1]
+        assert numbers["checkerboard levels"] == [0, 0, 0]
         assert numbers["skin lightness"] == numbers["skin colour"] == [0, 0, 0]
+        assert numbers["cycle PSNR"] == [np.inf] * 3
         for kind in ("Frechet", "kernel"):
             assert numbers[kind]["outputs"] == numbers[kind]["nothing"]
             assert numbers[kind]["real"][0] < numbers[kind]["nothing"][0]
@@ -67,11 +68,12 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
         assert numbers["age gain"][0] == pytest.approx(10, abs=0.6)  # a little is lost where a face is saturated
         assert numbers["20 years or more"] == [0, 0, 0]
         assert numbers["monotone"]
-        assert numbers["strength curve"]["0"] == pytest.approx(numbers["real age, source"][0], abs=15)
+        assert numbers["strength curve"]["0"][0] == pytest.approx(numbers["real age, source"][0], abs=15)
         low, high = numbers["age gain"][1:]
         assert low <= numbers["age gain"][0] <= high
         assert sum(cell["faces"] for cell in numbers["by cell"].values()) == 20
         assert np.sign(numbers["skin lightness"][0]) == (1 if numbers is row["age"] else -1)
+    assert "| age at strength 1.5 | " in (place / "evaluation/report.md").read_text()
     made = {p.name for p in (place / "evaluation").iterdir()}
     assert {"report.md", "report.json", "some_age_random.png", "some_rejuvenate_ages.png",
             "some_age_smallest_gain.png"} <= made

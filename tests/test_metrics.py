@@ -58,11 +58,12 @@ def test_skin_colour_is_seen_in_the_middle_of_the_face_only():
 @pytest.mark.parametrize("period", [2, 4])
 def test_checkerboard_raises_its_number(period):
     change = np.repeat(RNG.normal(size=(20, 64, 64, 1)) * 5, 3, 3)
-    plain, levels = metrics.checkerboard(change)
+    (plain, low, high), (levels, _, _) = metrics.checkerboard(change)
     assert 0.7 < plain < 1.5
+    assert low < plain < high  # over the images, of which there are few
     assert levels < 0.3
     wave = np.cos(2 * np.pi * np.arange(64) / period) * np.sqrt(1 if period == 2 else 2)  # root mean square 1
-    ratio, levels = metrics.checkerboard(change + 2 * wave[:, None, None])
+    (ratio, _, _), (levels, _, _) = metrics.checkerboard(change + 2 * wave[:, None, None])
     assert ratio > 2 * plain
     assert levels == pytest.approx(2, rel=0.05)
-    assert metrics.checkerboard(np.zeros((2, 64, 64, 3))) == (1, 0)
+    assert metrics.checkerboard(np.zeros((2, 64, 64, 3))) == ((1, 1, 1), (0, 0, 0))
