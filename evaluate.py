@@ -69,7 +69,7 @@ class Faces:
 
 def main(argv=None):
     args = parse_arguments(argv)
-    generators = load(args.weights, args.baseline)
+    generators = load(args.weights, args.baseline, not args.no_mirror)
     from judges import Judges
 
     judges = Judges()
@@ -98,6 +98,8 @@ def parse_arguments(argv=None):
     parser.add_argument("--weights", nargs="*", default=["saved_models"], metavar="DIR",
                         help="folders with g_AB.onnx and g_BA.onnx (default: saved_models)")
     parser.add_argument("--baseline", choices=("nothing",), help="a further row: faces as they are")
+    parser.add_argument("--no-mirror", action="store_true", help="run the generators on a face only, not on its mirror "
+                                                                 "image too: on raw networks, in half the time")
     parser.add_argument("--data", default="data/utkface/test", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--domains", nargs=2, default=("20s", "50s"), metavar=("A", "B"))
     parser.add_argument("--faces", type=int, default=0, metavar="N", help="at most so many a domain (default: all)")
@@ -107,11 +109,11 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def load(folders, baseline):
+def load(folders, baseline, mirror=True):
     """{row: (translator that ages, one that rejuvenates)}."""
     from translator import Translator
 
-    rows = {str(f): tuple(Translator(Path(f, d.generator)) for d in DIRECTIONS) for f in folders}
+    rows = {str(f): tuple(Translator(Path(f, d.generator), mirror=mirror) for d in DIRECTIONS) for f in folders}
     if baseline:
         rows[baseline] = (Nothing(), Nothing())
     if not rows:

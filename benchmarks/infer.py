@@ -118,7 +118,8 @@ def translator_lines(args):
     translator = Translator(args.weights)
     crops = np.random.default_rng(1).integers(0, 256, (4 * BATCH, translator.size, translator.size, 3), np.uint8)
     seconds, _ = median(lambda: translator.change(crops))
-    rate, work, peak = len(crops) / seconds, arithmetic(args.weights, translator.size), matrix_peak()
+    rate, peak = len(crops) / seconds, matrix_peak()
+    work = 2 * arithmetic(args.weights, translator.size)  # a face and its mirror image
     print(f"{rate:.1f} faces/s at {translator.size} px, {work:.2f} GFLOP a face: {rate * work:.0f} GFLOP/s, "
           f"{rate * work / peak:.0%} of the matrix-multiply peak of {peak:.0f} GFLOP/s\n")
     options = onnxruntime.SessionOptions()
@@ -168,7 +169,7 @@ def _tensorflow(onnx_path, keras_path, size):
 
 def _onnx_runtime(onnx_path, keras_path, size):
     from translator import Translator
-    return Translator(onnx_path)._run
+    return Translator(onnx_path, mirror=False)._run
 
 
 def _openvino(onnx_path, keras_path, size):

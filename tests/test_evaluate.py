@@ -61,7 +61,7 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
         def __call__(self, faces):
             return evaluate.blended(faces, self.change(faces), 1)
 
-    monkeypatch.setattr("translator.Translator", lambda path: Lighter(10 if path.name == "g_AB.onnx" else -10))
+    monkeypatch.setattr("translator.Translator", lambda path, mirror: Lighter(10 if path.name == "g_AB.onnx" else -10))
     row = run(drawn, "--weights", "some", "--faces", 20)["some"]
     for numbers in row.values():
         assert numbers["faces"] == 20
@@ -104,12 +104,14 @@ def test_no_share_of_a_gap_that_the_judge_does_not_see(place, drawn):
 def test_photos_go_the_whole_way(place, monkeypatch):
     (place / "photos").mkdir()
     Image.open(ROOT / "samples/astronaut.jpg").save(place / "photos/astronaut.png")
-    monkeypatch.setattr("translator.Translator", lambda path: Stub(20))
+    monkeypatch.setattr("translator.Translator", lambda path, mirror: Stub(20 * mirror))
     assert evaluate.main(["--photos", "photos"]) == 0
     older, _ = json.loads((place / "evaluation/report.json").read_text())["saved_models"]
     assert older["faces"] == 1
     assert older["change outside"] == older["rim step"] == 0
-    assert older["gain"] > 5
+    assert older["gain"] > 5  # with the mirror image, as infer_faces.py does it
+    assert evaluate.main(["--photos", "photos", "--no-mirror", "--force"]) == 0
+    assert json.loads((place / "evaluation/report.json").read_text())["saved_models"][0]["gain"] == 0
 
 
 def test_what_is_missing_is_one_line(place, drawn, tmp_path, monkeypatch):
