@@ -21,8 +21,8 @@ class Translator:
     it makes, for example "50s".
     threads: 0 takes all processors. mirror: translate a face and its mirror image and take the mean of both, in twice
     the time (self-ensemble; Timofte et al. 2016, "Seven ways to improve example-based single image super resolution"):
-    a line that the generator draws into one of them only is halved, what it sees in both stays. The mirror image is moved
-    by a pixel too, so that waves of two pixels which are bound to the grid (strided convolutions) cancel.
+    a line that the generator draws into one of them only is halved, what it sees in both stays. The mirror image is
+    moved by a pixel too, so that waves of two pixels which are bound to the grid (strided convolutions) cancel.
     Raises UserError if the file is missing or no such generator.
     """
 
