@@ -99,7 +99,7 @@ def parse_arguments(argv=None):
                         help="folders with g_AB.onnx and g_BA.onnx (default: saved_models)")
     parser.add_argument("--baseline", choices=("nothing",), help="a further row: faces as they are")
     parser.add_argument("--no-mirror", action="store_true", help="run the generators on a face only, not on its mirror "
-                                                                 "image too: on raw networks, in half the time")
+                                                                 "image too: the networks by themselves")
     parser.add_argument("--data", default="data/utkface/test", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--domains", nargs=2, default=("20s", "50s"), metavar=("A", "B"))
     parser.add_argument("--faces", type=int, default=0, metavar="N", help="at most so many a domain (default: all)")
@@ -109,7 +109,7 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def load(folders, baseline, mirror=True):
+def load(folders, baseline, mirror):
     """{row: (translator that ages, one that rejuvenates)}."""
     from translator import Translator
 

@@ -30,8 +30,8 @@ class Data:
     shift: float = 0.03                   # of the side, each way
     scale: float = 0.05                   # +- around 1
     rotation: float = 5.0                 # degrees, each way
-    blur: float = 0.0                     # share of the faces made softer: D learns that they have no sharp lines
-    grey: float = 0.0                     # share of the faces made black and white
+    blur: float = 0.0                     # share of the faces made softer; no difference was measured
+    grey: float = 0.0                     # share of the faces made black and white; the same
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,10 @@ def tables(rows):
     lines = ["| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for title, key, form in LINES:
         lines.append(f"| {title} | " + " | ".join(_written(rows[n][d][key], form) for n, d in columns) + " |")
-    for kind, unit, form in (("Frechet", 1, "{:.3f}"), ("kernel", 1000, "{:.2f}")):
+    for kind, distance, unit, form in (("Frechet", "Frechet distance", 1, "{:.3f}"),
+                                       ("kernel", "kernel distance x 1000", 1000, "{:.2f}")):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
-            lines.append(f"| {kind} distance{f' x {unit}' if unit > 1 else ''}, {title} | " + " | ".join(
+            lines.append(f"| {distance}, {title} | " + " | ".join(
                 _written(tuple(unit * v for v in rows[n][d][kind][who]), form) for n, d in columns) + " |")
     for strength in rows[columns[0][0]][columns[0][1]]["strength curve"]:
         lines.append(f"| age at strength {strength} | " + " | ".join(

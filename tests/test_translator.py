@@ -1,25 +1,30 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from files import UserError
 from translator import BATCH, Translator
 
 
+def model_of(path, nodes, told=None, **constants):
+    """An ONNX file of `nodes` from "image" to "out", with constant arrays of the names given, that tells `told`."""
+    shape = ["N", "H", "W", 3]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+                              [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, told or {})
+    onnx.save(model, path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory):
     """An ONNX file that halves its input, as an export tells its size and domain."""
-    shape = ["N", "H", "W", 3]
-    half = helper.make_tensor("half", TensorProto.FLOAT, [], [0.5])
-    graph = helper.make_graph([helper.make_node("Mul", ["image", "half"], ["out"])], "g",
-                              [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-                              [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)], [half])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {"size": "64", "makes": "50s"})
-    path = tmp_path_factory.mktemp("onnx") / "half.onnx"
-    onnx.save(model, path)
-    return path
+    half = helper.make_node("Mul", ["image", "half"], ["out"])
+    return model_of(tmp_path_factory.mktemp("onnx") / "half.onnx", [half], {"size": "64", "makes": "50s"},
+                    half=np.float32(0.5))
 
 
 def test_translates_batches_of_any_length(halves):
@@ -33,23 +38,13 @@ def test_translates_batches_of_any_length(halves):
         np.testing.assert_allclose(halve.change(faces), 63.75 - faces / 2.0, atol=1e-4)
 
 
-def model_of(path, nodes, **integers):
-    """An ONNX file of `nodes` from "image" to "out", with one-element int64 constants of the names given."""
-    shape = ["N", "H", "W", 3]
-    constants = [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in integers.items()]
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
-                              [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
-
-
 def test_a_face_and_its_mirror_image_are_averaged(tmp_path):
     """With a network that moves its image one pixel to the left: the mirrored one moves to the right."""
     node = helper.make_node
     path = model_of(tmp_path / "left.onnx", [node("Slice", ["image", "first", "end", "axis"], ["rest"]),
                                              node("Slice", ["image", "last", "end", "axis"], ["edge"]),
                                              node("Concat", ["rest", "edge"], ["out"], axis=2)],
-                    first=1, last=-1, end=2**31, axis=2)
+                    first=[1], last=[-1], end=[2**31], axis=[2])
     faces = np.random.default_rng(1).integers(0, 256, (BATCH - 1, 8, 12, 3), np.uint8)
     left = np.concatenate([faces[:, :, 1:], faces[:, :, -1:]], axis=2)
     right = np.concatenate([faces[:, :, :1], faces[:, :, :-1]], axis=2)
@@ -62,13 +57,10 @@ def test_stripes_bound_to_the_grid_cancel(tmp_path, axis):
     """With a network that adds 1 to every second row (axis 1) or column (2)."""
     node = helper.make_node
     path = model_of(tmp_path / "stripes.onnx", [
-        node("ConstantOfShape", ["four"], ["ones"], value=helper.make_tensor("one", TensorProto.INT64, [1], [1])),
-        node("Shape", ["image"], ["shape"]), node("Slice", ["shape", "axis", "after"], ["n"]),
-        node("Squeeze", ["n"], ["n_"]), node("Squeeze", ["zero"], ["zero_"]), node("Squeeze", ["one"], ["one_"]),
-        node("Range", ["zero_", "n_", "one_"], ["places"]), node("Mod", ["places", "two"], ["odd"]),
-        node("ScatterElements", ["ones", "axis", "n"], ["along"]), node("Reshape", ["odd", "along"], ["stripes"]),
-        node("Cast", ["stripes"], ["floats"], to=TensorProto.FLOAT), node("Add", ["image", "floats"], ["out"])],
-                    four=4, axis=axis, after=axis + 1, zero=0, one=1, two=2)
+        node("Shape", ["image"], ["side"], start=axis, end=axis + 1), node("Squeeze", ["side"], ["n"]),
+        node("Range", ["zero", "n", "one"], ["places"]), node("Mod", ["places", "two"], ["odd"]),
+        node("Unsqueeze", ["odd", "others"], ["stripes"]), node("Cast", ["stripes"], ["floats"], to=TensorProto.FLOAT),
+        node("Add", ["image", "floats"], ["out"])], zero=0, one=1, two=2, others=[a for a in range(4) if a != axis])
     faces = np.full((1, 8, 8, 3), 100, np.uint8)
     assert np.ptp(Translator(path, mirror=False).change(faces)) == pytest.approx(127.5)
     np.testing.assert_allclose(Translator(path).change(faces), 127.5 / 2, atol=1e-4)
