@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import optimizers
 
 import models
+from augmentation import DISTURBANCES, augment, disturb
 from data_loader import GENDERS, LABELS, RACES, Faces
 
 
@@ -57,30 +58,6 @@ def label_change(before, after):
     """
     before, after = log_probabilities(before), log_probabilities(after)
     return tf.reduce_mean(tf.reduce_sum(tf.exp(before) * (before - after), axis=1))
-
-
-def augment(images, uniform, shift):
-    """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
-
-    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. shift: the most that an image moves
-    each way, a share of its side; what moves in from outside is 0.
-    """
-    brightness, saturation, down, right = tf.split(uniform[:, :, None, None], 4, axis=1)
-    images = images + brightness - 0.5
-    grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    images = grey + (images - grey) * 2 * saturation
-    # A shift is a product with a shifted identity matrix: its gradient is one too, where a gather's is a slow scatter.
-    size = tf.shape(images)[1:3]
-    rows = _shift_matrix(size[0], down[:, 0, 0], shift)
-    columns = _shift_matrix(size[1], right[:, 0, 0], shift)
-    return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)
-
-
-def _shift_matrix(n, uniform, share):
-    """(N, n, n): row i has its 1 in column i - s, s a whole number of pixels up to share * n each way."""
-    reach = tf.floor(tf.cast(n, tf.float32) * share)
-    shift = tf.cast(tf.floor(uniform * (2 * reach + 1)) - reach, tf.int32)
-    return tf.one_hot(tf.range(n)[None] - shift, n)
 
 
 def _round(batch, k):
@@ -286,16 +263,24 @@ class CycleGAN:
         (real_A, labels_A), (real_B, labels_B) = real_A, real_B
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.g_variables])
+            # Translation, identity and consistency in one call a generator.
+            images_AB, images_BA = [real_A], [real_B]
             if weights.lambda_identity:
-                # Translation and identity in one call a generator.
-                fake_B, same_B = tf.split(self.g_AB(tf.concat([real_A, real_B], 0), training=True), 2)
-                fake_A, same_A = tf.split(self.g_BA(tf.concat([real_B, real_A], 0), training=True), 2)
-                identity_A = self.error(same_A, real_A)    # || G_BA(A) - A ||
-                identity_B = self.error(same_B, real_B)    # || G_AB(B) - B ||
-            else:
-                fake_B = self.g_AB(real_A, training=True)  # G_AB(A)
-                fake_A = self.g_BA(real_B, training=True)  # G_BA(B)
-                identity_A = identity_B = tf.constant(0.0)
+                images_AB.append(real_B)
+                images_BA.append(real_A)
+            if weights.lambda_consistency:
+                images_AB.append(self._disturb(real_A, 6))
+                images_BA.append(self._disturb(real_B, 7))
+            fake_B, *more_B = tf.split(self.g_AB(tf.concat(images_AB, 0), training=True), len(images_AB))  # G_AB(A)
+            fake_A, *more_A = tf.split(self.g_BA(tf.concat(images_BA, 0), training=True), len(images_BA))  # G_BA(B)
+            identity_A = identity_B = consistency_A = consistency_B = tf.constant(0.0)
+            if weights.lambda_identity:
+                identity_A = self.error(more_A[0], real_A)  # || G_BA(A) - A ||
+                identity_B = self.error(more_B[0], real_B)  # || G_AB(B) - B ||
+            if weights.lambda_consistency:
+                # || G_AB(T(A)) - T(G_AB(A)) ||, || G_BA(T(B)) - T(G_BA(B)) ||: the undisturbed face is the teacher.
+                consistency_A = self.error(more_B[-1], self._disturb(tf.stop_gradient(fake_B), 6))
+                consistency_B = self.error(more_A[-1], self._disturb(tf.stop_gradient(fake_A), 7))
             rec_A = self.g_BA(fake_B, training=True)       # G_BA(G_AB(A))
             rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
             cycle_A = self.error(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
@@ -310,13 +295,15 @@ class CycleGAN:
             # Both cycle terms reach both generators: the gradient of each goes through G_AB and G_BA.
             total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
                      + weights.lambda_identity * (identity_A + identity_B)
+                     + weights.lambda_consistency * (consistency_A + consistency_B)
                      + weights.lambda_colour * (colour_A + colour_B) + weights.lambda_label * (label_A + label_B))
             loss = total / self.replicas  # apply() adds up over replicas
         gradients = tape.gradient(loss, [v.value for v in self.g_variables])
         self.g_optimizer.apply(gradients, self.g_variables)
         return Faces(fake_A, labels_B), Faces(fake_B, labels_A), {
             "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
-            "identity_A": identity_A, "identity_B": identity_B, "colour_A": colour_A, "colour_B": colour_B,
+            "identity_A": identity_A, "identity_B": identity_B, "consistency_A": consistency_A,
+            "consistency_B": consistency_B, "colour_A": colour_A, "colour_B": colour_B,
             "label_A": label_A, "label_B": label_B,
             "g_gradient": tf.linalg.global_norm(gradients)}
 
@@ -387,6 +374,10 @@ class CycleGAN:
             return images
         uniform = self._mine(self._uniform([images.shape[0] * self.replicas, 4], 100 + purpose))
         return augment(images, uniform, settings.augment_shift)
+
+    def _disturb(self, images, purpose):
+        uniform = self._mine(self._uniform([images.shape[0] * self.replicas, DISTURBANCES], 100 + purpose))
+        return disturb(images, uniform)
 
     def _uniform(self, shape, purpose):
         """Uniform numbers for the global batch, a function of (seed, step, purpose)."""

@@ -24,7 +24,6 @@ RACES = ("White", "Black", "Asian", "Indian", "other")
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 LABELS = len(GENDERS) + len(RACES)  # values in a face's label
 SMALLEST = 32  # pixels a side; below, a face is a smear
-SOFTEST = 32   # pixels a side that hold all that is left of a face by data.blur
 
 # What a batch holds of a domain. images: float32 (..., H, W, 3) in [-1, 1]; labels: float32 (..., LABELS), `labels_of`.
 Faces = namedtuple("Faces", "images labels")
@@ -198,7 +197,7 @@ class UnpairedFaces:
 
         def one_replica(index):
             step, replica = start + index // here, first + index % here
-            # Eight keys a stream: + 0 cells, + 1, 2 members, + 3, 4 transforms, + 5, 6 blur and grey
+            # Eight keys a stream: + 0 cells, + 1, 2 members, + 3, 4 transforms
             seed = tf.stack([tf.constant((self.seed * 8 + stream) * 8, tf.int64), step])
             out = []
             for d in (0, 1):
@@ -211,9 +210,6 @@ class UnpairedFaces:
                 if warp is not None:
                     faces = _warp(faces, tf.gather(warp, mine))
                 faces = tf.cast(faces, tf.float32) / 127.5 - 1
-                if self.settings.blur or self.settings.grey:
-                    uniform = tf.random.stateless_uniform([rounds * batch, 3], seed + [5 + d, 0])
-                    faces = self._degrade(faces, tf.gather(uniform, mine))
                 out.append(Faces(tf.reshape(faces, (rounds, part, self.size, self.size, 3)),
                                  tf.reshape(tf.gather(labels[d], chosen), (rounds, part, LABELS))))
             return tuple(out)
@@ -268,16 +264,6 @@ class UnpairedFaces:
         y = c - d * c - e * c + u[4] * s.shift * self.size
         zero = tf.zeros(n)
         return tf.stack([a, b, x, d, e, y, zero, zero], axis=1)
-
-    def _degrade(self, faces, uniform):
-        """Some of float32 (n, S, S, 3) `faces` softer, each by another amount, and some grey. uniform: (n, 3)."""
-        import tensorflow as tf
-
-        soften, how_far, grey = tf.split(uniform[:, :, None, None], 3, axis=1)
-        step = max(self.size // SOFTEST, 2)
-        soft = tf.image.resize(tf.nn.avg_pool2d(faces, step, step, "SAME"), [self.size, self.size])
-        faces += tf.where(soften < self.settings.blur, how_far, 0.0) * (soft - faces)
-        return tf.where(grey < self.settings.grey, tf.reduce_mean(faces, axis=3, keepdims=True), faces)
 
 
 def _warp(faces, transforms):

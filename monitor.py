@@ -26,6 +26,7 @@ def shares(losses, weights):
         "adversarial": losses["adversarial_AB"] + losses["adversarial_BA"],
         "cycle": weights.lambda_cycle * (losses["cycle_A"] + losses["cycle_B"]),
         "identity": weights.lambda_identity * (losses["identity_A"] + losses["identity_B"]),
+        "consistency": weights.lambda_consistency * (losses["consistency_A"] + losses["consistency_B"]),
         "colour": weights.lambda_colour * (losses["colour_A"] + losses["colour_B"]),
         "label": weights.lambda_label * (losses["label_A"] + losses["label_B"]),
     }
@@ -39,7 +40,8 @@ def advice(share, losses, scales=1, keys=None):
     scales: how many PatchGANs judge a face; their losses are added up, so each is judged by its part.
     keys: {term: key of its weight} where that is another than loss.lambda_<term>.
     """
-    keys = {term: f"loss.lambda_{term}" for term in ("cycle", "identity", "colour", "label")} | (keys or {})
+    terms = ("cycle", "identity", "consistency", "colour", "label")
+    keys = {term: f"loss.lambda_{term}" for term in terms} | (keys or {})
     found = []
     for term, key in keys.items():
         if share[term] > DOMINATES:

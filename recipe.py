@@ -30,8 +30,6 @@ class Data:
     shift: float = 0.03                   # of the side, each way
     scale: float = 0.05                   # +- around 1
     rotation: float = 5.0                 # degrees, each way
-    blur: float = 0.0                     # share of the faces made softer; no difference was measured
-    grey: float = 0.0                     # share of the faces made black and white; the same
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,8 @@ class Discriminator:
 class Loss:
     lambda_cycle: float = 2.0
     lambda_identity: float = 0.5
+    lambda_consistency: float = 0.0       # on the difference between a disturbed face's translation and the disturbed
+                                          # translation of the face
     lambda_colour: float = 0.0            # on the change of a face's mean colour
     lambda_label: float = 0.0             # on the change of what a classifier says of a face's gender and group
     error: Literal["absolute", "squared"] = "absolute"
@@ -246,10 +246,9 @@ _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: 
 _RANGES = {
     "seed": (0, 2**31 - 1),
     "data.cell_cap": (1, 1e6), "data.shift": (0, 0.25), "data.scale": (0, 0.5), "data.rotation": (0, 45),
-    "data.blur": (0, 1), "data.grey": (0, 1),
     "generator.filters": (1, 1024), "generator.blocks": (0, 64), "discriminator.filters": (1, 1024),
     "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6), "loss.lambda_colour": (0, 1e6),
-    "loss.lambda_label": (0, 1e6),
+    "loss.lambda_label": (0, 1e6), "loss.lambda_consistency": (0, 1e6),
     "adversary.steps": (1, 64), "adversary.pool_size": (0, 10_000), "adversary.real_negatives": (0, 0.9),
     "adversary.augment_shift": (0, 0.5),
     "optimizer.beta1": (0, 0.999), "optimizer.decay_from": (0, 1), "optimizer.ema_decay": (0, 0.99999),
