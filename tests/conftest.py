@@ -25,7 +25,7 @@ TINY = {
     "generator": {"filters": 2, "blocks": 1},
     "discriminator": {"filters": 4, "labels": "projection"},
     "adversary": {"steps": 2, "pool_size": 6, "real_negatives": 0.5, "augment": True},
-    "loss": {"lambda_label": 1.0},
+    "loss": {"lambda_label": 1.0, "lambda_consistency": 1.0},
     "monitor": {"log_every": 2, "sample_every": 5, "save_every": 2, "keep": 9, "faces": 3},
 }
 

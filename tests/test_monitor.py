@@ -11,8 +11,9 @@ import runs
 from files import UserError
 
 GOOD = {"adversarial_AB": 0.3, "adversarial_BA": 0.3, "cycle_A": 0.1, "cycle_B": 0.1, "identity_A": 0.1,
-        "identity_B": 0.1, "colour_A": 0.1, "colour_B": 0.1, "label_A": 0.1, "label_B": 0.1, "d_A": 0.2,
-        "d_B": 0.2, "classifier": 1.0, "g_gradient": 1.0, "d_gradient": 1.0}
+        "identity_B": 0.1, "consistency_A": 0.1, "consistency_B": 0.1, "colour_A": 0.1,
+        "colour_B": 0.1, "label_A": 0.1, "label_B": 0.1, "d_A": 0.2, "d_B": 0.2, "classifier": 1.0,
+        "g_gradient": 1.0, "d_gradient": 1.0}
 
 
 @pytest.fixture
@@ -39,16 +40,17 @@ def log(run):
 
 
 def test_shares_are_weighted():
-    weights = recipes.Loss(lambda_cycle=2.0, lambda_identity=0.5, lambda_colour=1.0, lambda_label=2.0)
+    weights = recipes.Loss(lambda_cycle=2.0, lambda_identity=0.5, lambda_consistency=1.5, lambda_colour=1.0,
+                           lambda_label=2.0)
     share = monitor.shares(GOOD, weights)
-    assert share == pytest.approx({"adversarial": 0.6 / 1.7, "cycle": 0.4 / 1.7, "identity": 0.1 / 1.7,
-                                   "colour": 0.2 / 1.7, "label": 0.4 / 1.7})
+    assert share == pytest.approx({"adversarial": 0.6 / 2, "cycle": 0.4 / 2, "identity": 0.1 / 2,
+                                   "consistency": 0.3 / 2, "colour": 0.2 / 2, "label": 0.4 / 2})
 
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"cycle_A": 5.0}, "lower loss.lambda_cycle"), ({"identity_B": 30.0}, "lower loss.lambda_identity"),
     ({"label_A": 30.0}, "lower loss.lambda_label"),
-    ({"adversarial_AB": 3.0}, "raise loss.lambda_cycle"), ({"d_B": 0.001}, "the loss of d_B fell to 0.0010")])
+    ({"adversarial_AB": 4.0}, "raise loss.lambda_cycle"), ({"d_B": 0.001}, "the loss of d_B fell to 0.0010")])
 def test_what_goes_wrong_is_said_once_a_stage_and_which_way_to_turn(run, change, words):
     said = watch(run, GOOD | change, 400)
     assert len(said) == 1
@@ -68,7 +70,7 @@ def test_a_stage_with_its_own_weight_is_judged_by_it_and_told_its_key(run):
 
 
 def test_each_of_two_patchgans_is_judged_by_its_part(run):
-    adversarial = GOOD | {"adversarial_AB": 1.5, "adversarial_BA": 1.5}
+    adversarial = GOOD | {"adversarial_AB": 2.0, "adversarial_BA": 2.0}
     assert len(watch(run, adversarial, 300)) == 1
     assert watch(run, adversarial, 300, phase=3) == []
     assert "the loss of d_A fell to 0.0075" in watch(run, GOOD | {"d_A": 0.015}, 300, phase=3)[0]
