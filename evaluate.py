@@ -2,6 +2,7 @@
 
     python evaluate.py                                          saved_models on data/utkface/test -> evaluation/
     python evaluate.py --weights saved_models runs/00001-cpu/export --baseline nothing      a table with a row each
+    python evaluate.py --weights runs/00001-cpu/export --card   the table also into the card beside the generators
     python evaluate.py --faces 60                               fewer faces a direction: faster, wider intervals
     python evaluate.py --photos holidays/                       the whole way, detection and blending, on photos
     python evaluate.py --data data/drawn/test                   drawn faces, without UTKFace
@@ -12,6 +13,7 @@ ignores. Every estimate stands with its 95 % interval.
 
 import argparse
 import dataclasses
+import datetime
 import itertools
 import json
 import time
@@ -77,6 +79,8 @@ def main(argv=None):
     check_output(folder, args.force)
     import report
 
+    cards = {name: report.Card(Path(name, "card.md")) for name in args.weights} if args.card else {}
+
     if args.photos:
         rows = {name: evaluate_photos(pair, args.photos, judges) for name, pair in generators.items()}
         text, material = report.photo_tables(rows), {}
@@ -89,6 +93,8 @@ def main(argv=None):
         text = report.tables(rows)
     print(text)
     write(folder, rows, text, material)
+    for name, card in cards.items():
+        card.put_measured(how_measured(args) + "\n\n" + report.tables({name: rows[name]}))
     print(f"\nwrote {folder}/report.md, report.json and pictures")
     return 0
 
@@ -104,9 +110,22 @@ def parse_arguments(argv=None):
     parser.add_argument("--domains", nargs=2, default=("20s", "50s"), metavar=("A", "B"))
     parser.add_argument("--faces", type=int, default=0, metavar="N", help="at most so many a domain (default: all)")
     parser.add_argument("--photos", metavar="DIR", help="evaluate on the ordinary photos in this folder instead")
+    parser.add_argument("--card", action="store_true", help="put the table into card.md beside the generators too, in "
+                                                            "place of the one that stands there")
     parser.add_argument("-o", "--output", default="evaluation", metavar="DIR", help="default: %(default)s")
     parser.add_argument("--force", action="store_true", help="overwrite a report that stands there")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.card and args.photos:
+        parser.error("--card holds what is measured on a data set, not on --photos")
+    return args
+
+
+def how_measured(args):
+    """Of a card's numbers: by what, on what, when."""
+    by_themselves = ", the networks by themselves (`--no-mirror`)" if args.no_mirror else ""
+    return (f"By `evaluate.py`, {datetime.date.today().isoformat()}, on "
+            f"{'up to ' + str(args.faces) + ' faces a domain' if args.faces else 'all faces'} of {args.data}"
+            f"{by_themselves}; 95 % intervals.")
 
 
 def load(folders, baseline, mirror):
@@ -186,14 +205,16 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "age gain": metrics.bootstrap(gain), "median gain": metrics.bootstrap(gain, np.median),
         # None where the judge takes the old for no older than the young: drawn faces, say.
         "of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
-        f"{GREAT} years or more": metrics.bootstrap(gain >= GREAT),
+        f"{GREAT} years or more": metrics.proportion(gain >= GREAT),
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
-        "verified": metrics.bootstrap(distance < SAME_PERSON), "gender kept": metrics.bootstrap(kept),
-        "gender kept, mirrored": metrics.bootstrap(kept_mirrored),
+        "verified": metrics.proportion(distance < SAME_PERSON), "gender kept": metrics.proportion(kept),
+        "gender kept, mirrored": metrics.proportion(kept_mirrored),
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),
         "skin colour": metrics.bootstrap(skin_distance),
-        "by cell": by_cell(source.cells, {"gender kept": kept, "gender kept, mirrored": kept_mirrored, "age gain": gain,
-                                          "skin lightness": skin[:, 0], "its change": recoloured[:, 0]}),
+        "by cell": by_cell(source.cells, {
+            "gender kept": (metrics.proportion, kept), "gender kept, mirrored": (metrics.proportion, kept_mirrored),
+            "age gain": (metrics.bootstrap, gain), "skin lightness": (metrics.bootstrap, skin[:, 0]),
+            "its change": (metrics.bootstrap, recoloured[:, 0])}),
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),
         "cycle PSNR": metrics.bootstrap(metrics.psnr(cycled, source.pixels), np.median),
@@ -210,9 +231,12 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
 
 
 def by_cell(cells, values):
-    """{cell's name: {"faces": how many, name: mean over them of each of `values`}}; unknown cells (-1) are left out."""
+    """{cell's name: {"faces": how many, name: estimate and interval of their values}}; unknown cells (-1) are left out.
+
+    values: {name: (how to estimate, values (n,))}.
+    """
     return {data_loader.cell_name(c): {"faces": int((cells == c).sum()),
-                                       **{name: float(v[cells == c].mean()) for name, v in values.items()}}
+                                       **{name: estimate(v[cells == c]) for name, (estimate, v) in values.items()}}
             for c in np.unique(cells[cells >= 0])}
 
 

@@ -1,6 +1,7 @@
 """Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card."""
 
 import datetime
+import json
 import os
 import tempfile
 import warnings
@@ -121,6 +122,19 @@ def _difference(network, other, name, multiple):
     return worst
 
 
+def _hours(run, step):
+    """How long the steps up to `step` took, as the run's log tells it."""
+    path, seconds, before = run.folder / "log.jsonl", 0.0, 0
+    if not path.exists():
+        return "an unknown time"
+    whole = (line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}"))  # not cut by a kill
+    for line in map(json.loads, whole):
+        if line["step"] <= step:
+            seconds += (line["step"] - before) * (line["data_s_per_step"] + line["compute_s_per_step"])
+            before = line["step"]
+    return f"{seconds / 3600:.2f} hours"
+
+
 def _card(run, step, size, multiple, errors):
     recipe = run.recipe
     data = recipe.data
@@ -138,7 +152,7 @@ def _card(run, step, size, multiple, errors):
 (N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.
 
 - date: {datetime.date.today().isoformat()}
-- step: {step}, moving average of the generators ({recipe.optimizer.ema_decay})
+- step: {step}, after {_hours(run, step)} of training; moving average of the generators ({recipe.optimizer.ema_decay})
 - training images: {counts}
 - data: {origin}
 

@@ -4,9 +4,8 @@ import re
 
 import numpy as np
 
-import data_loader
 import pictures
-from files import replacing
+from files import UserError, reason, replacing
 
 SHOWN = 10  # faces a strip
 
@@ -27,32 +26,36 @@ LINES = [
     ("ms a face", "ms a face", "{:.0f}"),
 ]
 
-CELL = ("{gender kept:.0%} ({gender kept, mirrored:.0%}), {age gain:.1f}, {skin lightness:.1f} {its change:+.1f} "
-        "({faces})")
+# (column of the table by group, key, how to write it)
+BY_CELL = [("faces", "faces", "{:d}"), ("gender kept", "gender kept", "{:.0%}"),
+           ("only mirrored", "gender kept, mirrored", "{:.0%}"), ("years gained", "age gain", "{:.1f}"),
+           ("skin L*", "skin lightness", "{:.1f}"), ("its change", "its change", "{:+.1f}")]
 
 
 def tables(rows):
-    """Markdown of {row: {direction: numbers}}: a column a row and direction, then gender by cell."""
-    columns = [(name, d) for name, by in rows.items() for d in by]
-    lines = ["| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    """Markdown of {row: {direction: numbers}}: a column a row and direction, then a table of groups for each."""
+    columns = {f"{name}: {d}" if len(rows) > 1 else d: numbers
+               for name, by_direction in rows.items() for d, numbers in by_direction.items()}
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+
+    def line(title, values, form):
+        lines.append(f"| {title} | " + " | ".join(_written(v, form) for v in values) + " |")
+
     for title, key, form in LINES:
-        lines.append(f"| {title} | " + " | ".join(_written(rows[n][d][key], form) for n, d in columns) + " |")
+        line(title, [numbers[key] for numbers in columns.values()], form)
     for kind, distance, unit, form in (("Frechet", "Frechet distance", 1, "{:.3f}"),
                                        ("kernel", "kernel distance x 1000", 1000, "{:.2f}")):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", "real against real")):
-            lines.append(f"| {distance}, {title} | " + " | ".join(
-                _written(tuple(unit * v for v in rows[n][d][kind][who]), form) for n, d in columns) + " |")
-    for strength in rows[columns[0][0]][columns[0][1]]["strength curve"]:
-        lines.append(f"| age at strength {strength} | " + " | ".join(
-            _written(rows[n][d]["strength curve"][strength], "{:.0f}") for n, d in columns) + " |")
-    lines += ["", "By gender and group: gender kept (of faces only mirrored), years gained, skin lightness L* and its "
-                  "change (faces):", "",
-              "| | " + " | ".join(f"{name}: {d}" for name, d in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for cell in range(len(data_loader.GENDERS) * len(data_loader.RACES)):
-        cell = data_loader.cell_name(cell)
-        found = [rows[n][d]["by cell"].get(cell) for n, d in columns]
-        if any(found):
-            lines.append(f"| {cell} | " + " | ".join(CELL.format(**f) if f else "-" for f in found) + " |")
+            line(f"{distance}, {title}",
+                 [tuple(unit * v for v in numbers[kind][who]) for numbers in columns.values()], form)
+    for strength in next(iter(columns.values()))["strength curve"]:
+        line(f"age at strength {strength}",
+             [numbers["strength curve"][strength] for numbers in columns.values()], "{:.0f}")
+    for title, numbers in columns.items():
+        lines += ["", f"By gender and group, {title}:", "",
+                  "| | " + " | ".join(heading for heading, _, _ in BY_CELL) + " |", "|---" * (len(BY_CELL) + 1) + "|"]
+        for cell, values in numbers["by cell"].items():
+            lines.append(f"| {cell} | " + " | ".join(_written(values[key], form) for _, key, form in BY_CELL) + " |")
     return "\n".join(lines)
 
 
@@ -63,6 +66,26 @@ def _written(value, form):
         middle, low, high = (form.format(v) for v in value)
         return f"{middle} ({low} to {high})"
     return form.format(value)
+
+
+class Card:
+    """The card of a pair of generators, as `train.py --export` writes it. Raises UserError if it cannot be read."""
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self.text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            told = reason(error) if isinstance(error, OSError) else "no text"
+            raise UserError(f"{path}: cannot be read ({told}); train.py --export writes a card") from error
+
+    def put_measured(self, text):
+        """`text` as the section "Measured", in place of the one that stands there or before the recipe."""
+        sections = re.split(r"(?m)^(?=## )", self.text)
+        kept = [section for section in sections if not section.startswith("## Measured\n")]
+        old = next((i for i, s in enumerate(sections) if s.startswith(("## Measured\n", "## Recipe\n"))), len(kept))
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join([*kept[:old], f"## Measured\n\n{text}\n\n", *kept[old:]]), encoding="utf-8")
 
 
 def photo_tables(rows):

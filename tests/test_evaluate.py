@@ -28,6 +28,11 @@ class Oracle:
         return self.read(faces).ages
 
 
+class Lighter(Stub):
+    def __call__(self, faces):
+        return evaluate.blended(faces, self.change(faces), 1)
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch, drawn):
     monkeypatch.chdir(tmp_path)
@@ -45,7 +50,7 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
     row = run(drawn, "--weights", "--baseline", "nothing")["nothing"]
     for numbers in row.values():
         assert numbers["age gain"] == numbers["identity distance"] == numbers["cycle error"] == [0, 0, 0]
-        assert numbers["verified"] == numbers["gender kept"] == [1, 1, 1]
+        assert numbers["verified"] == numbers["gender kept"] == [1, pytest.approx(0.91, abs=0.01), 1]  # 40 of 40 faces
         assert numbers["checkerboard"] == [1, 1, 1]
         assert numbers["checkerboard levels"] == [0, 0, 0]
         assert numbers["skin lightness"] == numbers["skin colour"] == [0, 0, 0]
@@ -57,26 +62,47 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
 
 
 def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
-    class Lighter(Stub):
-        def __call__(self, faces):
-            return evaluate.blended(faces, self.change(faces), 1)
-
     monkeypatch.setattr("translator.Translator", lambda path, mirror: Lighter(10 if path.name == "g_AB.onnx" else -10))
     row = run(drawn, "--weights", "some", "--faces", 20)["some"]
     for numbers in row.values():
         assert numbers["faces"] == 20
         assert numbers["age gain"][0] == pytest.approx(10, abs=0.6)  # a little is lost where a face is saturated
-        assert numbers["20 years or more"] == [0, 0, 0]
+        assert numbers["20 years or more"][:2] == [0, 0]
         assert numbers["monotone"]
         assert numbers["strength curve"]["0"][0] == pytest.approx(numbers["real age, source"][0], abs=15)
         low, high = numbers["age gain"][1:]
         assert low <= numbers["age gain"][0] <= high
         assert sum(cell["faces"] for cell in numbers["by cell"].values()) == 20
+        for cell in numbers["by cell"].values():
+            assert cell["age gain"][1] <= cell["age gain"][0] <= cell["age gain"][2]
+            assert cell["gender kept"][0] == 1 > cell["gender kept"][1]
         assert np.sign(numbers["skin lightness"][0]) == (1 if numbers is row["age"] else -1)
     assert "| age at strength 1.5 | " in (place / "evaluation/report.md").read_text()
     made = {p.name for p in (place / "evaluation").iterdir()}
     assert {"report.md", "report.json", "some_age_random.png", "some_rejuvenate_ages.png",
             "some_age_smallest_gain.png"} <= made
+
+
+def test_a_card_gets_its_numbers_and_keeps_the_rest(place, drawn, monkeypatch):
+    monkeypatch.setattr("translator.Translator", lambda path, mirror: Lighter(10))
+    with pytest.raises(UserError, match=r"some/card.md: cannot be read .*train.py --export"):
+        run(drawn, "--weights", "some", "--faces", 8, "--card")
+    assert not (place / "evaluation").exists()
+    (place / "some").mkdir()
+    card = place / "some/card.md"
+    card.write_text("# Some\n\nText.\n\n## Recipe\n\nseed: 1\n")
+    run(drawn, "--weights", "some", "--faces", 8, "--card")
+    first = card.read_text()
+    before, measured = first.split("## Measured\n")
+    assert before == "# Some\n\nText.\n\n"
+    assert "on up to 8 faces a domain of " in measured
+    assert "| age gain, years | " in measured
+    assert measured.endswith("\n\n## Recipe\n\nseed: 1\n")
+    card.write_text(first.replace("## Recipe", "## Failures\n\nMany.\n\n## Recipe"))
+    run(drawn, "--weights", "some", "--faces", 12, "--card", "--force")
+    again = card.read_text()
+    assert again.count("## Measured") == again.count("| faces | 12 | 12 |") == 1
+    assert again.endswith("\n\n## Failures\n\nMany.\n\n## Recipe\n\nseed: 1\n")
 
 
 def test_a_judge_that_changes_its_mind_about_mirrored_faces_is_told(place, drawn, monkeypatch):

@@ -16,6 +16,17 @@ def test_bootstrap_interval_is_that_of_the_normal_mean():
     assert metrics.bootstrap(np.ones(10)) == (1, 1, 1)
 
 
+def test_proportion_has_wilsons_interval():
+    share, low, high = metrics.proportion(np.arange(25) < 23)
+    n, z = 25, stats.norm.ppf(0.975)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    assert (share, low, high) == pytest.approx((0.92, middle - reach, middle + reach))
+    share, low, high = metrics.proportion(np.ones(25, bool))
+    assert (share, high) == (1, pytest.approx(1))
+    assert 0.8 < low < 0.9
+
+
 def test_frechet_is_scipys_formula():
     x, y = RNG.normal(size=(300, 6)) @ RNG.normal(size=(6, 6)), RNG.normal(1, 2, size=(250, 6))
     cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)

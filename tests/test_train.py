@@ -180,7 +180,7 @@ def test_exports_compute_what_the_averages_compute(whole, workplace, monkeypatch
         session = onnxruntime.InferenceSession(str(folder / f"{name}.onnx"))
         np.testing.assert_allclose(session.run(None, {"image": photo})[0], network(photo), atol=1e-4)
     card = (folder / "card.md").read_text()
-    assert "step: 10" in card
+    assert "step: 10, after 0.0" in card
     assert "H and W multiples of 8; trained at 32 px" in card
     assert "40 20s, 40 50s" in card
     # On demand, from an earlier checkpoint
@@ -192,6 +192,17 @@ def test_exports_compute_what_the_averages_compute(whole, workplace, monkeypatch
         train.main(["--export", str(whole), "-o", "early"])
     with pytest.raises(UserError, match="no checkpoint of step 99; there are: 2, 4, 6"):
         train.main(["--export", str(whole), "--checkpoint", "99", "-o", "other"])
+
+
+def test_the_card_tells_how_long_the_steps_took(workplace):
+    import export
+
+    run = runs.Run.create(workplace / "runs", "tiny", recipes.parse(TINY, "tiny"))
+    assert export._hours(run, 9) == "an unknown time"
+    lines = [{"step": step, "data_s_per_step": 9.0, "compute_s_per_step": 351.0} for step in (2, 5, 9)]
+    (run.folder / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 12, "d')
+    assert export._hours(run, 9) == "0.90 hours"
+    assert export._hours(run, 6) == "0.50 hours"
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_state(workplace):
