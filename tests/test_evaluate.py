@@ -50,7 +50,7 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
     row = run(drawn, "--weights", "--baseline", "nothing")["nothing"]
     for numbers in row.values():
         assert numbers["age gain"] == numbers["identity distance"] == numbers["cycle error"] == [0, 0, 0]
-        assert numbers["verified"] == numbers["gender kept"] == [1, pytest.approx(0.91, abs=0.01), 1]  # 40 of 40 faces
+        assert numbers["verified"] == numbers["gender kept"] == [1, pytest.approx(0.912, abs=1e-3), 1]  # of 40
         assert numbers["checkerboard"] == [1, 1, 1]
         assert numbers["checkerboard levels"] == [0, 0, 0]
         assert numbers["skin lightness"] == numbers["skin colour"] == [0, 0, 0]
@@ -67,7 +67,7 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
     for numbers in row.values():
         assert numbers["faces"] == 20
         assert numbers["age gain"][0] == pytest.approx(10, abs=0.6)  # a little is lost where a face is saturated
-        assert numbers["20 years or more"][:2] == [0, 0]
+        assert numbers["20 years or more"] == [0, 0, pytest.approx(0.161, abs=1e-3)]
         assert numbers["monotone"]
         assert numbers["strength curve"]["0"][0] == pytest.approx(numbers["real age, source"][0], abs=15)
         low, high = numbers["age gain"][1:]
