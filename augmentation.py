@@ -5,11 +5,14 @@
 
 import tensorflow as tf
 
-DISTURBANCES = 8   # uniform numbers that `disturb` takes for an image
+DISTURBANCES = 12  # uniform numbers that `disturb` takes for an image
 SHIFT = 0.05       # the most that a face moves each way, of the side
 ZOOM = 0.15        # how much wider or narrower it gets, higher or lower
 BEND = 0.15        # how far its middle moves against its rims, of the side: a face that turns or nods
 SHARPEST, SOFTEST = 0.4 / 64, 2.0 / 64   # deviation of the Gaussian that softens it, of the side
+GRAIN = 0.3        # the most noise, of a value's reach of 1 each way, before it is softened with the face
+FEWEST, MOST = 8, 20   # JPEG blocks along a side: UTKFace's faces are cut out of photos of many sizes
+EDGES = 1.5        # how much less, e to this, of a pixel beyond a block's edge comes in at the most
 
 
 def augment(images, uniform, shift):
@@ -36,25 +39,36 @@ def _shift_matrix(n, uniform, share):
     return tf.one_hot(tf.range(n)[None] - shift, n)
 
 
-def disturb(images, uniform):
-    """A face as a worse photo would show it: softer, turned, moved, paler.
+def disturb(images, uniform, noise):
+    """A face as a worse photo would show it: softer, grainy, in JPEG's blocks, turned, moved, mirrored, paler.
 
-    images: (N, H, W, 3). uniform: (N, DISTURBANCES) in [0, 1), one row an image. Rows and columns are drawn from where
-    a quadratic puts them, through a Gaussian; what comes in from outside repeats the rim.
+    images: (N, H, W, 3). uniform: (N, DISTURBANCES) in [0, 1), one row an image. noise: (N, H, W, 1) in [0, 1). Rows
+    and columns are drawn from where a quadratic puts them, through a Gaussian; what comes in from outside repeats the
+    rim.
     """
     parts = tf.unstack(uniform, DISTURBANCES, axis=1)
-    saturation, softness = parts[0][:, None, None, None], SHARPEST + (SOFTEST - SHARPEST) * parts[1]
+    saturation, grain = (part[:, None, None, None] for part in parts[:2])
+    softness = SHARPEST + (SOFTEST - SHARPEST) * parts[2]
+    blocks, edges = FEWEST + (MOST - FEWEST) * parts[3], EDGES * parts[4]
+    mirror = tf.where(parts[5] < 0.5, -1.0, 1.0)
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    rows = _resampling_matrix(tf.shape(images)[1], parts[2:5], softness)
-    columns = _resampling_matrix(tf.shape(images)[2], parts[5:8], softness)
-    return tf.einsum("nih,nhwc,njw->nijc", rows, grey + (images - grey) * saturation, columns)
+    images = grey + (images - grey) * saturation + GRAIN * grain * (2 * noise - 1)
+    rows = _resampling_matrix(tf.shape(images)[1], parts[6:9], tf.ones_like(mirror), softness, blocks, edges)
+    columns = _resampling_matrix(tf.shape(images)[2], parts[9:12], mirror, softness, blocks, edges)
+    return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)
 
 
-def _resampling_matrix(n, uniform, softness):
-    """(N, n, n): row i holds the weights with which pixels make pixel i. uniform: shift, zoom, bend, each (N,)."""
+def _resampling_matrix(n, uniform, direction, softness, blocks, edges):
+    """(N, n, n): row i holds the weights with which pixels make pixel i.
+
+    uniform: shift, zoom, bend, each (N,). direction: (N,), -1 mirrors. softness, blocks, edges: (N,).
+    """
     shift, zoom, bend = (most * (2 * u - 1) for u, most in zip(uniform, (2 * SHIFT, ZOOM, 2 * BEND), strict=True))
     n = tf.cast(n, tf.float32)
     place = (tf.range(n) + 0.5) / n * 2 - 1   # of the pixels' middles, from -1 to 1
     source = place * (1 + zoom[:, None]) + bend[:, None] * (1 - tf.square(place)) + shift[:, None]
-    source = tf.clip_by_value(source, place[0], place[-1])
-    return tf.nn.softmax(-tf.square((source[:, :, None] - place) / (2 * softness[:, None, None])) / 2, axis=2)
+    source = tf.clip_by_value(source * direction[:, None], place[0], place[-1])[:, :, None]
+    block = blocks[:, None, None] / 2
+    beyond = tf.cast(tf.floor(source * block) != tf.floor(place * block), tf.float32)
+    distance = tf.square((source - place) / (2 * softness[:, None, None])) / 2
+    return tf.nn.softmax(-distance - edges[:, None, None] * beyond, axis=2)

@@ -376,8 +376,10 @@ class CycleGAN:
         return augment(images, uniform, settings.augment_shift)
 
     def _disturb(self, images, purpose):
-        uniform = self._mine(self._uniform([images.shape[0] * self.replicas, DISTURBANCES], 100 + purpose))
-        return disturb(images, uniform)
+        whole = images.shape[0] * self.replicas
+        uniform = self._mine(self._uniform([whole, DISTURBANCES], 100 + purpose))
+        noise = self._mine(self._uniform([whole, *images.shape[1:3], 1], 200 + purpose))
+        return disturb(images, uniform, noise)
 
     def _uniform(self, shape, purpose):
         """Uniform numbers for the global batch, a function of (seed, step, purpose)."""
