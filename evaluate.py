@@ -187,6 +187,8 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     distance = before.distances(after)
     kept = before.male == after.male
     kept_mirrored = before.male == source.mirrored_male
+    known, men = source.cells >= 0, data_loader.men(source.cells)
+    right_before, right_after = before.male == men, after.male == men
     cycle_error = metrics.mean_absolute(cycled, source.pixels)
     skin = metrics.skin_colour(source.pixels)
     recoloured = metrics.skin_colour(outputs) - skin
@@ -209,10 +211,15 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.proportion(distance < SAME_PERSON), "gender kept": metrics.proportion(kept),
         "gender kept, mirrored": metrics.proportion(kept_mirrored),
+        # None where file names tell no gender.
+        "gender right, inputs": metrics.proportion(right_before[known]) if known.any() else None,
+        "gender right, outputs": metrics.proportion(right_after[known]) if known.any() else None,
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),
         "skin colour": metrics.bootstrap(skin_distance),
         "by cell": by_cell(source.cells, {
             "gender kept": (metrics.proportion, kept), "gender kept, mirrored": (metrics.proportion, kept_mirrored),
+            "gender right, inputs": (metrics.proportion, right_before),
+            "gender right, outputs": (metrics.proportion, right_after),
             "age gain": (metrics.bootstrap, gain), "skin lightness": (metrics.bootstrap, skin[:, 0]),
             "its change": (metrics.bootstrap, recoloured[:, 0])}),
         **realism(after, source, target),

@@ -1,5 +1,6 @@
 """Evaluation on drawn faces, with judges that know the answers; the real ones are tried where they are installed."""
 
+import dataclasses
 import importlib.util
 import json
 
@@ -117,6 +118,35 @@ def test_a_judge_that_changes_its_mind_about_mirrored_faces_is_told(place, drawn
         assert numbers["gender kept"][0] == 1
         assert numbers["gender kept, mirrored"][0] == 0.5
     assert "| the same of faces only mirrored | " in (place / "evaluation/report.md").read_text()
+
+
+def test_gender_readings_are_held_against_the_labels(place, drawn, monkeypatch):
+    """A judge that sees all as men, and all as women once they are lightened."""
+    monkeypatch.setattr(Oracle, "read", lambda self, faces, title="", read=Oracle.read: dataclasses.replace(
+        read(self, faces), male=np.full(len(faces), not title.startswith("judging some"))))
+    monkeypatch.setattr("translator.Translator", lambda path, mirror: Lighter(10))
+    row = run(drawn, "--weights", "some", "--faces", 20)["some"]
+    for numbers in row.values():
+        cells = numbers["by cell"]
+        men = sum(cell["faces"] for name, cell in cells.items() if name.endswith(" male"))
+        assert 0 < men < 20
+        assert numbers["gender right, inputs"][0] == pytest.approx(men / 20)
+        assert numbers["gender right, outputs"][0] == pytest.approx(1 - men / 20)
+        for name, cell in cells.items():
+            assert cell["gender right, inputs"][0] == name.endswith(" male")
+            assert cell["gender right, outputs"][0] == name.endswith(" female")
+    assert "| gender read as labelled, outputs | " in (place / "evaluation/report.md").read_text()
+
+
+def test_faces_of_unknown_gender_are_in_no_share_of_labels(place, drawn):
+    for domain in ("20s", "50s"):
+        (place / "anon" / domain).mkdir(parents=True)
+        for i, path in enumerate(sorted((drawn / "train" / domain).iterdir())[:8]):
+            (place / "anon" / domain / f"face{i}{path.suffix}").write_bytes(path.read_bytes())
+    row = run(drawn, "--weights", "--baseline", "nothing", "--data", "anon")["nothing"]
+    for numbers in row.values():
+        assert numbers["gender right, inputs"] is numbers["gender right, outputs"] is None
+        assert numbers["by cell"] == {}
 
 
 def test_no_share_of_a_gap_that_the_judge_does_not_see(place, drawn):
