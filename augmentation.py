@@ -22,14 +22,18 @@ def augment(images, uniform, shift):
     each way, a share of its side; what moves in from outside is 0.
     """
     brightness, saturation, down, right = tf.split(uniform[:, :, None, None], 4, axis=1)
-    images = images + brightness - 0.5
-    grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    images = grey + (images - grey) * 2 * saturation
+    images = _saturate(images + brightness - 0.5, 2 * saturation)
     # A shift is a product with a shifted identity matrix: its gradient is one too, where a gather's is a slow scatter.
     size = tf.shape(images)[1:3]
     rows = _shift_matrix(size[0], down[:, 0, 0], shift)
     columns = _shift_matrix(size[1], right[:, 0, 0], shift)
     return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)
+
+
+def _saturate(images, amount):
+    """0 is grey, 1 changes nothing."""
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    return grey + (images - grey) * amount
 
 
 def _shift_matrix(n, uniform, share):
@@ -51,8 +55,7 @@ def disturb(images, uniform, noise):
     softness = SHARPEST + (SOFTEST - SHARPEST) * parts[2]
     blocks, edges = FEWEST + (MOST - FEWEST) * parts[3], EDGES * parts[4]
     mirror = tf.where(parts[5] < 0.5, -1.0, 1.0)
-    grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    images = grey + (images - grey) * saturation + GRAIN * grain * (2 * noise - 1)
+    images = _saturate(images, saturation) + GRAIN * grain * (2 * noise - 1)
     rows = _resampling_matrix(tf.shape(images)[1], parts[6:9], tf.ones_like(mirror), softness, blocks, edges)
     columns = _resampling_matrix(tf.shape(images)[2], parts[9:12], mirror, softness, blocks, edges)
     return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)

@@ -1,7 +1,6 @@
 """Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card."""
 
 import datetime
-import json
 import os
 import tempfile
 import warnings
@@ -14,7 +13,7 @@ import tensorflow as tf
 import cyclegan
 import recipe as recipes
 import runs
-from files import UserError, reason
+from files import UserError, read_json_lines, reason
 
 # Largest difference to the network's output, on a scale of -1 to 1: half a grey level. Kernels are stored as float16.
 TOLERANCE = 4e-3
@@ -127,8 +126,7 @@ def _hours(run, step):
     path, seconds, before = run.folder / "log.jsonl", 0.0, 0
     if not path.exists():
         return "an unknown time"
-    whole = (line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}"))  # not cut by a kill
-    for line in map(json.loads, whole):
+    for line in read_json_lines(path):
         if line["step"] <= step:
             seconds += (line["step"] - before) * (line["data_s_per_step"] + line["compute_s_per_step"])
             before = line["step"]

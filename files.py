@@ -1,6 +1,7 @@
 """Errors that a user can mend, and writing that a crash cannot spoil."""
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
@@ -57,6 +58,12 @@ def replacing(path):
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def read_json_lines(path):
+    """The objects in a file with one JSON object a line; a last line that a kill has cut is left out."""
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def reason(error):

@@ -9,7 +9,7 @@ import time
 from tqdm import tqdm
 
 import pictures
-from files import UserError, reason, replacing
+from files import UserError, read_json_lines, reason, replacing
 
 DOMINATES = 0.8   # share of a generator's loss above which a term is said to dominate
 DEAD = 0.01       # a discriminator's loss below this teaches the generator nothing
@@ -151,9 +151,9 @@ class Monitor:
         """On resuming: lines of steps that are about to be computed again go."""
         if not self.log_path.exists():
             return
-        lines = [line for line in self.log_path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        kept = [line for line in read_json_lines(self.log_path) if line["step"] <= step]
         with replacing(self.log_path) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def picture(self, step, rows):
         """Write the grid of `step` and redraw the curves."""

@@ -1,13 +1,12 @@
 """Pictures for people: grids of faces with a title a row, photos side by side, boxes on a photo, loss curves."""
 
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from files import UserError, replacing
+from files import UserError, read_json_lines, replacing
 
 
 def to_pixels(images):
@@ -110,8 +109,7 @@ def save_curves(log_path, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    with open(log_path, encoding="utf-8") as log:
-        lines = [json.loads(line) for line in log if line.endswith("\n")]
+    lines = read_json_lines(log_path)
     if not lines:
         return
     figure, panels = plt.subplots(1, len(CURVES), figsize=(12, 4))
