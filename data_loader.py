@@ -57,11 +57,6 @@ def cell_name(cell):
     return f"{RACES[cell % len(RACES)]} {GENDERS[cell // len(RACES)]}"
 
 
-def men(cells):
-    """booleans (n,): which of `cells` are of men; -1 is not."""
-    return (cells >= 0) & (cells // len(RACES) == GENDERS.index("male"))
-
-
 def labels_of(cells):
     """float32 (n, LABELS): a 1 for the gender and a 1 for the group of each of `cells`, zeros for -1.
 

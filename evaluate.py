@@ -187,7 +187,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     distance = before.distances(after)
     kept = before.male == after.male
     kept_mirrored = before.male == source.mirrored_male
-    known, men = source.cells >= 0, data_loader.men(source.cells)
+    known, men = source.cells >= 0, data_loader.labels_of(source.cells)[:, data_loader.GENDERS.index("male")] == 1
     right_before, right_after = before.male == men, after.male == men
     cycle_error = metrics.mean_absolute(cycled, source.pixels)
     skin = metrics.skin_colour(source.pixels)
