@@ -3,9 +3,13 @@
 `augment` is for what the discriminators see, `disturb` for the generators' consistency.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
-DISTURBANCES = 12  # uniform numbers that `disturb` takes for an image
+# The uniform numbers that `disturbance` takes for an image.
+DISTURBED = ("saturation", "grain", "softness", "blocks", "edges", "mirror", "down", "zoom rows", "bend rows",
+             "right", "zoom columns", "bend columns")
 SHIFT = 0.05       # the most that a face moves each way, of the side
 ZOOM = 0.15        # how much wider or narrower it gets, higher or lower
 BEND = 0.15        # how far its middle moves against its rims, of the side: a face that turns or nods
@@ -43,30 +47,47 @@ def _shift_matrix(n, uniform, share):
     return tf.one_hot(tf.range(n)[None] - shift, n)
 
 
-def disturb(images, uniform, noise):
+class Disturbance(NamedTuple):
+    """What `disturb` does to N images. Made once: a face and its translation are disturbed alike."""
+
+    saturation: tf.Tensor  # (N, 1, 1, 1)
+    grain: tf.Tensor       # (N, H, W, 1), added to all colours
+    rows: tf.Tensor        # (N, H, H): row i holds the weights with which the image's rows make row i
+    columns: tf.Tensor     # (N, W, W)
+
+
+def disturbance(uniform, noise):
+    """uniform: (N, len(DISTURBED)) in [0, 1), one row an image, in the order of DISTURBED. noise: (N, H, W, 1) in
+    [0, 1). The numbers of down, right, zoom and bend change nothing halfway.
+    """
+    u = dict(zip(DISTURBED, tf.unstack(uniform, len(DISTURBED), axis=1), strict=True))
+    softness = SHARPEST + (SOFTEST - SHARPEST) * u["softness"]
+    blocks, edges = FEWEST + (MOST - FEWEST) * u["blocks"], EDGES * u["edges"]
+    mirror = tf.where(u["mirror"] < 0.5, -1.0, 1.0)
+    rows = _resampling_matrix(tf.shape(noise)[1], u["down"], u["zoom rows"], u["bend rows"], tf.ones_like(mirror),
+                              softness, blocks, edges)
+    columns = _resampling_matrix(tf.shape(noise)[2], u["right"], u["zoom columns"], u["bend columns"], mirror,
+                                 softness, blocks, edges)
+    grain = GRAIN * u["grain"][:, None, None, None] * (2 * noise - 1)
+    return Disturbance(u["saturation"][:, None, None, None], grain, rows, columns)
+
+
+def disturb(images, how):
     """A face as a worse photo would show it: softer, grainy, in JPEG's blocks, turned, moved, mirrored, paler.
 
-    images: (N, H, W, 3). uniform: (N, DISTURBANCES) in [0, 1), one row an image. noise: (N, H, W, 1) in [0, 1). Rows
-    and columns are drawn from where a quadratic puts them, through a Gaussian; what comes in from outside repeats the
-    rim.
+    images: (N, H, W, 3). how: Disturbance. Rows and columns are drawn from where a quadratic puts them, through a
+    Gaussian; what comes in from outside repeats the rim.
     """
-    parts = tf.unstack(uniform, DISTURBANCES, axis=1)
-    saturation, grain = (part[:, None, None, None] for part in parts[:2])
-    softness = SHARPEST + (SOFTEST - SHARPEST) * parts[2]
-    blocks, edges = FEWEST + (MOST - FEWEST) * parts[3], EDGES * parts[4]
-    mirror = tf.where(parts[5] < 0.5, -1.0, 1.0)
-    images = _saturate(images, saturation) + GRAIN * grain * (2 * noise - 1)
-    rows = _resampling_matrix(tf.shape(images)[1], parts[6:9], tf.ones_like(mirror), softness, blocks, edges)
-    columns = _resampling_matrix(tf.shape(images)[2], parts[9:12], mirror, softness, blocks, edges)
-    return tf.einsum("nih,nhwc,njw->nijc", rows, images, columns)
+    images = _saturate(images, how.saturation) + how.grain
+    return tf.einsum("nih,nhwc,njw->nijc", how.rows, images, how.columns)
 
 
-def _resampling_matrix(n, uniform, direction, softness, blocks, edges):
+def _resampling_matrix(n, shift, zoom, bend, direction, softness, blocks, edges):
     """(N, n, n): row i holds the weights with which pixels make pixel i.
 
-    uniform: shift, zoom, bend, each (N,). direction: (N,), -1 mirrors. softness, blocks, edges: (N,).
+    All but n: (N,). shift, zoom, bend: in [0, 1), nothing halfway. direction: -1 mirrors.
     """
-    shift, zoom, bend = (most * (2 * u - 1) for u, most in zip(uniform, (2 * SHIFT, ZOOM, 2 * BEND), strict=True))
+    shift, zoom, bend = 2 * SHIFT * (2 * shift - 1), ZOOM * (2 * zoom - 1), 2 * BEND * (2 * bend - 1)
     n = tf.cast(n, tf.float32)
     place = (tf.range(n) + 0.5) / n * 2 - 1   # of the pixels' middles, from -1 to 1
     source = place * (1 + zoom[:, None]) + bend[:, None] * (1 - tf.square(place)) + shift[:, None]

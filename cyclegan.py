@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import optimizers
 
 import models
-from augmentation import DISTURBANCES, augment, disturb
+from augmentation import DISTURBED, augment, disturb, disturbance
 from data_loader import GENDERS, LABELS, RACES, Faces
 
 
@@ -269,8 +269,9 @@ class CycleGAN:
                 images_AB.append(real_B)
                 images_BA.append(real_A)
             if weights.lambda_consistency:
-                images_AB.append(self._disturb(real_A, 6))
-                images_BA.append(self._disturb(real_B, 7))
+                how_A, how_B = self._disturbance(real_A, 6), self._disturbance(real_B, 7)
+                images_AB.append(disturb(real_A, how_A))
+                images_BA.append(disturb(real_B, how_B))
             fake_B, *more_B = tf.split(self.g_AB(tf.concat(images_AB, 0), training=True), len(images_AB))  # G_AB(A)
             fake_A, *more_A = tf.split(self.g_BA(tf.concat(images_BA, 0), training=True), len(images_BA))  # G_BA(B)
             identity_A = identity_B = consistency_A = consistency_B = tf.constant(0.0)
@@ -279,8 +280,8 @@ class CycleGAN:
                 identity_B = self.error(more_B[0], real_B)  # || G_AB(B) - B ||
             if weights.lambda_consistency:
                 # || G_AB(T(A)) - T(G_AB(A)) ||, || G_BA(T(B)) - T(G_BA(B)) ||: the undisturbed face is the teacher.
-                consistency_A = self.error(more_B[-1], self._disturb(tf.stop_gradient(fake_B), 6))
-                consistency_B = self.error(more_A[-1], self._disturb(tf.stop_gradient(fake_A), 7))
+                consistency_A = self.error(more_B[-1], disturb(tf.stop_gradient(fake_B), how_A))
+                consistency_B = self.error(more_A[-1], disturb(tf.stop_gradient(fake_A), how_B))
             rec_A = self.g_BA(fake_B, training=True)       # G_BA(G_AB(A))
             rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
             cycle_A = self.error(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
@@ -375,11 +376,11 @@ class CycleGAN:
         uniform = self._mine(self._uniform([images.shape[0] * self.replicas, 4], 100 + purpose))
         return augment(images, uniform, settings.augment_shift)
 
-    def _disturb(self, images, purpose):
+    def _disturbance(self, images, purpose):
         whole = images.shape[0] * self.replicas
-        uniform = self._mine(self._uniform([whole, DISTURBANCES], 100 + purpose))
+        uniform = self._mine(self._uniform([whole, len(DISTURBED)], 100 + purpose))
         noise = self._mine(self._uniform([whole, *images.shape[1:3], 1], 200 + purpose))
-        return disturb(images, uniform, noise)
+        return disturbance(uniform, noise)
 
     def _uniform(self, shape, purpose):
         """Uniform numbers for the global batch, a function of (seed, step, purpose)."""

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import augmentation
-from augmentation import DISTURBANCES, augment, disturb
+from augmentation import DISTURBED, augment, disturb, disturbance
 
 
 def images(*shape, seed=1):
@@ -38,17 +38,16 @@ def test_augmentation_changes_brightness_and_saturation():
     assert np.ptp(dull, axis=3).max() == pytest.approx(0, abs=1e-5)
 
 
-# Of the uniform numbers of `disturb`: what changes nothing but for the least softness. No grain, no block's edge, not
-# mirrored, all moves halfway.
-STILL = {"saturation": 1, "grain": 0, "softness": 0, "blocks": 0.5, "edges": 0, "mirror": 1,
-         "down": 0.5, "zoom rows": 0.5, "bend rows": 0.5, "right": 0.5, "zoom columns": 0.5, "bend columns": 0.5}
+# The uniform numbers that change nothing but for the least softness: no grain, no block's edge, not mirrored, all moves
+# halfway.
+STILL = dict.fromkeys(DISTURBED, 0.5) | {"saturation": 1, "grain": 0, "softness": 0, "edges": 0, "mirror": 1}
 
 
 def disturbed(x, **numbers):
     """`x` after `disturb` with STILL but for `numbers`."""
     uniform = np.tile(np.float32(list((STILL | numbers).values())), (len(x), 1))
     noise = np.random.default_rng(5).random((*x.shape[:3], 1))
-    return disturb(x, tf.constant(uniform), tf.constant(noise, tf.float32)).numpy()
+    return disturb(x, disturbance(tf.constant(uniform), tf.constant(noise, tf.float32))).numpy()
 
 
 def smooth(size):
@@ -122,9 +121,10 @@ def test_softness_stops_at_the_edges_of_blocks():
 def test_each_face_is_disturbed_by_its_own_numbers():
     x = tf.repeat(images(1, 16, 16), 3, axis=0)
     rng = np.random.default_rng(1)
-    uniform = tf.constant(rng.random((3, DISTURBANCES)), tf.float32)
+    uniform = tf.constant(rng.random((3, len(DISTURBED))), tf.float32)
     noise = tf.constant(rng.random((3, 16, 16, 1)), tf.float32)
-    together = disturb(x, uniform, noise).numpy()
+    together = disturb(x, disturbance(uniform, noise)).numpy()
     for i in range(3):
-        np.testing.assert_allclose(together[i], disturb(x[:1], uniform[i:i + 1], noise[i:i + 1])[0], atol=1e-5)
+        alone = disturbance(uniform[i:i + 1], noise[i:i + 1])
+        np.testing.assert_allclose(together[i], disturb(x[:1], alone)[0], atol=1e-5)
     assert np.abs(together[0] - together[1]).max() > 0.1

@@ -9,6 +9,7 @@ import cyclegan
 import data_loader
 import models
 import recipe as recipes
+from augmentation import disturb
 from data_loader import Faces
 from files import UserError
 
@@ -160,9 +161,10 @@ def test_consistency_teaches_a_disturbed_face_what_the_face_itself_gets(tiny):
     expected, losses = [], {}
     for name, network, real, purpose in (("consistency_A", gan.g_AB, real_A, 6),
                                          ("consistency_B", gan.g_BA, real_B, 7)):
-        taught = gan._disturb(network(real.images), purpose)
+        how = gan._disturbance(real.images, purpose)
+        taught = disturb(network(real.images), how)
         with tf.GradientTape() as tape:
-            error = gan.error(network(gan._disturb(real.images, purpose)), taught)
+            error = gan.error(network(disturb(real.images, how)), taught)
         losses[name] = float(error)
         expected += [3.0 * g for g in tape.gradient(error, [v.value for v in models.outermost(network)])]
     gan = with_only(gan, recipes.Loss(lambda_cycle=0.0, lambda_identity=0.0, lambda_consistency=3.0))
