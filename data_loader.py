@@ -13,6 +13,7 @@ import re
 from collections import Counter, namedtuple
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
@@ -24,6 +25,7 @@ RACES = ("White", "Black", "Asian", "Indian", "other")
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 LABELS = len(GENDERS) + len(RACES)  # values in a face's label
 SMALLEST = 32  # pixels a side; below, a face is a smear
+MARK = 8       # by how much a forehead's mark stands out at 64 px, in units of CIELAB: see README, "Consent"
 
 # What a batch holds of a domain. images: float32 (..., H, W, 3) in [-1, 1]; labels: float32 (..., LABELS), `labels_of`.
 Faces = namedtuple("Faces", "images labels")
@@ -95,17 +97,34 @@ def decode(path, size):
         return np.asarray(image)
 
 
-def load_domain(folder, size, progress=True):
-    """Decode every image in `folder` once, at `size`, into memory. Broken ones are skipped and counted."""
+def has_forehead_mark(image):
+    """Whether a spot redder or darker than the skin all around it is between or above the brows: a bindi, a tilak.
+
+    image: uint8 RGB, square, framed as UTKFace. A frown or a brow is a line: along it the skin is as dark.
+    """
+    lab = cv2.cvtColor(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255,
+                       cv2.COLOR_RGB2LAB)
+    spot = cv2.GaussianBlur(lab[..., 1] - lab[..., 0] / 2, (0, 0), 0.8)  # redness, and half of the darkness
+    around = [(3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2)]
+    stands_out = np.min([spot - np.roll(spot, by, (0, 1)) for by in around], 0)
+    return stands_out[6:21, 26:38].max() > MARK
+
+
+def load_domain(folder, size, progress=True, marks=True):
+    """Decode every image in `folder` once, at `size`, into memory. Broken ones are skipped and counted.
+
+    marks: False skips those with a mark on the forehead too.
+    """
     paths = list_images(folder)
     images = np.empty((len(paths), size, size, 3), np.uint8)
     good, skipped = [], Counter()
 
     def read(path):
         try:
-            return decode(path, size)
+            image = decode(path, size)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return "tiny" if isinstance(error, ValueError) and "smaller" in str(error) else "unreadable"
+        return image if marks or not has_forehead_mark(image) else "with a mark on the forehead"
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         bar = tqdm(pool.map(read, paths), total=len(paths), desc=f"decoding {folder} at {size}px", unit="img",
@@ -155,8 +174,9 @@ class UnpairedFaces:
     def __init__(self, folder, size, settings, seed, progress=True):
         folder = Path(folder)
         self.settings, self.seed, self.size = settings, seed, size
-        self.A = load_domain(folder / settings.domain_A, size, progress)
-        self.B = load_domain(folder / settings.domain_B, size, progress)
+        marks = settings.forehead_marks == "keep"
+        self.A = load_domain(folder / settings.domain_A, size, progress, marks)
+        self.B = load_domain(folder / settings.domain_B, size, progress, marks)
         if settings.sampling == "matched":
             self.p, self.capped, self.dropped = matched_distribution(self.A.cells, self.B.cells, settings.cell_cap)
 

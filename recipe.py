@@ -26,6 +26,7 @@ class Data:
     source: Literal["folder", "drawn"] = "folder"  # drawn: fill `path` with drawn faces if it is missing
     sampling: Literal["matched", "independent"] = "matched"
     cell_cap: float = 4.0                 # matched: no image more often than this times its natural share
+    forehead_marks: Literal["keep", "skip"] = "keep"  # skip: learn from no face with a bindi or a tilak
     flip: bool = True
     shift: float = 0.03                   # of the side, each way
     scale: float = 0.05                   # +- around 1
