@@ -25,7 +25,7 @@ RACES = ("White", "Black", "Asian", "Indian", "other")
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 LABELS = len(GENDERS) + len(RACES)  # values in a face's label
 SMALLEST = 32  # pixels a side; below, a face is a smear
-MARK = 8       # by how much a forehead's mark stands out at 64 px, in units of CIELAB: see README, "Consent"
+MARK = 8       # `forehead_spot` of a face that wears a mark, see README
 
 # What a batch holds of a domain. images: float32 (..., H, W, 3) in [-1, 1]; labels: float32 (..., LABELS), `labels_of`.
 Faces = namedtuple("Faces", "images labels")
@@ -97,17 +97,18 @@ def decode(path, size):
         return np.asarray(image)
 
 
-def has_forehead_mark(image):
-    """Whether a spot redder or darker than the skin all around it is between or above the brows: a bindi, a tilak.
+def forehead_spot(image):
+    """How much a spot between or above the brows is redder and darker than the skin all around it: a bindi, a tilak.
 
-    image: uint8 RGB, square, framed as UTKFace. A frown or a brow is a line: along it the skin is as dark.
+    image: uint8 RGB, square, framed as UTKFace. Units of CIELAB's a* and half its L*, at 64 px; skin alone has about 2.
+    A frown or a brow is no spot but a line: along it the skin is as dark. Black on dark skin does not stand out enough.
     """
     lab = cv2.cvtColor(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255,
                        cv2.COLOR_RGB2LAB)
-    spot = cv2.GaussianBlur(lab[..., 1] - lab[..., 0] / 2, (0, 0), 0.8)  # redness, and half of the darkness
+    spot = cv2.GaussianBlur(lab[..., 1] - lab[..., 0] / 2, (0, 0), 0.8)
     around = [(3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2)]
     stands_out = np.min([spot - np.roll(spot, by, (0, 1)) for by in around], 0)
-    return stands_out[6:21, 26:38].max() > MARK
+    return float(stands_out[6:21, 26:38].max())
 
 
 def load_domain(folder, size, progress=True, marks=True):
@@ -124,7 +125,7 @@ def load_domain(folder, size, progress=True, marks=True):
             image = decode(path, size)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return "tiny" if isinstance(error, ValueError) and "smaller" in str(error) else "unreadable"
-        return image if marks or not has_forehead_mark(image) else "with a mark on the forehead"
+        return image if marks or forehead_spot(image) < MARK else "with a mark on the forehead"
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         bar = tqdm(pool.map(read, paths), total=len(paths), desc=f"decoding {folder} at {size}px", unit="img",

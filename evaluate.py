@@ -28,6 +28,7 @@ FEWEST = 8          # faces a domain below which no number means anything
 HALVINGS = 100      # random halves of the real faces, for realism
 STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
 CURVE_FACES = 40    # faces of the strength curve
+SPOT = 4            # `forehead_spot` that a person notices; a painted mark has 8 or more
 GREAT = 20          # years: the share of faces that gain as much is reported
 
 
@@ -193,6 +194,8 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     skin = metrics.skin_colour(source.pixels)
     recoloured = metrics.skin_colour(outputs) - skin
     skin_distance = np.linalg.norm(recoloured, axis=1)
+    spot_before, spot_after = (np.array(list(map(data_loader.forehead_spot, p))) for p in (source.pixels, outputs))
+    spot_drawn = (spot_before < SPOT) & (spot_after >= SPOT)
     same = network(target.pixels)
     order = np.random.default_rng(1).permutation(len(source.pixels))
     strangers = np.linalg.norm(before.descriptors - np.roll(before.descriptors[order], 1, 0)[np.argsort(order)], axis=1)
@@ -214,13 +217,15 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         # None where file names tell no gender.
         "gender right, inputs": metrics.proportion(right_before[known]) if known.any() else None,
         "gender right, outputs": metrics.proportion(right_after[known]) if known.any() else None,
+        "spot drawn": metrics.proportion(spot_drawn),
         "skin lightness": metrics.bootstrap(recoloured[:, 0]),
         "skin colour": metrics.bootstrap(skin_distance),
         "by cell": by_cell(source.cells, {
             "gender kept": (metrics.proportion, kept), "gender kept, mirrored": (metrics.proportion, kept_mirrored),
             "gender right, inputs": (metrics.proportion, right_before),
             "gender right, outputs": (metrics.proportion, right_after),
-            "age gain": (metrics.bootstrap, gain), "skin lightness": (metrics.bootstrap, skin[:, 0]),
+            "age gain": (metrics.bootstrap, gain), "spot drawn": (metrics.proportion, spot_drawn),
+            "skin lightness": (metrics.bootstrap, skin[:, 0]),
             "its change": (metrics.bootstrap, recoloured[:, 0])}),
         **realism(after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),

@@ -20,6 +20,7 @@ LINES = [
     ("the same of faces only mirrored", "gender kept, mirrored", "{:.1%}"),
     ("gender read as labelled, inputs", "gender right, inputs", "{:.1%}"),
     ("gender read as labelled, outputs", "gender right, outputs", "{:.1%}"),
+    ("a spot drawn on the forehead", "spot drawn", "{:.1%}"),
     ("cycle error, of 255", "cycle error", "{:.2f}"), ("cycle PSNR, dB", "cycle PSNR", "{:.1f}"),
     ("identity error, of 255", "identity error", "{:.2f}"), ("identity PSNR, dB", "identity PSNR", "{:.1f}"),
     ("skin lightness, change of L*", "skin lightness", "{:+.1f}"), ("skin colour, change dE*", "skin colour", "{:.1f}"),
@@ -32,8 +33,8 @@ LINES = [
 BY_CELL = [("faces", "faces", "{:d}"), ("gender kept", "gender kept", "{:.0%}"),
            ("only mirrored", "gender kept, mirrored", "{:.0%}"),
            ("as labelled, before", "gender right, inputs", "{:.0%}"), ("after", "gender right, outputs", "{:.0%}"),
-           ("years gained", "age gain", "{:.1f}"), ("skin L*", "skin lightness", "{:.1f}"),
-           ("its change", "its change", "{:+.1f}")]
+           ("years gained", "age gain", "{:.1f}"), ("spot drawn", "spot drawn", "{:.0%}"),
+           ("skin L*", "skin lightness", "{:.1f}"), ("its change", "its change", "{:+.1f}")]
 
 
 def tables(rows):

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import data_loader
 import recipe as recipes
@@ -183,6 +183,45 @@ def test_broken_and_tiny_images_are_skipped_and_counted(tmp_path):
     domain = data_loader.load_domain(folder, 16, progress=False)
     assert len(domain) == 3
     assert domain.skipped == {"tiny": 1, "unreadable": 3}
+
+
+SKINS = {"light": (238, 205, 180), "dark": (92, 60, 42)}
+RED, BLACK = (160, 10, 30), (20, 10, 10)
+
+
+def forehead(skin, size=128, dot=None, line=None, at=(0.5, 0.22)):
+    """Skin all over, with a dot on the forehead or a line across it, each of the colour given."""
+    face = Image.new("RGB", (size, size), skin)
+    x, y = at[0] * size, at[1] * size
+    pen, reach = ImageDraw.Draw(face), 0.03 * size
+    if dot:
+        pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill=dot)
+    if line:
+        pen.rectangle((x - reach / 2, y - 4 * reach, x + reach / 2, y + 4 * reach), fill=line)
+    return np.asarray(face)
+
+
+@pytest.mark.parametrize(("skin", "colours"), [(SKINS["light"], (RED, BLACK)), (SKINS["dark"], (RED,))], ids=SKINS)
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_a_bindi_is_a_spot_a_frown_and_skin_are_none(skin, colours, size):
+    darker = tuple(int(0.75 * c) for c in skin)
+    assert data_loader.forehead_spot(forehead(skin, size)) == pytest.approx(0, abs=0.1)
+    assert data_loader.forehead_spot(forehead(skin, size, line=darker)) < 1
+    for colour in colours:
+        assert data_loader.forehead_spot(forehead(skin, size, dot=colour)) > data_loader.MARK
+        assert data_loader.forehead_spot(forehead(skin, size, dot=colour, at=(0.5, 0.7))) < 1  # on the mouth
+
+
+def test_faces_with_a_mark_on_the_forehead_are_skipped_on_demand(tmp_path):
+    for domain in ("20s", "50s"):
+        (tmp_path / domain).mkdir()
+        for i, dot in enumerate((None, RED, None)):
+            Image.fromarray(forehead(SKINS["light"], dot=dot)).save(tmp_path / domain / f"25_1_3_{i}.png")
+    for marks, left in (("keep", 3), ("skip", 2)):
+        settings = dataclasses.replace(PLAIN, forehead_marks=marks)
+        faces = data_loader.UnpairedFaces(tmp_path, 64, settings, seed=1, progress=False)
+        assert len(faces.A) == len(faces.B) == left
+        assert ("20s: 2 faces, skipped 1 with a mark on the forehead" in faces.report()) == (marks == "skip")
 
 
 @pytest.mark.parametrize("state", ["missing", "empty", "broken"])

@@ -138,6 +138,28 @@ def test_gender_readings_are_held_against_the_labels(place, drawn, monkeypatch):
     assert "| gender read as labelled, outputs | " in (place / "evaluation/report.md").read_text()
 
 
+def test_a_spot_that_is_drawn_on_foreheads_is_counted(place, drawn, monkeypatch):
+    class Painter(Lighter):
+        """Paints a red dot between the brows of the first half of the faces."""
+
+        size = 128
+
+        def change(self, faces):
+            change = np.zeros(faces.shape, np.float32)
+            change[:len(faces) // 2, 31:38, 60:68, 1:] = -120
+            return change
+
+    monkeypatch.setattr("translator.Translator", lambda path, mirror: Painter(0))
+    row = run(drawn, "--weights", "some", "--baseline", "nothing", "--faces", 20)
+    for direction in ("age", "rejuvenate"):
+        assert row["some"][direction]["spot drawn"][0] == pytest.approx(0.5, abs=0.05)
+        assert row["nothing"][direction]["spot drawn"][0] == 0
+        by_cell = row["some"][direction]["by cell"].values()
+        drawn_on = sum(cell["spot drawn"][0] * cell["faces"] for cell in by_cell)
+        assert drawn_on == pytest.approx(20 * row["some"][direction]["spot drawn"][0])
+    assert "| a spot drawn on the forehead | " in (place / "evaluation/report.md").read_text()
+
+
 def test_faces_of_unknown_gender_are_in_no_share_of_labels(place, drawn):
     for domain in ("20s", "50s"):
         (place / "anon" / domain).mkdir(parents=True)
