@@ -141,6 +141,8 @@ def _card(run, step, size, multiple, errors):
                                                            strict=True) for v in pair))
     except UserError:  # exported on another machine than it was trained on
         counts = "unknown, the data folder is not on this machine"
+    if data.forehead_marks == "skip":
+        counts += "; less those with a mark on the forehead"
     origin = ("drawn faces (drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
     checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())

@@ -105,7 +105,7 @@ def train(recipe, run, make_run):
     chief = devices.is_chief(strategy)
     run = (run or make_run()) if chief else None
     if chief:
-        print(f"{run.folder}: {counts[0]} + {counts[1]} faces, {total} steps, "
+        print(f"{run.folder}: {counts[0]} + {counts[1]} images, {total} steps, "
               f"{devices.describe(strategy, precision, jit)}")
 
     stopped = _Interruption(strategy)
