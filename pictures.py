@@ -114,6 +114,7 @@ def save_curves(log_path, path):
         return
     figure, panels = plt.subplots(1, len(CURVES), figsize=(12, 4))
     for panel, (title, names) in zip(panels, CURVES.items(), strict=True):
+        panel.set_prop_cycle(color=plt.get_cmap("tab20").colors)  # a dark and a light one for each pair of losses
         for name in names:
             points = [(line["step"], line[name]) for line in lines if name in line]
             if points:
