@@ -28,7 +28,7 @@ FEWEST = 8          # faces a domain below which no number means anything
 HALVINGS = 100      # random halves of the real faces, for realism
 STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
 CURVE_FACES = 40    # faces of the strength curve
-SPOT = 4            # `forehead_spot` that a person notices; a painted mark has 8 or more
+SPOT = 4            # `forehead_spot` from which it counts as one: half of data_loader.MARK, a painted mark's
 GREAT = 20          # years: the share of faces that gain as much is reported
 
 
