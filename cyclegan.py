@@ -13,7 +13,7 @@ from keras import optimizers
 
 import models
 from augmentation import DISTURBED, augment, disturb, disturbance
-from data_loader import GENDERS, LABELS, RACES, Faces
+from data_loader import AROUND, FRAME, GENDERS, LABELS, RACES, Faces
 
 
 def least_squares(scores, target):
@@ -39,6 +39,27 @@ def colour_change(x, y):
     height, width = x.shape[1:3]
     middle = (y - x)[:, height // 4:height - height // 4, width // 4:width - width // 4]
     return tf.reduce_mean(tf.abs(tf.reduce_mean(middle, axis=(1, 2))))
+
+
+def spots_drawn(x, y):
+    """How much more spots on the foreheads of (N, H, W, 3) `y` stand out than those of `x` in the same places, mean.
+
+    A spot is darker than the skin on all eight sides, a wrinkle only across itself. Darker in green, of which blood and
+    melanin take most. Faces framed as UTKFace; `data_loader.forehead_spot` is another measure of the same.
+    """
+    return tf.reduce_mean(tf.nn.relu(_spots(y) - tf.nn.relu(_spots(x))))
+
+
+def _spots(images):
+    """How much darker every place of the foreheads is than the darkest that is around it, (N, h, w)."""
+    smaller = max(images.shape[1] // FRAME, 1)
+    green = tf.nn.avg_pool2d(images[..., 1:2], smaller, smaller, "VALID")
+    if green.shape[1:3] != (FRAME, FRAME):
+        green = tf.image.resize(green, (FRAME, FRAME))
+    green = green[..., 0]
+    darkest = tf.reduce_min([tf.roll(green, by, (1, 2)) for by in AROUND], axis=0)
+    # From the top, or what is drawn moves there, where data_loader.FOREHEAD does not look. Rolled in from below: none.
+    return (darkest - green)[:, 3:21, 26:38]
 
 
 def log_probabilities(scores):
@@ -288,6 +309,8 @@ class CycleGAN:
             cycle_B = self.error(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
             colour_A = colour_change(real_A, fake_B)
             colour_B = colour_change(real_B, fake_A)
+            spot_A = spots_drawn(real_A, fake_B)
+            spot_B = spots_drawn(real_B, fake_A)
             label_A = self._label_change(real_A, fake_B, 4)
             label_B = self._label_change(real_B, fake_A, 5)
             # (D_B(G_AB(A)) - 1)^2, (D_A(G_BA(B)) - 1)^2: a translated face keeps the labels of the one it was made of.
@@ -297,7 +320,8 @@ class CycleGAN:
             total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
                      + weights.lambda_identity * (identity_A + identity_B)
                      + weights.lambda_consistency * (consistency_A + consistency_B)
-                     + weights.lambda_colour * (colour_A + colour_B) + weights.lambda_label * (label_A + label_B))
+                     + weights.lambda_colour * (colour_A + colour_B) + weights.lambda_spot * (spot_A + spot_B)
+                     + weights.lambda_label * (label_A + label_B))
             loss = total / self.replicas  # apply() adds up over replicas
         gradients = tape.gradient(loss, [v.value for v in self.g_variables])
         self.g_optimizer.apply(gradients, self.g_variables)
@@ -305,7 +329,7 @@ class CycleGAN:
             "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
             "identity_A": identity_A, "identity_B": identity_B, "consistency_A": consistency_A,
             "consistency_B": consistency_B, "colour_A": colour_A, "colour_B": colour_B,
-            "label_A": label_A, "label_B": label_B,
+            "spot_A": spot_A, "spot_B": spot_B, "label_A": label_A, "label_B": label_B,
             "g_gradient": tf.linalg.global_norm(gradients)}
 
     def _discriminator_round(self, real_A, real_B, k):

@@ -26,6 +26,11 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 LABELS = len(GENDERS) + len(RACES)  # values in a face's label
 SMALLEST = 32  # pixels a side; below, a face is a smear
 MARK = 8       # `forehead_spot` of a face that wears a mark, see README
+# In pixels of a face framed as UTKFace, FRAME a side: where a mark may be, between and above the brows, and where the
+# skin around it is, seen from its middle.
+FRAME = 64
+FOREHEAD = (slice(6, 21), slice(26, 38))
+AROUND = ((3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2))
 
 # What a batch holds of a domain. images: float32 (..., H, W, 3) in [-1, 1]; labels: float32 (..., LABELS), `labels_of`.
 Faces = namedtuple("Faces", "images labels")
@@ -103,12 +108,11 @@ def forehead_spot(image):
     image: uint8 RGB, square, framed as UTKFace. Units of CIELAB's a* and half its L*, at 64 px; skin alone has about 2.
     A frown or a brow is no spot but a line: along it the skin is as dark. Black on dark skin does not stand out enough.
     """
-    lab = cv2.cvtColor(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255,
-                       cv2.COLOR_RGB2LAB)
+    small = cv2.resize(image, (FRAME, FRAME), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     spot = cv2.GaussianBlur(lab[..., 1] - lab[..., 0] / 2, (0, 0), 0.8)
-    around = [(3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2)]
-    stands_out = np.min([spot - np.roll(spot, by, (0, 1)) for by in around], 0)
-    return float(stands_out[6:21, 26:38].max())
+    stands_out = np.min([spot - np.roll(spot, by, (0, 1)) for by in AROUND], 0)
+    return float(stands_out[FOREHEAD].max())
 
 
 def load_domain(folder, size, progress=True, marks=True):

@@ -28,6 +28,7 @@ def shares(losses, weights):
         "identity": weights.lambda_identity * (losses["identity_A"] + losses["identity_B"]),
         "consistency": weights.lambda_consistency * (losses["consistency_A"] + losses["consistency_B"]),
         "colour": weights.lambda_colour * (losses["colour_A"] + losses["colour_B"]),
+        "spot": weights.lambda_spot * (losses["spot_A"] + losses["spot_B"]),
         "label": weights.lambda_label * (losses["label_A"] + losses["label_B"]),
     }
     total = sum(parts.values()) or 1.0
@@ -40,7 +41,7 @@ def advice(share, losses, scales=1, keys=None):
     scales: how many PatchGANs judge a face; their losses are added up, so each is judged by its part.
     keys: {term: key of its weight} where that is another than loss.lambda_<term>.
     """
-    terms = ("cycle", "identity", "consistency", "colour", "label")
+    terms = ("cycle", "identity", "consistency", "colour", "spot", "label")
     keys = {term: f"loss.lambda_{term}" for term in terms} | (keys or {})
     found = []
     for term, key in keys.items():

@@ -61,6 +61,7 @@ class Loss:
     lambda_consistency: float = 0.0       # on the difference between a disturbed face's translation and the disturbed
                                           # translation of the face
     lambda_colour: float = 0.0            # on the change of a face's mean colour
+    lambda_spot: float = 0.0              # on spots that are drawn on the forehead
     lambda_label: float = 0.0             # on the change of what a classifier says of a face's gender and group
     error: Literal["absolute", "squared"] = "absolute"
 
@@ -249,7 +250,7 @@ _RANGES = {
     "data.cell_cap": (1, 1e6), "data.shift": (0, 0.25), "data.scale": (0, 0.5), "data.rotation": (0, 45),
     "generator.filters": (1, 1024), "generator.blocks": (0, 64), "discriminator.filters": (1, 1024),
     "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6), "loss.lambda_colour": (0, 1e6),
-    "loss.lambda_label": (0, 1e6), "loss.lambda_consistency": (0, 1e6),
+    "loss.lambda_label": (0, 1e6), "loss.lambda_consistency": (0, 1e6), "loss.lambda_spot": (0, 1e6),
     "adversary.steps": (1, 64), "adversary.pool_size": (0, 10_000), "adversary.real_negatives": (0, 0.9),
     "adversary.augment_shift": (0, 0.5),
     "optimizer.beta1": (0, 0.999), "optimizer.decay_from": (0, 1), "optimizer.ema_decay": (0, 0.99999),
