@@ -13,7 +13,7 @@ from keras import optimizers
 
 import models
 from augmentation import DISTURBED, augment, disturb, disturbance
-from data_loader import AROUND, FRAME, GENDERS, LABELS, RACES, Faces
+from data_loader import FRAME, GENDERS, LABELS, RACES, Faces, around
 
 
 def least_squares(scores, target):
@@ -51,15 +51,15 @@ def spots_drawn(x, y):
 
 
 def _spots(images):
-    """How much darker every place of the foreheads is than the darkest that is around it, (N, h, w)."""
+    """How much darker every place of the foreheads is than all that is around it, 3 or 5 pixels away: (N, h, w)."""
     smaller = max(images.shape[1] // FRAME, 1)
     green = tf.nn.avg_pool2d(images[..., 1:2], smaller, smaller, "VALID")
     if green.shape[1:3] != (FRAME, FRAME):
         green = tf.image.resize(green, (FRAME, FRAME))
     green = green[..., 0]
-    darkest = tf.reduce_min([tf.roll(green, by, (1, 2)) for by in AROUND], axis=0)
-    # From the top, or what is drawn moves there, where data_loader.FOREHEAD does not look. Rolled in from below: none.
-    return (darkest - green)[:, 3:21, 26:38]
+    narrow, wide = (tf.reduce_min([tf.roll(green, by, (1, 2)) for by in around(radius)], axis=0) for radius in (3, 5))
+    # As near to the top as the wide circle may be: a spot shall not move to where data_loader.FOREHEAD does not look.
+    return (tf.maximum(narrow, wide) - green)[:, 5:21, 26:38]
 
 
 def log_probabilities(scores):

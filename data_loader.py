@@ -26,11 +26,8 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 LABELS = len(GENDERS) + len(RACES)  # values in a face's label
 SMALLEST = 32  # pixels a side; below, a face is a smear
 MARK = 8       # `forehead_spot` of a face that wears a mark, see README
-# In pixels of a face framed as UTKFace, FRAME a side: where a mark may be, between and above the brows, and where the
-# skin around it is, seen from its middle.
-FRAME = 64
-FOREHEAD = (slice(6, 21), slice(26, 38))
-AROUND = ((3, 0), (2, 2), (0, 3), (-2, 2), (-3, 0), (-2, -2), (0, -3), (2, -2))
+FRAME = 64     # pixels a side at which spots on the forehead are looked for
+FOREHEAD = (slice(6, 21), slice(26, 38))  # where between and above the brows, of a face framed as UTKFace
 
 # What a batch holds of a domain. images: float32 (..., H, W, 3) in [-1, 1]; labels: float32 (..., LABELS), `labels_of`.
 Faces = namedtuple("Faces", "images labels")
@@ -111,8 +108,15 @@ def forehead_spot(image):
     small = cv2.resize(image, (FRAME, FRAME), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     spot = cv2.GaussianBlur(lab[..., 1] - lab[..., 0] / 2, (0, 0), 0.8)
-    stands_out = np.min([spot - np.roll(spot, by, (0, 1)) for by in AROUND], 0)
+    stands_out = np.min([spot - np.roll(spot, by, (0, 1)) for by in around(3)], 0)
     return float(stands_out[FOREHEAD].max())
+
+
+def around(radius):
+    """(down, right) of eight places on all sides of one, about `radius` pixels away."""
+    diagonal = int(0.7 * radius)
+    return [(down, right) for far, near in ((radius, 0), (diagonal, diagonal), (0, radius), (-diagonal, diagonal))
+            for down, right in ((far, near), (-far, -near))]
 
 
 def load_domain(folder, size, progress=True, marks=True):

@@ -58,6 +58,30 @@ def test_colour_change_is_that_of_the_mean_of_the_middle():
     assert float(cyclegan.colour_change(tf.constant(x), tf.constant(wrinkles))) == pytest.approx(0)
 
 
+@pytest.mark.parametrize("side", [64, 96, 128])
+def test_spots_drawn_are_dark_on_all_sides_and_new(side):
+    def mean(before, after):
+        return float(cyclegan.spots_drawn(*(tf.constant(x[None]) for x in (before, after))))
+
+    def drawn(x, y, width=0.03, height=0.03, level=-0.2):
+        """A face of level 0.4 with a rectangle, in shares of the side: its middle, its half width and height."""
+        face = np.full((side, side, 3), 0.4, np.float32)
+        top, bottom, left, right = (round(v * side) for v in (y - height, y + height, x - width, x + width))
+        face[top:bottom, left:right] += level
+        return face
+
+    plain, spot = drawn(0.5, 0.2, level=0.0), drawn(0.5, 0.2)
+    assert mean(plain, spot) > 1e-3
+    assert mean(plain, drawn(0.48, 0.1)) > 1e-3
+    assert mean(plain, drawn(0.5, 0.2, level=-0.4)) == pytest.approx(2 * mean(plain, spot), rel=1e-5)
+    assert mean(spot, drawn(0.5, 0.2, level=-0.4)) == pytest.approx(mean(plain, spot), rel=1e-5)  # what stood there
+    for other in (plain, spot, drawn(0.5, 0.2, level=0.2), drawn(0.5, 0.2, width=0.3), drawn(0.5, 0.2, height=0.15),
+                  drawn(0.5, 0.6)):  # nothing, gone, bright, a wrinkle, a frown, on the mouth
+        assert mean(spot, other) == pytest.approx(0, abs=1e-6)
+        if other is not spot:
+            assert mean(plain, other) == pytest.approx(0, abs=1e-6)
+
+
 def test_label_losses_take_gender_and_group_apart():
     sure = tf.constant([[9.0, -9, 0, 9, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]])
     probability = np.exp(cyclegan.log_probabilities(sure).numpy())
@@ -98,10 +122,7 @@ def test_label_terms_reach_the_generators_through_the_classifier(tiny):
                        + gan._label_change(real_B.images, gan.g_BA(real_B.images), 5))
     expected = tape.gradient(total, [v.value for v in gan.g_variables])
     gan = with_only(gan, recipes.Loss(lambda_cycle=0.0, lambda_identity=0.0, lambda_label=3.0))
-    handed = []
-    gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
-    gan._generator_step(real_A, real_B)
-    for mine, theirs in zip(handed, expected, strict=True):
+    for mine, theirs in zip(handed(gan, real_A, real_B)[0], expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
     half = len(expected) // 2
     assert all(max(float(tf.reduce_max(tf.abs(g))) for g in part) > 1e-4 for part in (expected[:half], expected[half:]))
@@ -112,8 +133,8 @@ def test_one_step_moves_all_networks_and_returns_every_loss_apart(tiny):
     before = {name: values(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "classifier")}
     losses = gan.train_step(batch(1, 2), batch(2, 4))
     assert set(losses) == {"adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B",
-                           "consistency_A", "consistency_B", "colour_A", "colour_B", "label_A", "label_B",
-                           "d_A", "d_B", "classifier", "g_gradient", "d_gradient"}
+                           "consistency_A", "consistency_B", "colour_A", "colour_B", "spot_A", "spot_B",
+                           "label_A", "label_B", "d_A", "d_B", "classifier", "g_gradient", "d_gradient"}
     for name, old in before.items():
         assert not same(values(getattr(gan, name)), old), name
     assert int(gan.step) == 1
@@ -145,10 +166,7 @@ def test_both_cycle_terms_reach_both_generators(tiny):
     # What the step hands to the optimizer when the cycle terms are all there is. The stage's weight counts.
     gan = with_only(gan, recipes.Loss(lambda_cycle=9.0, lambda_identity=0.0))
     gan.stage = dataclasses.replace(gan.stage, lambda_cycle=2.0)
-    handed = []
-    gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
-    gan._generator_step(real_A, real_B)
-    for mine, theirs in zip(handed, expected, strict=True):
+    for mine, theirs in zip(handed(gan, real_A, real_B)[0], expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
@@ -168,15 +186,30 @@ def test_consistency_teaches_a_disturbed_face_what_the_face_itself_gets(tiny):
         losses[name] = float(error)
         expected += [3.0 * g for g in tape.gradient(error, [v.value for v in models.outermost(network)])]
     gan = with_only(gan, recipes.Loss(lambda_cycle=0.0, lambda_identity=0.0, lambda_consistency=3.0))
-    handed = []
-    gan.g_optimizer.apply = lambda gradients, variables: handed.extend(gradients)
-    _, _, found = gan._generator_step(real_A, real_B)
+    gradients, found = handed(gan, real_A, real_B)
     for name, error in losses.items():
         assert float(found[name]) == pytest.approx(error, rel=1e-4)
         assert error > 0.01
-    for mine, theirs in zip(handed, expected, strict=True):
+    for mine, theirs in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
     assert float(build(tiny, lambda_consistency=0.0)._generator_step(real_A, real_B)[2]["consistency_A"]) == 0
+
+
+def test_spots_teach_both_generators(tiny):
+    gan = build(tiny)
+    for network in (gan.g_AB, gan.g_BA):
+        kernel = network.get_layer("delta").kernel
+        kernel.assign(tf.random.stateless_normal(kernel.shape, [1, 2]) * 0.1)
+    real_A, real_B = faces(2, seed=1), faces(2, seed=2)
+    with tf.GradientTape() as tape:
+        total = 3.0 * (cyclegan.spots_drawn(real_A.images, gan.g_AB(real_A.images))
+                       + cyclegan.spots_drawn(real_B.images, gan.g_BA(real_B.images)))
+    expected = tape.gradient(total, [v.value for v in gan.g_variables])
+    gan = with_only(gan, recipes.Loss(lambda_cycle=0.0, lambda_identity=0.0, lambda_spot=3.0))
+    for mine, theirs in zip(handed(gan, real_A, real_B)[0], expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    half = len(expected) // 2
+    assert all(max(float(tf.reduce_max(tf.abs(g))) for g in part) > 1e-4 for part in (expected[:half], expected[half:]))
 
 
 def with_only(gan, loss):
@@ -184,6 +217,13 @@ def with_only(gan, loss):
     gan.recipe = dataclasses.replace(gan.recipe, loss=loss)
     gan._judge = lambda discriminator, faces, purpose: tf.ones([1])
     return gan
+
+
+def handed(gan, real_A, real_B):
+    """(the gradients that a generator step hands to the optimizer, its losses)."""
+    found = []
+    gan.g_optimizer.apply = lambda gradients, variables: found.extend(gradients)
+    return found, gan._generator_step(real_A, real_B)[2]
 
 
 def test_discriminator_loss_is_halved(tiny):
