@@ -32,12 +32,14 @@ def strategy(kind):
 def check_batches(strategy, recipe):
     """Raises UserError if a batch of any stage cannot be shared evenly by the replicas: before the first step."""
     replicas = strategy.num_replicas_in_sync
-    for i, stage in enumerate(recipe.stages):
-        for name in ("batch_size", "d_batch_size", "warm_start_batch"):
-            value = getattr(stage, name)
-            if value is not None and value % replicas:
-                raise UserError(f"stages.{i}.{name}={value} cannot be shared by {replicas} devices; "
-                                "make it a multiple or set strategy=none")
+    batches = {f"stages.{i}.{name}": getattr(stage, name) for i, stage in enumerate(recipe.stages)
+               for name in ("batch_size", "d_batch_size", "warm_start_batch")}
+    if recipe.finish.steps:
+        batches["finish.batch_size"] = recipe.finish.batch_size
+    for key, value in batches.items():
+        if value is not None and value % replicas:
+            raise UserError(f"{key}={value} cannot be shared by {replicas} devices; make it a multiple or set "
+                            "strategy=none")
 
 
 def is_chief(strategy):

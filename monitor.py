@@ -28,7 +28,6 @@ def shares(losses, weights):
         "identity": weights.lambda_identity * (losses["identity_A"] + losses["identity_B"]),
         "consistency": weights.lambda_consistency * (losses["consistency_A"] + losses["consistency_B"]),
         "colour": weights.lambda_colour * (losses["colour_A"] + losses["colour_B"]),
-        "spot": weights.lambda_spot * (losses["spot_A"] + losses["spot_B"]),
         "label": weights.lambda_label * (losses["label_A"] + losses["label_B"]),
     }
     total = sum(parts.values()) or 1.0
@@ -41,7 +40,7 @@ def advice(share, losses, scales=1, keys=None):
     scales: how many PatchGANs judge a face; their losses are added up, so each is judged by its part.
     keys: {term: key of its weight} where that is another than loss.lambda_<term>.
     """
-    terms = ("cycle", "identity", "consistency", "colour", "spot", "label")
+    terms = ("cycle", "identity", "consistency", "colour", "label")
     keys = {term: f"loss.lambda_{term}" for term in terms} | (keys or {})
     found = []
     for term, key in keys.items():
@@ -118,8 +117,12 @@ class Monitor:
         self.pending, self.waiting, self.computing = [], 0.0, 0.0
 
     def _judge(self, step, line):
-        shown = {"faces/s": f"{line['faces_per_s']:.1f}", "D": f"{(line['d_A'] + line['d_B']) / 2:.3f}",
+        shown = {"faces/s": f"{line['faces_per_s']:.1f}",
                  "data wait": f"{line['data_s_per_step'] / (line['data_s_per_step'] + line['compute_s_per_step']):.0%}"}
+        if self.phase.kind == "finish":
+            shown |= {name: f"{line[name + '_A'] + line[name + '_B']:.4f}" for name in ("teacher", "spot")}
+        else:
+            shown["D"] = f"{(line['d_A'] + line['d_B']) / 2:.3f}"
         if self.phase.kind == "train":
             stage = self.phase.stage
             share = shares(line, self.recipe.loss_of(stage))

@@ -98,8 +98,8 @@ def with_boxes(photo, faces):
 
 CURVES = {
     "generators (unweighted)": ("adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B",
-                                "consistency_A", "consistency_B", "colour_A", "colour_B", "spot_A", "spot_B", "label_A",
-                                "label_B"),
+                                "consistency_A", "consistency_B", "colour_A", "colour_B", "label_A", "label_B",
+                                "teacher_A", "teacher_B", "spot_A", "spot_B"),
     "discriminators": ("d_A", "d_B"),
 }
 

@@ -61,7 +61,6 @@ class Loss:
     lambda_consistency: float = 0.0       # on the difference between a disturbed face's translation and the disturbed
                                           # translation of the face
     lambda_colour: float = 0.0            # on the change of a face's mean colour
-    lambda_spot: float = 0.0              # on spots that are drawn on the forehead
     lambda_label: float = 0.0             # on the change of what a classifier says of a face's gender and group
     error: Literal["absolute", "squared"] = "absolute"
 
@@ -98,6 +97,18 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """After the last stage the generators learn to do what they do, without the spots they draw on foreheads."""
+
+    steps: int = 0
+    batch_size: int = 4                   # pairs a step, over all replicas
+    learning_rate: float = 1e-4
+    lambda_teacher: float = 10.0          # on the difference to what the generators did before
+    lambda_spot: float = 100.0            # on spots that are drawn on the forehead
+    strength_AB: float = 1.0              # how much of the change that ageing made before is taught
+
+
+@dataclass(frozen=True)
 class Monitor:
     log_every: int = 20                   # steps between lines of log.jsonl
     sample_every: int = 500               # steps between sample grids
@@ -121,6 +132,7 @@ class Recipe:
     loss: Loss = field(default_factory=Loss)
     adversary: Adversary = field(default_factory=Adversary)
     optimizer: Optimizer = field(default_factory=Optimizer)
+    finish: Finish = field(default_factory=Finish)
     monitor: Monitor = field(default_factory=Monitor)
 
     def loss_of(self, stage):
@@ -250,10 +262,12 @@ _RANGES = {
     "data.cell_cap": (1, 1e6), "data.shift": (0, 0.25), "data.scale": (0, 0.5), "data.rotation": (0, 45),
     "generator.filters": (1, 1024), "generator.blocks": (0, 64), "discriminator.filters": (1, 1024),
     "loss.lambda_cycle": (0, 1e6), "loss.lambda_identity": (0, 1e6), "loss.lambda_colour": (0, 1e6),
-    "loss.lambda_label": (0, 1e6), "loss.lambda_consistency": (0, 1e6), "loss.lambda_spot": (0, 1e6),
+    "loss.lambda_label": (0, 1e6), "loss.lambda_consistency": (0, 1e6),
     "adversary.steps": (1, 64), "adversary.pool_size": (0, 10_000), "adversary.real_negatives": (0, 0.9),
     "adversary.augment_shift": (0, 0.5),
     "optimizer.beta1": (0, 0.999), "optimizer.decay_from": (0, 1), "optimizer.ema_decay": (0, 0.99999),
+    "finish.steps": (0, 1e9), "finish.batch_size": (1, 4096), "finish.learning_rate": (1e-9, 1),
+    "finish.lambda_teacher": (0, 1e6), "finish.lambda_spot": (0, 1e6), "finish.strength_AB": (0.1, 2),
     "monitor.log_every": (1, 1e9), "monitor.sample_every": (1, 1e9), "monitor.save_every": (1, 1e9),
     "monitor.keep": (1, 1000), "monitor.faces": (1, 64),
 }

@@ -16,8 +16,8 @@ import recipe as recipes
 from files import UserError, reason, replacing
 from pictures import to_floats, to_pixels
 
-# Streams of random choices: the images of generator steps, discriminator steps and warm starts differ.
-GENERATOR, DISCRIMINATOR, WARM = 0, 1, 2
+# Streams of random choices: the images of generator steps, discriminator steps, warm starts and finishing differ.
+GENERATOR, DISCRIMINATOR, WARM, FINISH = 0, 1, 2, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,8 @@ def count_images(recipe):
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Steps `start` to `stop` of one kind: "warm" teaches the discriminators only, "train" is CycleGAN's step."""
+    """Steps `start` to `stop` of one kind: "warm" teaches the discriminators only, "train" is CycleGAN's step, "finish"
+    the generators' last polish."""
 
     kind: str
     stage: recipes.Stage
@@ -122,13 +123,14 @@ class Phase:
     d_rounds: int = 0  # discriminator steps a generator step, if they have batches of their own
 
     def batches(self, faces, strategy, step):
-        """For the step function, from `step` on: (A, B) when warm, else (A, B) and (A, B) or None. Faces all."""
+        """For the step function, from `step` on: (A, B), when training also (A, B) or None. Faces all."""
         def stream(shape, number):
             return strategy.distribute_datasets_from_function(
                 lambda context: faces.dataset(shape, number, step, self.stop, context))
 
-        if self.kind == "warm":
-            return ((batch,) for batch in stream((1, self.batch_size), WARM))
+        if self.kind != "train":
+            number = {"warm": WARM, "finish": FINISH}[self.kind]
+            return ((batch,) for batch in stream((1, self.batch_size), number))
         own = stream((1, self.batch_size), GENERATOR)
         if not self.d_rounds:
             return ((batch, None) for batch in own)
@@ -148,6 +150,9 @@ def plan(recipe, epoch):
                             _linear_decay(stage.learning_rate, step, n, recipe.optimizer.decay_from),
                             recipe.adversary.steps if stage.d_batch_size is not None else 0))
         step += n
+    if (finish := recipe.finish).steps:
+        phases.append(Phase("finish", recipe.stages[-1], "finish", step, step + finish.steps, finish.batch_size,
+                            _linear_decay(finish.learning_rate, step, finish.steps, recipe.optimizer.decay_from)))
     return phases
 
 

@@ -155,6 +155,9 @@ def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
     step = int(gan.step.numpy())
     if step >= phase.stop:
         return
+    if phase.kind == "finish" and step == phase.start:
+        gan.begin_finish()
+    compute = {"warm": gan.warm_step, "train": gan.train_step, "finish": gan.finish_step}[phase.kind]
     batches = iter(phase.batches(faces, strategy, step))
     if step == 0 and monitor.chief:
         monitor.picture(0, runs.sample_rows(gan, held_out))
@@ -163,7 +166,7 @@ def _run_phase(phase, gan, faces, held_out, strategy, monitor, keeper, stopped):
         batch = next(batches)
         arrived = time.perf_counter()
         gan.set_learning_rate(phase.learning_rate(step))
-        losses = gan.train_step(*batch) if phase.kind == "train" else gan.warm_step(*batch)
+        losses = compute(*batch)
         step += 1
         monitor.add(step, losses, arrived - begin, time.perf_counter() - arrived)
         last = stopped.after(step) or step == phase.stop

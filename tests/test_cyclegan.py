@@ -76,7 +76,7 @@ def test_spots_drawn_are_dark_on_all_sides_and_new(side):
     assert mean(plain, drawn(0.5, 0.2, level=-0.4)) == pytest.approx(2 * mean(plain, spot), rel=1e-5)
     assert mean(spot, drawn(0.5, 0.2, level=-0.4)) == pytest.approx(mean(plain, spot), rel=1e-5)  # what stood there
     for other in (plain, spot, drawn(0.5, 0.2, level=0.2), drawn(0.5, 0.2, width=0.3), drawn(0.5, 0.2, height=0.15),
-                  drawn(0.5, 0.6)):  # nothing, gone, bright, a wrinkle, a frown, on the mouth
+                  drawn(0.5, 0.3), drawn(0.5, 0.6)):  # nothing, gone, bright, lines, at the brows, the mouth
         assert mean(spot, other) == pytest.approx(0, abs=1e-6)
         if other is not spot:
             assert mean(plain, other) == pytest.approx(0, abs=1e-6)
@@ -133,8 +133,8 @@ def test_one_step_moves_all_networks_and_returns_every_loss_apart(tiny):
     before = {name: values(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "classifier")}
     losses = gan.train_step(batch(1, 2), batch(2, 4))
     assert set(losses) == {"adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B",
-                           "consistency_A", "consistency_B", "colour_A", "colour_B", "spot_A", "spot_B",
-                           "label_A", "label_B", "d_A", "d_B", "classifier", "g_gradient", "d_gradient"}
+                           "consistency_A", "consistency_B", "colour_A", "colour_B", "label_A", "label_B",
+                           "d_A", "d_B", "classifier", "g_gradient", "d_gradient"}
     for name, old in before.items():
         assert not same(values(getattr(gan, name)), old), name
     assert int(gan.step) == 1
@@ -195,21 +195,37 @@ def test_consistency_teaches_a_disturbed_face_what_the_face_itself_gets(tiny):
     assert float(build(tiny, lambda_consistency=0.0)._generator_step(real_A, real_B)[2]["consistency_A"]) == 0
 
 
-def test_spots_teach_both_generators(tiny):
-    gan = build(tiny)
-    for network in (gan.g_AB, gan.g_BA):
+def test_finishing_teaches_the_averages_what_they_did_but_spots(tiny):
+    tree = {**tiny, "stages": tiny["stages"][:1], "loss": {}}
+    tree["finish"] = {"steps": 5, "lambda_teacher": 2.0, "lambda_spot": 3.0, "strength_AB": 1.5}
+    gan = build(tree)
+    for network in (gan.ema_AB, gan.ema_BA):
         kernel = network.get_layer("delta").kernel
         kernel.assign(tf.random.stateless_normal(kernel.shape, [1, 2]) * 0.1)
-    real_A, real_B = faces(2, seed=1), faces(2, seed=2)
+    (real_A, _), (real_B, _) = one = faces(2, seed=1), faces(2, seed=2)
+    gan.begin_finish()
+    assert same(values(gan.g_AB), values(gan.ema_AB))
+    assert same(values(gan.g_BA), values(gan.ema_BA))
+    old_B, old_A = gan.ema_AB(real_A), gan.ema_BA(real_B)
+    taught_B = tf.clip_by_value(1.5 * old_B - 0.5 * real_A, -1, 1)
     with tf.GradientTape() as tape:
-        total = 3.0 * (cyclegan.spots_drawn(real_A.images, gan.g_AB(real_A.images))
-                       + cyclegan.spots_drawn(real_B.images, gan.g_BA(real_B.images)))
-    expected = tape.gradient(total, [v.value for v in gan.g_variables])
-    gan = with_only(gan, recipes.Loss(lambda_cycle=0.0, lambda_identity=0.0, lambda_spot=3.0))
-    for mine, theirs in zip(handed(gan, real_A, real_B)[0], expected, strict=True):
+        fake_B, fake_A = gan.ema_AB(real_A), gan.ema_BA(real_B)
+        teacher_A, teacher_B = gan.error(fake_B, taught_B), gan.error(fake_A, old_A)
+        spot_A, spot_B = cyclegan.spots_drawn(real_A, fake_B), cyclegan.spots_drawn(real_B, fake_A)
+        total = 2.0 * (teacher_A + teacher_B) + 3.0 * (spot_A + spot_B)
+    expected = tape.gradient(total, [v.value for v in gan.finish_variables])
+    gradients, apply = [], gan.finish_optimizer.apply
+    gan.finish_optimizer.apply = lambda found, variables: (gradients.extend(found), apply(found, variables))
+    before, moved = {name: values(network) for name, network in gan.networks().items()}, gan.finish_variables
+    losses = gan._replica_finish_step(tf.nest.map_structure(lambda x: x[None], one))
+    for name, value in (("teacher_A", teacher_A), ("teacher_B", teacher_B), ("spot_A", spot_A), ("spot_B", spot_B)):
+        assert float(losses[name]) == pytest.approx(float(value), abs=1e-6)
+    assert float(spot_A) > 1e-3
+    for mine, theirs in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
-    half = len(expected) // 2
-    assert all(max(float(tf.reduce_max(tf.abs(g))) for g in part) > 1e-4 for part in (expected[:half], expected[half:]))
+    assert len(moved) == len(gan.ema_AB.trainable_variables) + len(gan.ema_BA.trainable_variables)
+    for name, network in gan.networks().items():
+        assert same(values(network), before[name]) == (not name.startswith("ema")), name
 
 
 def with_only(gan, loss):

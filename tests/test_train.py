@@ -69,7 +69,7 @@ def test_run_leaves_grids_curves_log_and_checkpoints(whole):
     lines = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["step"] in (2, 6, 7, 10)] == [2, 6, 7, 10]
     last = lines[-1]
-    terms = ("adversarial", "cycle", "identity", "consistency", "colour", "spot", "label")
+    terms = ("adversarial", "cycle", "identity", "consistency", "colour", "label")
     assert sum(last[f"share_{term}"] for term in terms) == pytest.approx(1)
     assert {"d_A", "d_B", "adversarial_AB", "cycle_A", "identity_B", "faces_per_s", "data_s_per_step"} <= last.keys()
     assert runs.Run.open(whole).steps()[-1] == LAST
