@@ -305,6 +305,25 @@ def test_the_end_of_every_stage_is_kept_beside_the_newest(workplace):
     assert runs.Run.open("runs/00001-tiny").steps() == [6, LAST]
 
 
+def test_finishing_goes_on_to_the_bit_after_the_last_stage(workplace):
+    stages = "stages=[{size: 16, batch_size: 2, d_batch_size: 4, steps: 1}]"
+    plain = ["loss.lambda_label=0", "loss.lambda_consistency=0", "finish.steps=3", "monitor.save_every=1"]
+    assert train.main(["--config", "tiny.yaml", stages, *plain]) == 0
+    run = workplace / "runs/00001-tiny"
+    first, end = checkpoint_values(run, 2), checkpoint_values(run, 4)
+    averages = "finish_optimizer/_trainable_variables"
+    assert all(np.array_equal(end[name], first[name]) for name in end if name.startswith(("g_AB", "g_BA")))
+    assert any(not np.array_equal(end[name], first[name]) for name in end if name.startswith(averages))
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert (last["step"], last["phase"], last["learning_rate"]) == (4, "finish", pytest.approx(1e-4 * 2 / 3))
+    assert {"teacher_A", "teacher_B", "spot_A", "spot_B"} <= last.keys()
+    for step in (3, 4):
+        shutil.rmtree(runs.Run.open(run).prefix(step).parent)
+    assert train.main(["--resume", str(run)]) == 0
+    for name, value in checkpoint_values(run, 4).items():
+        assert np.array_equal(value, end[name]), name
+
+
 def test_labels_are_asked_of_file_names_that_have_none(workplace):
     (workplace / "faces").unlink()
     for domain in ("20s", "50s"):
