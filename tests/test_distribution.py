@@ -12,7 +12,7 @@ from conftest import TINY, checkpoint_values, python, write_recipe
 # Sums in another order differ in the last digits, and Adam's first steps, which divide a gradient by its own size,
 # make much of the digits of a gradient that is nearly zero.
 TOLERANCE = 2e-5
-STEPS = 5  # 1 warm, 2 at 16 px, 2 at 32 px
+STEPS = 6  # 1 warm, 2 at 16 px, 2 at 32 px, 1 that finishes
 
 # Without the export at its end, which test_train.py tries and which takes longer than the training.
 TRAIN = "import sys, train; train.export_run = lambda *arguments: None; sys.exit(train.main(sys.argv[1:]))"
@@ -27,7 +27,7 @@ def place(tmp_path_factory, drawn):
     first, second = TINY["stages"]
     # float32: bfloat16, which auto takes where a processor has it, rounds the parts of a batch in another way.
     write_recipe(place / "tiny.yaml", TINY | {
-        "precision": "float32", "loss": {"lambda_label": 1000.0},
+        "precision": "float32", "loss": {"lambda_label": 1000.0}, "finish": {"steps": 1},
         "stages": [first | {"steps": 2, "warm_start_steps": 1}, second | {"steps": 2, "warm_start_steps": 0}]})
     return place
 
