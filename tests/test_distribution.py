@@ -27,7 +27,7 @@ def place(tmp_path_factory, drawn):
     first, second = TINY["stages"]
     # float32: bfloat16, which auto takes where a processor has it, rounds the parts of a batch in another way.
     write_recipe(place / "tiny.yaml", TINY | {
-        "precision": "float32", "loss": {"lambda_label": 1000.0}, "finish": {"steps": 1},
+        "precision": "float32", "loss": {"lambda_label": 1000.0}, "finish": {"steps": 1, "learning_rate": 1e-5},
         "stages": [first | {"steps": 2, "warm_start_steps": 1}, second | {"steps": 2, "warm_start_steps": 0}]})
     return place
 
