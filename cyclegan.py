@@ -59,7 +59,7 @@ def _spots(images):
     green = green[..., 0]
     narrow, wide = (tf.reduce_min([tf.roll(green, by, (1, 2)) for by in around(radius)], axis=0) for radius in (3, 5))
     # As near to the top as the wide circle may be: a spot shall not move to where data_loader.FOREHEAD does not look.
-    # Not down to the brows: the old do have more there, and where it was punished too ageing lost a seventh of its years.
+    # Not down to the brows: the old do have more there, and punished there too, ageing lost a seventh of its years.
     return (tf.maximum(narrow, wide) - green)[:, 5:15, 26:38]
 
 
