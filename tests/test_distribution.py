@@ -12,7 +12,7 @@ from conftest import TINY, checkpoint_values, python, write_recipe
 # Sums in another order differ in the last digits, and Adam's first steps, which divide a gradient by its own size,
 # make much of the digits of a gradient that is nearly zero.
 TOLERANCE = 2e-5
-STEPS = 6  # 1 warm, 2 at 16 px, 2 at 32 px, 1 that finishes
+STEPS = 5  # 1 warm, 2 at 16 px, 2 at 32 px
 
 # Without the export at its end, which test_train.py tries and which takes longer than the training.
 TRAIN = "import sys, train; train.export_run = lambda *arguments: None; sys.exit(train.main(sys.argv[1:]))"
@@ -26,10 +26,8 @@ def place(tmp_path_factory, drawn):
     (place / "faces").symlink_to(drawn)
     first, second = TINY["stages"]
     # float32: bfloat16, which auto takes where a processor has it, rounds the parts of a batch in another way.
-    # Finishing without its teacher: what is still as the teacher has an L1 gradient of nothing but rounding's sign.
     write_recipe(place / "tiny.yaml", TINY | {
         "precision": "float32", "loss": {"lambda_label": 1000.0},
-        "finish": {"steps": 1, "learning_rate": 1e-5, "lambda_teacher": 0.0, "lambda_spot": 100.0},
         "stages": [first | {"steps": 2, "warm_start_steps": 1}, second | {"steps": 2, "warm_start_steps": 0}]})
     return place
 
@@ -50,11 +48,7 @@ def finish(*processes):
 @pytest.fixture(scope="module")
 def single(place):
     finish(launch(place, "single", "none"))
-    run = place / "single/00001-tiny"
-    momenta = [value for name, value in checkpoint_values(run, STEPS).items()
-               if name.startswith("finish_optimizer/_variables")]
-    assert max(np.abs(value).max() for value in momenta) > 1e-2  # there is something to compare
-    return run
+    return place / "single/00001-tiny"
 
 
 def assert_same_weights(run, single):
