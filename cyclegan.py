@@ -1,4 +1,4 @@
-"""CycleGAN: losses, one training step, image pool, moving averages, checkpoints.
+"""CycleGAN: losses, the steps of training, finishing, image pool, moving averages, checkpoints.
 
 Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017 (arXiv
 1703.10593; "eq." below). A = young, B = old; g_AB ages, g_BA rejuvenates; d_A and d_B judge.
@@ -155,6 +155,11 @@ def build_generator(recipe, growths, name, precision="float32"):
                                   precision, name)
 
 
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 class CycleGAN:
     """The four networks, the classifier if there is one, their optimizers, moving averages and pools at one image size.
 
@@ -203,8 +208,7 @@ class CycleGAN:
 
     def copy_to_average(self):
         for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
-            for a, w in zip(average.variables, network.variables, strict=True):
-                a.assign(w)
+            _assign(average.variables, network.variables)
 
     def state(self):
         """All that training needs to go on exactly, for tf.train.Checkpoint."""
@@ -221,8 +225,7 @@ class CycleGAN:
         if self.classifier:
             pairs.append((self.classifier.variables, other.classifier.variables))
         for mine, theirs in pairs:
-            for new, old in zip(mine, theirs, strict=True):
-                new.assign(old)
+            _assign(mine, theirs)
 
     def _same_as(self, other):
         """Networks and optimizers: pairs of lists of variables."""
@@ -396,8 +399,7 @@ class CycleGAN:
     def begin_finish(self):
         """The moving averages as they are now become their own teachers, in the place of the generators."""
         for network, average in ((self.g_AB, self.ema_AB), (self.g_BA, self.ema_BA)):
-            for w, a in zip(network.variables, average.variables, strict=True):
-                w.assign(a)
+            _assign(network.variables, average.variables)
 
     def _finish_step(self, batch):
         """{name: mean loss} of one step. batch: (A, B), each Faces (1, n, ...)."""
