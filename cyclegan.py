@@ -411,15 +411,13 @@ class CycleGAN:
         """Self-distillation (Furlanello et al., ICML 2018), with a term on what the pupil shall not learn."""
         settings = self.recipe.finish
         real_A, real_B = (faces.images for faces in _round(batch, 0))
-        # Strengths above 1 teach more change than the teacher made: without the spots an aged face looks younger.
-        taught_B, taught_A = (
-            tf.clip_by_value(real + strength * (teacher(real, training=False) - real), -1, 1)
-            for real, strength, teacher in ((real_A, settings.strength_AB, self.g_AB),
-                                            (real_B, settings.strength_BA, self.g_BA)))
+        # Above 1 ageing learns to do more than its teacher: without the spots a face looks younger.
+        taught_B = real_A + settings.strength_AB * (self.g_AB(real_A, training=False) - real_A)
+        taught_A = self.g_BA(real_B, training=False)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.finish_variables])
             fake_B, fake_A = self.ema_AB(real_A, training=True), self.ema_BA(real_B, training=True)
-            teacher_A = self.error(fake_B, taught_B)
+            teacher_A = self.error(fake_B, tf.clip_by_value(taught_B, -1, 1))
             teacher_B = self.error(fake_A, taught_A)
             spot_A, spot_B = spots_drawn(real_A, fake_B), spots_drawn(real_B, fake_A)
             loss = (settings.lambda_teacher * (teacher_A + teacher_B)

@@ -106,7 +106,6 @@ class Finish:
     lambda_teacher: float = 10.0          # on the difference to what the generators did before
     lambda_spot: float = 100.0            # on spots that are drawn on the forehead
     strength_AB: float = 1.0              # how much of the change that ageing made before is taught
-    strength_BA: float = 1.0              # the same of rejuvenating
 
 
 @dataclass(frozen=True)
@@ -269,7 +268,6 @@ _RANGES = {
     "optimizer.beta1": (0, 0.999), "optimizer.decay_from": (0, 1), "optimizer.ema_decay": (0, 0.99999),
     "finish.steps": (0, 1e9), "finish.batch_size": (1, 4096), "finish.learning_rate": (1e-9, 1),
     "finish.lambda_teacher": (0, 1e6), "finish.lambda_spot": (0, 1e6), "finish.strength_AB": (0.1, 2),
-    "finish.strength_BA": (0.1, 2),
     "monitor.log_every": (1, 1e9), "monitor.sample_every": (1, 1e9), "monitor.save_every": (1, 1e9),
     "monitor.keep": (1, 1000), "monitor.faces": (1, 64),
 }
