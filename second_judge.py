@@ -1,7 +1,7 @@
 """A second judge of age and gender: the AgeGenderNet of face-api, whose weights stand in saved_models/second_judge/.
 
 Recipes were chosen by the judges in judges.py; what gained years in their eyes only shows as a smaller share of the gap
-in its. (It has chosen how strongly cpu.yaml's `finish` teaches, nothing else, on training faces.)
+in its. No training has seen it, and no recipe was chosen by it.
 """
 
 import json
@@ -84,14 +84,18 @@ def _relu(x):
 
 
 def _windows(x, pad):
-    """The nine pixels of the 3x3 window around every pixel, each as (n, H, W, channels)."""
+    """The nine pixels of the 3x3 window around every pixel, each as (n, H, W, channels).
+
+    For stride 2 take every second one from 1 on: of an even side TensorFlow's "same" puts the first window's corner, not
+    its middle, on the first pixel.
+    """
     height, width = x.shape[1:3]
     x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=pad)
     return [x[:, i:i + height, j:j + width] for i in range(3) for j in range(3)]
 
 
 def _conv(weights, name, x):
-    """A convolution of stride 2, 3x3 or 1x1; of an even side TensorFlow's "same" begins at the first pixel."""
+    """A convolution of stride 2, 3x3 or 1x1."""
     filters = weights[f"{name}/filters"]
     parts = [part[:, 1::2, 1::2] for part in _windows(x, 0)] if len(filters) == 3 else [x[:, ::2, ::2]]
     return np.concatenate(parts, -1) @ filters.reshape(-1, filters.shape[-1]) + weights[f"{name}/bias"]
