@@ -86,8 +86,8 @@ def _relu(x):
 def _windows(x, pad):
     """The nine pixels of the 3x3 window around every pixel, each as (n, H, W, channels).
 
-    For stride 2 take every second one from 1 on: of an even side TensorFlow's "same" puts the first window's corner, not
-    its middle, on the first pixel.
+    For stride 2 take every second one from 1 on: of an even side TensorFlow's "same" puts the first window's corner,
+    not its middle, on the first pixel.
     """
     height, width = x.shape[1:3]
     x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=pad)
