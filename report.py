@@ -15,6 +15,8 @@ LINES = [
     ("real age of the target", "real age, target", "{:.1f}"), ("age gain, years", "age gain", "{:.1f}"),
     ("median gain", "median gain", "{:.0f}"), ("share of the gap", "of the gap", "{:.2f}"),
     ("gained 20 years or more", "20 years or more", "{:.1%}"),
+    ("real age of the inputs, second judge", "second judge, real age, source", "{:.1f}"),
+    ("real age of the target, second judge", "second judge, real age, target", "{:.1f}"),
     ("age gain, second judge", "second judge, age gain", "{:.1f}"),
     ("share of the gap, second judge", "second judge, of the gap", "{:.2f}"),
     ("gained 20 years or more, second judge", "second judge, 20 years or more", "{:.1%}"),
@@ -102,12 +104,13 @@ class Card:
 
 def photo_tables(rows):
     """Markdown of {row: [a line a photo and direction]}."""
-    titles = ("generators", "photo", "direction", "faces", "gain, years", "identity distance", "change outside",
-              "rim step", "seconds")
+    titles = ("generators", "photo", "direction", "faces", "gain, years", "second judge", "identity distance",
+              "change outside", "rim step", "seconds")
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for name, photos in rows.items():
         for p in photos:
-            judged = f"{p['gain']:.1f} | {p['identity distance']:.2f}" if p["faces"] else "- | -"
+            judged = (f"{p['gain']:.1f} | {p['gain, second judge']:.1f} | {p['identity distance']:.2f}" if p["faces"]
+                      else "- | - | -")
             lines.append(f"| {name} | {p['photo']} | {p['direction']} | {p['faces']} | {judged} | "
                          f"{p['change outside']} | {p['rim step']} | {p['seconds']:.2f} |")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """A second judge of age and gender: the AgeGenderNet of face-api, whose weights stand in saved_models/second_judge/.
 
-Recipes were chosen by the judges in judges.py; what gained years in their eyes only shows as a smaller share of the gap
-in its. No training has seen it, and no recipe was chosen by it.
+Recipes were chosen by the judges in judges.py, and what was chosen by a judge may please that judge only: this one was
+first looked at when the shipped weights were made. saved_models/second_judge/README.md tells what it learned from.
 """
 
 import json
@@ -28,13 +28,13 @@ class Opinion(NamedTuple):
 
 
 class SecondJudge:
-    """Raises UserError if the weights are missing."""
+    """Raises UserError if the weights are missing or damaged."""
 
     def __init__(self):
         self.weights = load()
 
     def read(self, faces, title="judging"):
-        """Opinion of uint8 RGB (n, H, W, 3), framed as UTKFace."""
+        """Opinion of uint8 RGB (n, H, W, 3), framed as UTKFace; n at least 1."""
         ages, males = [], []
         for i in tqdm(range(0, len(faces), AT_ONCE), desc=title, leave=False, disable=None):
             few = [Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.LANCZOS) for f in faces[i:i + AT_ONCE]]
@@ -45,20 +45,29 @@ class SecondJudge:
 
 
 def load(folder=FOLDER):
-    """{name: float32 array} of the weights that a TensorFlow.js manifest in `folder` describes."""
+    """{name: float32 array} of the weights that a TensorFlow.js manifest in `folder` describes.
+
+    Raises UserError if they are missing or damaged.
+    """
     try:
-        manifest = json.loads((folder / "age_gender_model-weights_manifest.json").read_text())
-        data = (folder / "age_gender_model.bin").read_bytes()
-    except OSError as error:
-        raise UserError(f"{folder}: the second judge's weights cannot be read ({reason(error)}); "
-                        "get them back with git checkout") from error
+        manifest = json.loads((folder / "age_gender_model-weights_manifest.json").read_text(encoding="utf-8"))
+        return _decode(manifest[0]["weights"], (folder / "age_gender_model.bin").read_bytes())
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        told = reason(error) if isinstance(error, OSError) else "damaged"
+        raise UserError(f"{folder}: the second judge's weights cannot be read ({told}); get them back with "
+                        "git checkout saved_models/second_judge") from error
+
+
+def _decode(entries, data):
     weights, at = {}, 0
-    for entry in manifest[0]["weights"]:
+    for entry in entries:
         # One byte a weight between the smallest and the largest, but for those that are stored as they are.
         coding = entry.get("quantization", {"dtype": "float32", "scale": 1, "min": 0})
         values = np.frombuffer(data, coding["dtype"], int(np.prod(entry["shape"])), at)
         at += values.nbytes
         weights[entry["name"]] = (values.astype(np.float32) * coding["scale"] + coding["min"]).reshape(entry["shape"])
+    if at != len(data):
+        raise ValueError(f"{len(data)} bytes instead of {at}")
     return weights
 
 

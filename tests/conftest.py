@@ -31,7 +31,7 @@ TINY = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' names
 def pytest_collection_modifyitems(items):
     """Tests that share a training run go to one process (`--dist loadgroup`, which begins with the largest group)."""
     for item in items:

@@ -31,6 +31,15 @@ def test_a_face_is_read_alike_in_any_company_and_at_any_size():
     assert judge.read(large[None]).ages[0] == pytest.approx(many.ages[0], abs=3)
 
 
-def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(UserError, match="second judge's weights cannot be read .*git checkout"):
+@pytest.mark.parametrize(("name", "content", "told"), [
+    (None, b"", "No such file"), ("age_gender_model.bin", b"half", "damaged"),
+    ("age_gender_model-weights_manifest.json", b"version https://git-lfs", "damaged"),
+    ("age_gender_model-weights_manifest.json", b"{}", "damaged"),
+    ("age_gender_model-weights_manifest.json", b'[{"weights": []}]', "damaged"),
+])
+def test_missing_and_damaged_weights_are_named(tmp_path, name, content, told):
+    if name:
+        for path in second_judge.FOLDER.iterdir():
+            (tmp_path / path.name).write_bytes(content if path.name == name else path.read_bytes())
+    with pytest.raises(UserError, match=rf"second judge's weights cannot be read \({told}.*\); .*git checkout"):
         second_judge.load(tmp_path)
