@@ -31,15 +31,6 @@ TINY = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' names
-def pytest_collection_modifyitems(items):
-    """Tests that share a training run go to one process (`--dist loadgroup`, which begins with the largest group)."""
-    for item in items:
-        for run in ("whole", "single"):
-            if run in item.fixturenames:
-                item.add_marker(pytest.mark.xdist_group(run))
-
-
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
     """Folder with {train,test}/{20s,50s} of drawn faces, 32 px."""
