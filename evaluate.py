@@ -188,8 +188,8 @@ def evaluate_direction(direction, network, back, source, target, judges, name):
     after = judges.read(outputs, f"judging {name}, {direction.name}")
     before = source.readings
     gain = direction.sign * (after.ages - before.ages)
-    gap = direction.sign * (target.readings.ages.mean() - before.ages.mean())
-    second, second_kept = second_opinion(direction, source, target, after)
+    first = age_and_gender(direction, before, after, target.readings, source.mirrored_male)
+    second = age_and_gender(direction, before.second, after.second, target.readings.second, source.second_mirrored_male)
     distance = before.distances(after)
     kept = before.male == after.male
     kept_mirrored = before.male == source.mirrored_male
@@ -210,16 +210,10 @@ def evaluate_direction(direction, network, back, source, target, judges, name):
              for s in STRENGTHS}
     up_to = [direction.sign * curve[s][0] for s in STRENGTHS if s <= 1.25]
     numbers = {
-        "faces": len(outputs), "gap": float(gap),
-        "real age, source": metrics.bootstrap(before.ages), "real age, target": metrics.bootstrap(target.readings.ages),
-        "age gain": metrics.bootstrap(gain), "median gain": metrics.bootstrap(gain, np.median),
-        # None where the judge takes the old for no older than the young: drawn faces, say.
-        "of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
-        **second,
-        f"{GREAT} years or more": metrics.proportion(gain >= GREAT),
+        "faces": len(outputs), **first, "median gain": metrics.bootstrap(gain, np.median),
+        **{f"second judge, {name}": number for name, number in second.items()},
         "identity distance": metrics.bootstrap(distance), "strangers": metrics.bootstrap(strangers),
-        "verified": metrics.proportion(distance < SAME_PERSON), "gender kept": metrics.proportion(kept),
-        "gender kept, mirrored": metrics.proportion(kept_mirrored),
+        "verified": metrics.proportion(distance < SAME_PERSON),
         # None where file names tell no gender.
         "gender right, inputs": metrics.proportion(right_before[known]) if known.any() else None,
         "gender right, outputs": metrics.proportion(right_after[known]) if known.any() else None,
@@ -228,7 +222,7 @@ def evaluate_direction(direction, network, back, source, target, judges, name):
         "skin colour": metrics.bootstrap(skin_distance),
         "by cell": by_cell(source.cells, {
             "gender kept": (metrics.proportion, kept), "gender kept, mirrored": (metrics.proportion, kept_mirrored),
-            "second judge, gender kept": (metrics.proportion, second_kept),
+            "second judge, gender kept": (metrics.proportion, before.second.male == after.second.male),
             "gender right, inputs": (metrics.proportion, right_before),
             "gender right, outputs": (metrics.proportion, right_after),
             "age gain": (metrics.bootstrap, gain), "spot drawn": (metrics.proportion, spot_drawn),
@@ -249,23 +243,22 @@ def evaluate_direction(direction, network, back, source, target, judges, name):
     return numbers, material
 
 
-def second_opinion(direction, source, target, after):
-    """({name: number} of age and gender as the second judge sees them, kept (n,): whose gender it says is the same)."""
+def age_and_gender(direction, before, after, target, mirrored_male):
+    """{name: number} of what one judge says of age and gender. before, after, target: its Readings or Opinions."""
     import metrics
 
-    before, after = source.readings.second, after.second
     gain = direction.sign * (after.ages - before.ages)
-    gap = direction.sign * (target.readings.second.ages.mean() - before.ages.mean())
-    kept = before.male == after.male
+    gap = direction.sign * (target.ages.mean() - before.ages.mean())
     return {
-        "second judge, real age, source": metrics.bootstrap(before.ages),
-        "second judge, real age, target": metrics.bootstrap(target.readings.second.ages),
-        "second judge, age gain": metrics.bootstrap(gain),
-        "second judge, of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
-        f"second judge, {GREAT} years or more": metrics.proportion(gain >= GREAT),
-        "second judge, gender kept": metrics.proportion(kept),
-        "second judge, gender kept, mirrored": metrics.proportion(before.male == source.second_mirrored_male),
-    }, kept
+        "gap": float(gap),
+        "real age, source": metrics.bootstrap(before.ages), "real age, target": metrics.bootstrap(target.ages),
+        "age gain": metrics.bootstrap(gain),
+        # None where the judge takes the old for no older than the young: drawn faces, say.
+        "of the gap": metrics.bootstrap(gain / gap) if gap > 0 else None,
+        f"{GREAT} years or more": metrics.proportion(gain >= GREAT),
+        "gender kept": metrics.proportion(before.male == after.male),
+        "gender kept, mirrored": metrics.proportion(before.male == mirrored_male),
+    }
 
 
 def by_cell(cells, values):
