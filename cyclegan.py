@@ -87,6 +87,12 @@ def _round(batch, k):
     return tf.nest.map_structure(lambda x: x[k], batch)
 
 
+def _together(network, images):
+    """{name: what `network` makes of it} of {name: (N, H, W, 3)}, in one call."""
+    return dict(zip(images, tf.split(network(tf.concat(list(images.values()), 0), training=True), len(images)),
+                    strict=True))
+
+
 def choose(which, faces, others):
     """Faces: `faces` where `which` (n,) is true, else `others`."""
     return Faces(tf.where(which[:, None, None, None], faces.images, others.images),
@@ -295,25 +301,23 @@ class CycleGAN:
         (real_A, labels_A), (real_B, labels_B) = real_A, real_B
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in self.g_variables])
-            # Translation, identity and consistency in one call a generator.
-            images_AB, images_BA = [real_A], [real_B]
+            # What each generator is to translate, in one call.
+            to_B, to_A = {"translation": real_A}, {"translation": real_B}
             if weights.lambda_identity:
-                images_AB.append(real_B)
-                images_BA.append(real_A)
+                to_B["identity"], to_A["identity"] = real_B, real_A
             if weights.lambda_consistency:
                 how_A, how_B = self._disturbance(real_A, 6), self._disturbance(real_B, 7)
-                images_AB.append(disturb(real_A, how_A))
-                images_BA.append(disturb(real_B, how_B))
-            fake_B, *more_B = tf.split(self.g_AB(tf.concat(images_AB, 0), training=True), len(images_AB))  # G_AB(A)
-            fake_A, *more_A = tf.split(self.g_BA(tf.concat(images_BA, 0), training=True), len(images_BA))  # G_BA(B)
+                to_B["disturbed"], to_A["disturbed"] = disturb(real_A, how_A), disturb(real_B, how_B)
+            made_B, made_A = _together(self.g_AB, to_B), _together(self.g_BA, to_A)
+            fake_B, fake_A = made_B["translation"], made_A["translation"]  # G_AB(A), G_BA(B)
             identity_A = identity_B = consistency_A = consistency_B = tf.constant(0.0)
             if weights.lambda_identity:
-                identity_A = self.error(more_A[0], real_A)  # || G_BA(A) - A ||
-                identity_B = self.error(more_B[0], real_B)  # || G_AB(B) - B ||
+                identity_A = self.error(made_A["identity"], real_A)  # || G_BA(A) - A ||
+                identity_B = self.error(made_B["identity"], real_B)  # || G_AB(B) - B ||
             if weights.lambda_consistency:
                 # || G_AB(T(A)) - T(G_AB(A)) ||, || G_BA(T(B)) - T(G_BA(B)) ||: the undisturbed face is the teacher.
-                consistency_A = self.error(more_B[-1], disturb(tf.stop_gradient(fake_B), how_A))
-                consistency_B = self.error(more_A[-1], disturb(tf.stop_gradient(fake_A), how_B))
+                consistency_A = self.error(made_B["disturbed"], disturb(tf.stop_gradient(fake_B), how_A))
+                consistency_B = self.error(made_A["disturbed"], disturb(tf.stop_gradient(fake_A), how_B))
             rec_A = self.g_BA(fake_B, training=True)       # G_BA(G_AB(A))
             rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
             cycle_A = self.error(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||

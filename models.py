@@ -71,22 +71,36 @@ class ReflectionPadding2D(layers.Layer):
 
 @register
 class BoundedResidual(layers.Layer):
-    """[image, delta] -> tanh(atanh(clip(image, -.98, .98)) + delta), in float32.
+    """[image, delta] -> the image changed by delta, in float32, within [-1, 1]. The identity (to .02) at delta = 0.
 
-    The identity (to .02, at saturated pixels) at delta = 0; a delta moves a pixel less the nearer it is to
-    black or white, so no artefact grows where the photo is saturated.
+    bound="both": tanh(atanh(clip(image, -.98, .98)) + delta). A delta moves a pixel less the nearer it is to black or
+    white, so no artefact grows where the photo is saturated.
+    bound="white": the same above mid-grey; below it image + delta, cut off at black. Dark hair can turn grey: with
+    "both" the largest deltas of a generator that aged stood at black hair and lightened it by 2 grey levels of 255.
     """
 
     limit = 0.98
 
+    def __init__(self, bound="both", **kwargs):
+        super().__init__(**kwargs)
+        self.bound = bound
+
     def call(self, inputs):
         image, delta = inputs
-        x = ops.clip(image, -self.limit, self.limit)
-        # atanh(x), from functions that every export format knows
-        return ops.tanh(0.5 * (ops.log(1 + x) - ops.log(1 - x)) + delta)
+        if self.bound == "both":
+            return ops.tanh(self._atanh(ops.clip(image, -self.limit, self.limit)) + delta)
+        stretched = self._atanh(ops.clip(image, 0, self.limit)) + ops.clip(image, -1, 0) + delta
+        return ops.tanh(ops.relu(stretched)) + ops.clip(stretched, -1, 0)
+
+    @staticmethod
+    def _atanh(x):
+        return 0.5 * (ops.log(1 + x) - ops.log(1 - x))  # from functions that every export format knows
 
     def compute_output_shape(self, shapes):
         return shapes[0]
+
+    def get_config(self):
+        return {**super().get_config(), "bound": self.bound}
 
 
 @register
@@ -157,7 +171,8 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     padding: "zero", or "reflect" in the 7x7 convs and residual blocks, as the paper's.
     upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a
         3x3 conv, which leaves no checkerboard (Odena et al. 2016).
-    output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
+    output: "image", tanh of the last conv, or "residual" or "residual_white", a BoundedResidual that starts as the
+        identity, bounded at black and white or at white only.
     init: "glorot", or "normal", the paper's N(0, 0.02).
     enhancers: how many times a local enhancer of half the filters is wrapped around the generator, each for twice the
         size (Wang et al., "pix2pixHD", CVPR 2018, section 3.2): the generator within sees the image averaged over 2x2
@@ -207,7 +222,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
         for width in (2 * filters, filters):
             x = up(x, width)
         # Zeros: the untrained residual generator returns the photo, and what it changes it has learned.
-        return last_conv(x, **zeros if output == "residual" else {}), x
+        return last_conv(x, **{} if output == "image" else zeros), x
 
     def enhanced(image, level):
         """The same of an enhancer and all that is within it; level 0: no enhancer."""
@@ -227,10 +242,11 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
 
     image = layers.Input((None, None, 3), name="image")
     change, _ = enhanced(image, enhancers)
-    if output == "residual":
-        x = BoundedResidual(dtype="float32", name="translated")([image, change])
-    else:
+    if output == "image":
         x = layers.Activation("tanh", dtype="float32", name="translated")(change)
+    else:
+        bound = {"residual": "both", "residual_white": "white"}[output]
+        x = BoundedResidual(bound, dtype="float32", name="translated")([image, change])
     return keras.Model(image, x, name=name)
 
 

@@ -40,7 +40,7 @@ class Generator:
     norm: Literal["channel", "contrib"] = "channel"
     padding: Literal["zero", "reflect"] = "zero"
     upsampling: Literal["transpose", "resize"] = "resize"
-    output: Literal["image", "residual"] = "residual"
+    output: Literal["image", "residual", "residual_white"] = "residual"
     init: Literal["glorot", "normal"] = "glorot"
 
 
