@@ -228,7 +228,7 @@ def evaluate_direction(direction, network, back, source, target, judges, name):
             "age gain": (metrics.bootstrap, gain), "spot drawn": (metrics.proportion, spot_drawn),
             "skin lightness": (metrics.bootstrap, skin[:, 0]),
             "its change": (metrics.bootstrap, recoloured[:, 0])}),
-        **realism(after, source, target),
+        **realism(outputs, after, source, target),
         "cycle error": metrics.bootstrap(cycle_error),
         "cycle PSNR": metrics.bootstrap(metrics.psnr(cycled, source.pixels), np.median),
         "identity error": metrics.bootstrap(metrics.mean_absolute(same, target.pixels)),
@@ -275,11 +275,12 @@ def blended(pixels, change, strength):
     return np.clip(np.rint(pixels + strength * change), 0, 255).astype(np.uint8)
 
 
-def realism(after, source, target):
-    """{"Frechet" | "kernel": {"outputs" | "nothing" | "real": (mean, low, high)}}, distances to real target faces.
+def realism(outputs, after, source, target):
+    """{"Frechet" | "kernel" | "dark hair": {"outputs" | "nothing" | "real": (mean, low, high)}}.
 
-    Over random halves of the real target faces: outputs, the inputs themselves, and the other half, each against the
-    first half, all of one number and one gender x race distribution, since both distances depend on them.
+    Over random halves of the real target faces: outputs, the inputs themselves, and the other half, all of one number
+    and one gender x race distribution, since the distances depend on them. Frechet, kernel: each one's distance to the
+    first half. dark hair: each one's own share of dark pixels beside the face.
     """
     import metrics
 
@@ -289,16 +290,20 @@ def realism(after, source, target):
     except UserError:  # names that tell no cell
         p = None
     m = min(len(source.cells), len(target.cells) // 2)
-    found = {kind: {who: [] for who in ("outputs", "nothing", "real")} for kind in ("Frechet", "kernel")}
+    features = {"outputs": after.descriptors, "nothing": source.readings.descriptors,
+                "real": target.readings.descriptors}
+    hair = {"outputs": metrics.dark_hair(outputs), "nothing": metrics.dark_hair(source.pixels),
+            "real": metrics.dark_hair(target.pixels)}
+    found = {kind: {who: [] for who in features} for kind in ("Frechet", "kernel", "dark hair")}
     for _ in range(HALVINGS):
         halves = np.array_split(rng.permutation(len(target.cells)), 2)
         cells = None if p is None else rng.choice(len(p), size=m, p=p)
-        first, second = (target.readings.descriptors[_draw(target.cells, half, cells, m, rng)] for half in halves)
+        first, second = (_draw(target.cells, half, cells, m, rng) for half in halves)
         drawn = _draw(source.cells, np.arange(len(source.cells)), cells, m, rng)
-        for who, features in (("outputs", after.descriptors[drawn]), ("nothing", source.readings.descriptors[drawn]),
-                              ("real", second)):
-            found["Frechet"][who].append(metrics.frechet(features, first))
-            found["kernel"][who].append(metrics.kernel_distance(features, first))
+        for who, which in (("outputs", drawn), ("nothing", drawn), ("real", second)):
+            found["Frechet"][who].append(metrics.frechet(features[who][which], features["real"][first]))
+            found["kernel"][who].append(metrics.kernel_distance(features[who][which], features["real"][first]))
+            found["dark hair"][who].append(hair[who][which].mean())
     return {kind: {who: (float(np.mean(v)), *map(float, np.percentile(v, [2.5, 97.5]))) for who, v in by.items()}
             for kind, by in found.items()}
 

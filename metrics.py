@@ -75,6 +75,24 @@ def skin_colour(faces):
     return np.array([cv2.cvtColor(np.float32(face) / 255, cv2.COLOR_RGB2LAB).mean(axis=(0, 1)) for face in middle])
 
 
+DARK_HAIR = 25  # L*, below which it is black or dark brown
+
+
+def dark_hair(faces):
+    """(n,) share of the pixels beside the eyes, where a face framed as UTKFace has its hair, that are darker than
+    DARK_HAIR. What is behind the head is among them, so only a difference of means over many faces says something.
+
+    faces: uint8 RGB (n, H, W, 3).
+    """
+    import cv2
+
+    height, width = faces.shape[1:3]
+    rows, near, far = slice(int(0.15 * height), int(0.55 * height)), int(0.02 * width), int(0.12 * width)
+    beside = np.concatenate([faces[:, rows, near:far], faces[:, rows, width - far:width - near]], axis=2)
+    lightness = [cv2.cvtColor(np.float32(strip) / 255, cv2.COLOR_RGB2LAB)[..., 0] for strip in beside]
+    return np.mean(np.array(lightness) < DARK_HAIR, axis=(1, 2))
+
+
 def checkerboard(change, periods=(2, 4)):
     """How far changes (n, S, S, 3) stand out at the periods of two stride-2 upsamplings: (ratio, levels).
 

@@ -70,6 +70,7 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
         for kind in ("Frechet", "kernel"):
             assert numbers[kind]["outputs"] == numbers[kind]["nothing"]
             assert numbers[kind]["real"][0] < numbers[kind]["nothing"][0]
+        assert numbers["dark hair"]["outputs"] == numbers["dark hair"]["nothing"]
     assert "| age gain, years | 0.0 (0.0 to 0.0)" in (place / "evaluation/report.md").read_text()
 
 
