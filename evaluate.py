@@ -276,11 +276,13 @@ def blended(pixels, change, strength):
 
 
 def realism(outputs, after, source, target):
-    """{"Frechet" | "kernel" | "dark hair": {"outputs" | "nothing" | "real": (mean, low, high)}}.
+    """{"Frechet" | "kernel" | "dark beside": {"outputs" | "nothing" | "real": (mean, low, high)}}.
 
-    Over random halves of the real target faces: outputs, the inputs themselves, and the other half, all of one number
-    and one gender x race distribution, since the distances depend on them. Frechet, kernel: each one's distance to the
-    first half. dark hair: each one's own share of dark pixels beside the face.
+    Mean and 95 % interval over HALVINGS random halves of the real target faces: outputs, the inputs themselves, and the
+    other half, all of one number and one gender x race distribution, since distances depend on both. Frechet, kernel:
+    each one's distance to the first half. dark beside: each one's own share of dark pixels beside the face, 0 to 1.
+
+    outputs: uint8 (n, S, S, 3); after: what the judges read of them. source, target: Faces.
     """
     import metrics
 
@@ -292,9 +294,9 @@ def realism(outputs, after, source, target):
     m = min(len(source.cells), len(target.cells) // 2)
     features = {"outputs": after.descriptors, "nothing": source.readings.descriptors,
                 "real": target.readings.descriptors}
-    hair = {"outputs": metrics.dark_hair(outputs), "nothing": metrics.dark_hair(source.pixels),
-            "real": metrics.dark_hair(target.pixels)}
-    found = {kind: {who: [] for who in features} for kind in ("Frechet", "kernel", "dark hair")}
+    dark = {"outputs": metrics.dark_beside(outputs), "nothing": metrics.dark_beside(source.pixels),
+            "real": metrics.dark_beside(target.pixels)}
+    found = {kind: {who: [] for who in features} for kind in ("Frechet", "kernel", "dark beside")}
     for _ in range(HALVINGS):
         halves = np.array_split(rng.permutation(len(target.cells)), 2)
         cells = None if p is None else rng.choice(len(p), size=m, p=p)
@@ -303,7 +305,7 @@ def realism(outputs, after, source, target):
         for who, which in (("outputs", drawn), ("nothing", drawn), ("real", second)):
             found["Frechet"][who].append(metrics.frechet(features[who][which], features["real"][first]))
             found["kernel"][who].append(metrics.kernel_distance(features[who][which], features["real"][first]))
-            found["dark hair"][who].append(hair[who][which].mean())
+            found["dark beside"][who].append(dark[who][which].mean())
     return {kind: {who: (float(np.mean(v)), *map(float, np.percentile(v, [2.5, 97.5]))) for who, v in by.items()}
             for kind, by in found.items()}
 

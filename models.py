@@ -71,18 +71,21 @@ class ReflectionPadding2D(layers.Layer):
 
 @register
 class BoundedResidual(layers.Layer):
-    """[image, delta] -> the image changed by delta, in float32, within [-1, 1]. The identity (to .02) at delta = 0.
+    """[image in [-1, 1], delta] -> the image changed by delta, within [-1, 1]; all float32 (N, H, W, 3).
 
     bound="both": tanh(atanh(clip(image, -.98, .98)) + delta). A delta moves a pixel less the nearer it is to black or
-    white, so no artefact grows where the photo is saturated.
-    bound="white": the same above mid-grey; below it image + delta, cut off at black. Dark hair can turn grey: with
-    "both" the largest deltas of a generator that aged stood at black hair and lightened it by 2 grey levels of 255.
+    white, so no artefact grows where the photo is saturated. The identity, to .02, at delta = 0.
+    bound="white": the same above mid-grey; below it image + delta, cut off at black (where no gradient passes). The
+    identity, to .02 at white, at delta = 0. For dark hair that shall turn grey: see Hair in
+    configs/README.md.
     """
 
     limit = 0.98
 
     def __init__(self, bound="both", **kwargs):
         super().__init__(**kwargs)
+        if bound not in ("both", "white"):
+            raise ValueError(f"bound must be both or white, not {bound!r}")
         self.bound = bound
 
     def call(self, inputs):

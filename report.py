@@ -60,7 +60,7 @@ def tables(rows):
     for kind, measure, real, unit, form in (
             ("Frechet", "Frechet distance", "real against real", 1, "{:.3f}"),
             ("kernel", "kernel distance x 1000", "real against real", 1000, "{:.2f}"),
-            ("dark hair", "dark pixels beside the face, %", "real faces of that age", 100, "{:.1f}")):
+            ("dark beside", "dark pixels beside the face", "real faces of that age", 1, "{:.1%}")):
         for who, title in (("outputs", "outputs"), ("nothing", "doing nothing"), ("real", real)):
             line(f"{measure}, {title}",
                  [tuple(unit * v for v in numbers[kind][who]) for numbers in columns.values()], form)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UTKFACE = ROOT.parent / "shared" / "utkface" / "UTKFace.tar.gz"
 
 # All of training, tiny: two sizes, growing, warm starts, pool, real negatives, augmentation, a classifier, averages.
-# One discriminator step a generator step: most time goes into building graphs, a fifth of it for each more.
+# One discriminator step a generator step: building graphs takes most of the time, a fifth of it for each.
 TINY = {
     "stages": [
         {"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 4, "warm_start_steps": 2, "warm_start_batch": 4},

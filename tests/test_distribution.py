@@ -1,4 +1,5 @@
-"""Several devices and several machines end with the weights of one process on the same global batch."""
+"""Several devices and several machines end with the weights of one process on the same global batch: two devices at
+the end of a run that grows, two machines at the end of its first stage."""
 
 import json
 import shutil
@@ -27,7 +28,7 @@ def place(tmp_path_factory, drawn):
     first, second = TINY["stages"]
     # float32: bfloat16, which auto takes where a processor has it, rounds the parts of a batch in another way.
     write_recipe(place / "tiny.yaml", TINY | {
-        "precision": "float32", "loss": {"lambda_label": 1000.0},
+        "precision": "float32", "loss": {"lambda_label": 1000.0}, "adversary": TINY["adversary"] | {"steps": 2},
         "stages": [first | {"steps": 2, "warm_start_steps": 1}, second | {"steps": 2, "warm_start_steps": 0}],
         "monitor": TINY["monitor"] | {"save_every": 4}})
     return place

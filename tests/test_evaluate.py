@@ -70,7 +70,7 @@ def test_doing_nothing_gains_nothing_and_is_its_own_yardstick(place, drawn):
         for kind in ("Frechet", "kernel"):
             assert numbers[kind]["outputs"] == numbers[kind]["nothing"]
             assert numbers[kind]["real"][0] < numbers[kind]["nothing"][0]
-        assert numbers["dark hair"]["outputs"] == numbers["dark hair"]["nothing"]
+        assert numbers["dark beside"]["outputs"] == numbers["dark beside"]["nothing"]
     assert "| age gain, years | 0.0 (0.0 to 0.0)" in (place / "evaluation/report.md").read_text()
 
 
@@ -176,6 +176,25 @@ def test_a_spot_that_is_drawn_on_foreheads_is_counted(place, drawn, monkeypatch)
         drawn_on = sum(cell["spot drawn"][0] * cell["faces"] for cell in by_cell)
         assert drawn_on == pytest.approx(12 * row["some"][direction]["spot drawn"][0])
     assert "| a spot drawn on the forehead | " in (place / "evaluation/report.md").read_text()
+
+
+def test_dark_pixels_beside_faces_are_counted_before_and_after(place, drawn, monkeypatch):
+    class Blackener(Lighter):
+        """Blackens the left half of every face."""
+
+        def change(self, faces):
+            change = np.zeros(faces.shape, np.float32)
+            change[:, :, :16] = -255
+            return change
+
+    monkeypatch.setattr("translator.Translator", lambda path, mirror: Blackener(0))
+    row = run(drawn, "--weights", "some", "--faces", 12)["some"]
+    for numbers, other in ((row["age"], row["rejuvenate"]), (row["rejuvenate"], row["age"])):
+        dark = numbers["dark beside"]
+        assert 0.5 <= dark["outputs"][0] < 0.6
+        assert dark["nothing"][0] < 0.1
+        assert dark["real"][0] == pytest.approx(other["dark beside"]["nothing"][0], abs=0.05)
+    assert "| dark pixels beside the face, outputs | 5" in (place / "evaluation/report.md").read_text()
 
 
 def test_faces_of_unknown_gender_are_in_no_share_of_labels(place, drawn):

@@ -202,8 +202,9 @@ def test_normal_init_gives_every_layer_its_own_weights():
     assert not np.allclose(kernels[0], kernels[1])
 
 
-def test_generator_is_saved_and_loaded(tmp_path):
-    network = models.build_generator(filters=2, blocks=1, norm="contrib", padding="reflect", output="residual")
+@pytest.mark.parametrize("output", ["residual", "residual_white"])
+def test_generator_is_saved_and_loaded(tmp_path, output):
+    network = models.build_generator(filters=2, blocks=1, norm="contrib", padding="reflect", output=output)
     network.get_layer("delta").kernel.assign(images(*network.get_layer("delta").kernel.shape))
     network.save(tmp_path / "g.keras")
     photo = images(1, 32, 32, 3)

@@ -24,6 +24,13 @@ def test_epochs_count_pairs():
     assert phase.stop == 5  # 2 x 10 pairs in batches of 4
 
 
+def test_discriminator_steps_with_batches_of_their_own_are_counted():
+    recipe = recipes.parse({**TINY, "adversary": TINY["adversary"] | {"steps": 2}}, "tiny")
+    assert [p.d_rounds for p in runs.plan(recipe, 40)] == [0, 2, 0, 2]
+    phase, = plan(steps=8)
+    assert phase.d_rounds == 0  # they see the generators' batch
+
+
 def test_learning_rate_falls_linearly_in_the_second_half_of_each_stage():
     phase, = plan(steps=8)
     assert [phase.learning_rate(s) for s in range(8)] == pytest.approx([0.1] * 5 + [0.075, 0.05, 0.025])

@@ -78,7 +78,7 @@ def test_run_leaves_grids_curves_log_and_checkpoints(whole):
 
 
 def test_another_seed_gives_other_weights(whole, workplace):
-    """That the same seed gives the same ones is part of the next test."""
+    """That the same seed gives the same ones is part of the test of a killed and resumed run."""
     assert train.main(["--config", "tiny.yaml", "seed=2", "stages.1.steps=0", "stages.1.warm_start_steps=0"]) == 0
     mine, theirs = (checkpoint_values(run, 6) for run in (whole, workplace / "runs/00001-tiny"))
     assert sum(not np.array_equal(mine[name], theirs[name]) for name in mine) > len(mine) / 2
