@@ -68,11 +68,9 @@ def skin_colour(faces):
     faces: uint8 RGB (n, H, W, 3), framed as UTKFace. The length of the difference of two rows is the colour difference
     dE*76, of which people see about 2.
     """
-    import cv2
-
     height, width = faces.shape[1:3]
     middle = faces[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
-    return np.array([cv2.cvtColor(np.float32(face) / 255, cv2.COLOR_RGB2LAB).mean(axis=(0, 1)) for face in middle])
+    return _lab(middle).mean(axis=(1, 2))
 
 
 DARK = 25  # L*, of 100: black and dark brown hair is below
@@ -84,13 +82,17 @@ def dark_beside(faces):
     Means over many faces say how hair greys; one face's share says more of its background. faces: uint8 RGB (n, H, W,
     3), framed as UTKFace: the strips go from 15 to 55 % of the height and from 2 to 12 % of the width from each side.
     """
-    import cv2
-
     height, width = faces.shape[1:3]
     rows, near, far = slice(int(0.15 * height), int(0.55 * height)), int(0.02 * width), int(0.12 * width)
     beside = np.concatenate([faces[:, rows, near:far], faces[:, rows, width - far:width - near]], axis=2)
-    lightness = [cv2.cvtColor(np.float32(strip) / 255, cv2.COLOR_RGB2LAB)[..., 0] for strip in beside]
-    return np.mean(np.array(lightness) < DARK, axis=(1, 2))
+    return np.mean(_lab(beside)[..., 0] < DARK, axis=(1, 2))
+
+
+def _lab(images):
+    """uint8 RGB (n, H, W, 3) -> float32 CIELAB of the same shape."""
+    import cv2
+
+    return np.array([cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2LAB) for image in images])
 
 
 def checkerboard(change, periods=(2, 4)):

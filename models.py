@@ -76,8 +76,8 @@ class BoundedResidual(layers.Layer):
     bound="both": tanh(atanh(clip(image, -.98, .98)) + delta). A delta moves a pixel less the nearer it is to black or
     white, so no artefact grows where the photo is saturated. The identity, to .02, at delta = 0.
     bound="white": the same above mid-grey; below it image + delta, cut off at black (where no gradient passes). The
-    identity, to .02 at white, at delta = 0. For dark hair that shall turn grey: see Hair in
-    configs/README.md.
+    identity, to .02 at white, at delta = 0. For dark hair that shall turn grey
+    (configs/README.md, Hair).
     """
 
     limit = 0.98
