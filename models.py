@@ -71,39 +71,22 @@ class ReflectionPadding2D(layers.Layer):
 
 @register
 class BoundedResidual(layers.Layer):
-    """[image in [-1, 1], delta] -> the image changed by delta, within [-1, 1]; all float32 (N, H, W, 3).
+    """[image, delta] -> tanh(atanh(clip(image, -.98, .98)) + delta); all float32 (N, H, W, 3), images in [-1, 1].
 
-    bound="both": tanh(atanh(clip(image, -.98, .98)) + delta). A delta moves a pixel less the nearer it is to black or
-    white, so no artefact grows where the photo is saturated. The identity, to .02, at delta = 0.
-    bound="white": the same above mid-grey; below it image + delta, cut off at black (where no gradient passes). The
-    identity, to .02 at white, at delta = 0. For dark hair that shall turn grey
-    (configs/README.md, Hair).
+    The identity (to .02, at saturated pixels) at delta = 0; a delta moves a pixel less the nearer it is to
+    black or white, so no artefact grows where the photo is saturated.
     """
 
     limit = 0.98
 
-    def __init__(self, bound="both", **kwargs):
-        super().__init__(**kwargs)
-        if bound not in ("both", "white"):
-            raise ValueError(f"bound must be both or white, not {bound!r}")
-        self.bound = bound
-
     def call(self, inputs):
         image, delta = inputs
-        if self.bound == "both":
-            return ops.tanh(self._atanh(ops.clip(image, -self.limit, self.limit)) + delta)
-        stretched = self._atanh(ops.clip(image, 0, self.limit)) + ops.clip(image, -1, 0) + delta
-        return ops.tanh(ops.relu(stretched)) + ops.clip(stretched, -1, 0)
-
-    @staticmethod
-    def _atanh(x):
-        return 0.5 * (ops.log(1 + x) - ops.log(1 - x))  # from functions that every export format knows
+        x = ops.clip(image, -self.limit, self.limit)
+        # atanh(x), from functions that every export format knows
+        return ops.tanh(0.5 * (ops.log(1 + x) - ops.log(1 - x)) + delta)
 
     def compute_output_shape(self, shapes):
         return shapes[0]
-
-    def get_config(self):
-        return {**super().get_config(), "bound": self.bound}
 
 
 @register
@@ -174,8 +157,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     padding: "zero", or "reflect" in the 7x7 convs and residual blocks, as the paper's.
     upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a
         3x3 conv, which leaves no checkerboard (Odena et al. 2016).
-    output: "image", tanh of the last conv, or "residual" or "residual_white", a BoundedResidual that starts as the
-        identity, bounded at black and white or at white only.
+    output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
     init: "glorot", or "normal", the paper's N(0, 0.02).
     enhancers: how many times a local enhancer of half the filters is wrapped around the generator, each for twice the
         size (Wang et al., "pix2pixHD", CVPR 2018, section 3.2): the generator within sees the image averaged over 2x2
@@ -225,7 +207,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
         for width in (2 * filters, filters):
             x = up(x, width)
         # Zeros: the untrained residual generator returns the photo, and what it changes it has learned.
-        return last_conv(x, **{} if output == "image" else zeros), x
+        return last_conv(x, **zeros if output == "residual" else {}), x
 
     def enhanced(image, level):
         """The same of an enhancer and all that is within it; level 0: no enhancer."""
@@ -245,11 +227,10 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
 
     image = layers.Input((None, None, 3), name="image")
     change, _ = enhanced(image, enhancers)
-    if output == "image":
-        x = layers.Activation("tanh", dtype="float32", name="translated")(change)
+    if output == "residual":
+        x = BoundedResidual(dtype="float32", name="translated")([image, change])
     else:
-        bound = {"residual": "both", "residual_white": "white"}[output]
-        x = BoundedResidual(bound, dtype="float32", name="translated")([image, change])
+        x = layers.Activation("tanh", dtype="float32", name="translated")(change)
     return keras.Model(image, x, name=name)
 
 

@@ -40,8 +40,8 @@ class Generator:
     norm: Literal["channel", "contrib"] = "channel"
     padding: Literal["zero", "reflect"] = "zero"
     upsampling: Literal["transpose", "resize"] = "resize"
-    output: Literal["image", "residual", "residual_white"] = "residual"  # the image itself, or a change of the photo
-                                          # that fades out near black and white, or near white only
+    output: Literal["image", "residual"] = "residual"  # the image itself, or a change of the photo that fades out near
+                                          # black and white
     init: Literal["glorot", "normal"] = "glorot"
 
 

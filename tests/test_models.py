@@ -61,7 +61,7 @@ def test_block_conv_is_a_conv(padding):
 
 @pytest.mark.parametrize("options", [
     {}, {"norm": "contrib"}, {"padding": "reflect"}, {"upsampling": "resize"}, {"output": "residual"},
-    {"init": "normal"}, {"precision": "mixed_bfloat16", "output": "residual"}, {"output": "residual_white"},
+    {"init": "normal"}, {"precision": "mixed_bfloat16", "output": "residual"},
     {"enhancers": 1, "norm": "contrib"}, {"enhancers": 1, "precision": "mixed_bfloat16", "output": "residual"}])
 def test_generator_keeps_any_size_that_is_a_multiple_of_four_or_eight(options):
     network = models.build_generator(filters=2, blocks=1, **options)
@@ -104,11 +104,10 @@ def test_two_enhancers_hold_the_variables_of_one():
     assert outermost == {id(v) for v in two.trainable_variables} - {id(v) for v in two.get_layer("coarse").variables}
 
 
-@pytest.mark.parametrize(("output", "darkest"), [("residual", -0.98), ("residual_white", -1)])
-def test_untrained_residual_generator_returns_the_photo(output, darkest):
+def test_untrained_residual_generator_returns_the_photo():
     photo = images(1, 32, 32, 3)
-    out = models.build_generator(filters=2, blocks=1, output=output, enhancers=1)(photo).numpy()
-    np.testing.assert_allclose(out, np.clip(photo, darkest, 0.98), atol=1e-5)
+    out = models.build_generator(filters=2, blocks=1, output="residual", enhancers=1)(photo).numpy()
+    np.testing.assert_allclose(out, np.clip(photo, -0.98, 0.98), atol=1e-5)
 
 
 def test_bounded_residual_moves_saturated_pixels_least():
@@ -117,17 +116,6 @@ def test_bounded_residual_moves_saturated_pixels_least():
                     for v in (-0.98, 0.0))
     assert 0 < dark < middle / 10
     assert middle == pytest.approx(np.tanh(0.3), abs=1e-6)
-
-
-def test_residual_bounded_at_white_moves_black_and_mid_grey_alike():
-    layer = models.BoundedResidual("white")
-    greys, delta = np.array([-1, -0.6, -0.1, 0, 0.98], np.float32), np.float32(0.3)
-    lighter, darker = (layer([np.tile(greys, (1, 1, 3, 1)).transpose(0, 1, 3, 2), np.full((1, 1, 5, 3), d)])[0, 0, :, 0]
-                       for d in (delta, -delta))
-    np.testing.assert_allclose(lighter[:3], [-0.7, -0.3, np.tanh(0.2)], atol=1e-6)
-    np.testing.assert_allclose(darker[:4], [-1, -0.9, -0.4, -0.3], atol=1e-6)
-    assert float(lighter[3]) == pytest.approx(np.tanh(0.3), abs=1e-6)
-    assert 0 < float(lighter[4]) - 0.98 < 0.01
 
 
 @pytest.mark.parametrize(("last_stride", "side"), [(2, 16), (1, 32)])
@@ -202,9 +190,8 @@ def test_normal_init_gives_every_layer_its_own_weights():
     assert not np.allclose(kernels[0], kernels[1])
 
 
-@pytest.mark.parametrize("output", ["residual", "residual_white"])
-def test_generator_is_saved_and_loaded(tmp_path, output):
-    network = models.build_generator(filters=2, blocks=1, norm="contrib", padding="reflect", output=output)
+def test_generator_is_saved_and_loaded(tmp_path):
+    network = models.build_generator(filters=2, blocks=1, norm="contrib", padding="reflect", output="residual")
     network.get_layer("delta").kernel.assign(images(*network.get_layer("delta").kernel.shape))
     network.save(tmp_path / "g.keras")
     photo = images(1, 32, 32, 3)
