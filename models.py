@@ -1,7 +1,7 @@
-"""The networks: residual generator, PatchGAN discriminator, classifier of faces, fully convolutional; their layers.
+"""The networks: residual generator, PatchGAN discriminator, classifier of faces, and their layers.
 
-Images are float32 (N, H, W, 3) in [-1, 1]. Architectures: Zhu et al., "Unpaired Image-to-Image Translation
-using Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2; each option below names what it changes.
+Images are float32 (N, H, W, 3) in [-1, 1]. Architectures: Zhu et al., "Unpaired Image-to-Image Translation using
+Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2. Each option below says what it changes.
 """
 
 import functools
@@ -15,13 +15,12 @@ register = keras.saving.register_keras_serializable(package="face_ageing")
 
 @register
 class InstanceNormalization(layers.Layer):
-    """Instance normalisation of (N, H, W, C), computed in float32 whatever the layer's precision.
+    """Instance normalisation of (N, H, W, C), computed in float32 at any precision of the layer.
 
-    mode="channel": Ulyanov et al. 2016, eq. 7: mean and variance over H and W, a scale and a shift a channel,
+    mode="channel": Ulyanov et al. 2016, eq. 7: mean and variance over H and W, one scale and one shift per channel,
         (x - mean) / sqrt(var + 1e-5).
-    mode="contrib": what keras-contrib's layer computes by default (axis=None), for the recipe as the tutorial
-        published it: one mean and one deviation over H, W and C, one scalar scale and shift,
-        (x - mean) / (std + 1e-3).
+    mode="contrib": what keras-contrib's layer computes by default (axis=None), for the tutorial's recipe: one mean and
+        one standard deviation over H, W and C, one scalar scale and shift, (x - mean) / (std + 1e-3).
     """
 
     def __init__(self, mode="channel", **kwargs):
@@ -43,7 +42,7 @@ class InstanceNormalization(layers.Layer):
             scale = self.gamma * ops.rsqrt(variance + 1e-5)
         else:
             scale = self.gamma / (ops.sqrt(variance) + 1e-3)
-        # One multiply and one add a pixel: the rest is a handful of numbers an image.
+        # Written as one multiplication and one addition per pixel.
         return ops.cast(wide * scale + (self.beta - mean * scale), self.compute_dtype)
 
     def get_config(self):
@@ -52,7 +51,7 @@ class InstanceNormalization(layers.Layer):
 
 @register
 class ReflectionPadding2D(layers.Layer):
-    """Mirror `size` pixels at each border of (N, H, W, C), the border itself not repeated."""
+    """Reflect `size` pixels at each border of (N, H, W, C). The border pixel itself is not repeated."""
 
     def __init__(self, size, **kwargs):
         super().__init__(**kwargs)
@@ -73,8 +72,8 @@ class ReflectionPadding2D(layers.Layer):
 class BoundedResidual(layers.Layer):
     """[image, delta] -> tanh(atanh(clip(image, -.98, .98)) + delta); all float32 (N, H, W, 3), images in [-1, 1].
 
-    The identity (to .02, at saturated pixels) at delta = 0; a delta moves a pixel less the nearer it is to
-    black or white, so no artefact grows where the photo is saturated.
+    At delta = 0 it is the identity, within .02 at saturated pixels. A delta changes a pixel less the nearer it is to
+    black or white, so no artefact appears where the photo is saturated.
     """
 
     limit = 0.98
@@ -82,7 +81,7 @@ class BoundedResidual(layers.Layer):
     def call(self, inputs):
         image, delta = inputs
         x = ops.clip(image, -self.limit, self.limit)
-        # atanh(x), from functions that every export format knows
+        # atanh(x), by functions that every export format has
         return ops.tanh(0.5 * (ops.log(1 + x) - ops.log(1 - x)) + delta)
 
     def compute_output_shape(self, shapes):
@@ -93,9 +92,9 @@ class BoundedResidual(layers.Layer):
 class UpsamplingConv2D(layers.Conv2D):
     """Nearest-neighbour upsampling by 2 and a 3x3 convolution: (N, H, W, C) -> (N, 2H, 2W, filters).
 
-    Computed as what the two are together, a transposed convolution of stride 2 whose 4x4 kernel is the 3x3 one
-    summed over the four pixels that nearest neighbour makes of one: four ninths of the work, and nothing upsampled is
-    ever stored. Unlike a trained transposed convolution it cannot leave a checkerboard (Odena et al. 2016).
+    Computed as the equal transposed convolution of stride 2. Its 4x4 kernel is the sum of four shifted 3x3 kernels, one
+    for each of the four equal pixels. That takes 4/9 of the work and stores no upsampled tensor. Unlike a trained
+    transposed convolution it leaves no checkerboard (Odena et al. 2016).
     """
 
     def __init__(self, filters, **kwargs):
@@ -114,7 +113,7 @@ class UpsamplingConv2D(layers.Conv2D):
 
 @register
 class BilinearUpsampling2D(layers.Layer):
-    """Bilinear upsampling by 2: (N, H, W, C) -> (N, 2H, 2W, C). Keras' own cannot be exported with any H and W."""
+    """Bilinear upsampling by 2: (N, H, W, C) -> (N, 2H, 2W, C). Keras' layer exports with fixed H and W only."""
 
     def call(self, x):
         return tf.image.resize(x, 2 * tf.shape(x)[1:3], "bilinear")
@@ -125,11 +124,11 @@ class BilinearUpsampling2D(layers.Layer):
 
 @register
 class BlockConv2D(layers.Conv2D):
-    """A convolution to few channels, like the last one's three, in blocks of 4x4 pixels; H and W multiples of 4.
+    """A convolution to few channels, computed in blocks of 4x4 pixels. H and W must be multiples of 4.
 
-    Processors compute 8 or 16 channels at once and idle at three. Each block is therefore one step of a wider
-    convolution of stride 4 with 4 x 4 x filters channels, whose kernel holds the small kernel at every place of the
-    block: twice the arithmetic, in a sixth of the time with gradients (7x7, 32 -> 3 channels, 64 px, two cores).
+    CPUs compute 8 or 16 channels at once, so three channels leave them idle. Here each block of pixels is one output of
+    a convolution of stride 4 with 4 x 4 x filters channels, whose kernel holds the small kernel at every place of the
+    block: twice the arithmetic in a sixth of the time (7x7, 32 -> 3 channels, 64 px, with gradients, two cores).
     """
 
     block = 4
@@ -144,89 +143,28 @@ class BlockConv2D(layers.Conv2D):
         return y + self.bias if self.use_bias else y
 
 
-ENHANCER_BLOCKS = 3  # residual blocks of a local enhancer, as pix2pixHD's
+ENHANCER_BLOCKS = 3  # residual blocks of a local enhancer, as in pix2pixHD
 
 
 def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsampling="transpose", output="image",
                     init="glorot", enhancers=0, precision="float32", name=None):
     """Residual generator: float32 (N, H, W, 3) in [-1, 1] -> the same; H and W multiples of 4 * 2**enhancers.
 
-    7x7 conv, two stride-2 3x3 convs, `blocks` residual blocks at a quarter of the size, two upsamplings,
-    7x7 conv. Norm ("channel", "contrib": see InstanceNormalization) and ReLU after every conv but the last.
+    7x7 conv, two stride-2 3x3 convs, `blocks` residual blocks at a quarter of the size, two upsamplings, 7x7 conv.
+    Norm ("channel", "contrib": see InstanceNormalization) and ReLU after every conv but the last.
 
-    padding: "zero", or "reflect" in the 7x7 convs and residual blocks, as the paper's.
-    upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a
-        3x3 conv, which leaves no checkerboard (Odena et al. 2016).
+    padding: "zero", or "reflect" in the 7x7 convs and residual blocks, as in the paper.
+    upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a 3x3 conv,
+        which leaves no checkerboard (Odena et al. 2016).
     output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
     init: "glorot", or "normal", the paper's N(0, 0.02).
-    enhancers: how many times a local enhancer of half the filters is wrapped around the generator, each for twice the
-        size (Wang et al., "pix2pixHD", CVPR 2018, section 3.2): the generator within sees the image averaged over 2x2
-        pixels, and its last features join the enhancer's. Unlike there, the last conv's output within is kept and
-        enlarged, and the enhancer adds to it, from zeros on: a generator that grows starts with all it has learned.
-        The layer "coarse" is the generator within, before its BoundedResidual or tanh: image -> [change, features].
+    enhancers: how many local enhancers are wrapped around the generator, see `_enhancer`. The layer "coarse" is the
+        generator inside the outermost one, without its BoundedResidual or tanh: image -> [change, features].
     precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
     """
-    settings = {"kernel_initializer": _initializer(init), "dtype": precision}
-    biased = norm != "channel"  # a bias a channel is what the norm's mean takes away again
-    zeros = {"kernel_initializer": "zeros"}
-
-    def padded_conv(x, filters, size, layer=layers.Conv2D, **more):
-        if padding == "reflect":
-            x = ReflectionPadding2D(size // 2, dtype=precision)(x)
-        more = {**settings, "use_bias": biased, **more}
-        return layer(filters, size, padding="valid" if padding == "reflect" else "same", **more)(x)
-
-    def norm_relu(x):
-        return layers.ReLU(dtype=precision)(InstanceNormalization(norm, dtype=precision)(x))
-
-    def down(x, filters):
-        return norm_relu(layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x))
-
-    def residual_block(x, filters):
-        y = norm_relu(padded_conv(x, filters, 3))
-        return layers.Add(dtype=precision)(
-            [x, InstanceNormalization(norm, dtype=precision)(padded_conv(y, filters, 3))])
-
-    def up(x, filters):
-        if upsampling == "transpose":
-            x = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", use_bias=biased, **settings)(x)
-        else:
-            x = UpsamplingConv2D(filters, use_bias=biased, **settings)(x)
-        return norm_relu(x)
-
-    def last_conv(x, **more):
-        return padded_conv(x, 3, 7, BlockConv2D, use_bias=True, name="delta", **more)
-
-    def coarsest(image):
-        """(the last conv's output, the features before it)."""
-        x = norm_relu(padded_conv(image, filters, 7))
-        for width in (2 * filters, 4 * filters):
-            x = down(x, width)
-        for _ in range(blocks):
-            x = residual_block(x, 4 * filters)
-        for width in (2 * filters, filters):
-            x = up(x, width)
-        # Zeros: the untrained residual generator returns the photo, and what it changes it has learned.
-        return last_conv(x, **zeros if output == "residual" else {}), x
-
-    def enhanced(image, level):
-        """The same of an enhancer and all that is within it; level 0: no enhancer."""
-        if level == 0:
-            return coarsest(image)
-        smaller = layers.Input((None, None, 3))
-        coarse = keras.Model(smaller, enhanced(smaller, level - 1), name="coarse")
-        change, features = coarse(layers.AveragePooling2D(2, dtype="float32")(image))
-        width = filters >> level
-        x = down(norm_relu(padded_conv(image, width, 7)), 2 * width)
-        x = layers.Add(dtype=precision)([x, features])
-        for _ in range(ENHANCER_BLOCKS):
-            x = residual_block(x, 2 * width)
-        x = up(x, width)
-        change = BilinearUpsampling2D(dtype="float32")(change)
-        return layers.Add(dtype="float32")([change, last_conv(x, **zeros)]), x
-
+    parts = _GeneratorParts(norm, padding, upsampling, init, precision)
     image = layers.Input((None, None, 3), name="image")
-    change, _ = enhanced(image, enhancers)
+    change, _ = _enhancer(parts, image, filters, blocks, enhancers, output)
     if output == "residual":
         x = BoundedResidual(dtype="float32", name="translated")([image, change])
     else:
@@ -234,10 +172,85 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     return keras.Model(image, x, name=name)
 
 
+def _enhancer(parts, image, filters, blocks, level, output):
+    """(last conv's output, features before it) of a local enhancer and everything inside it. level 0: no enhancer.
+
+    Wang et al., "pix2pixHD", CVPR 2018, section 3.2: a generator for half the size works on the downsampled image, and
+    its last features are added to the enhancer's, which has half the filters. Unlike there, the inner generator's last
+    conv stays: its output is upsampled, and the enhancer adds to it. The enhancer's last conv starts at zero, so a
+    generator that grows starts with what it has learned.
+    """
+    if level == 0:
+        return _coarse(parts, image, filters, blocks, output)
+    smaller = layers.Input((None, None, 3))
+    coarse = keras.Model(smaller, _enhancer(parts, smaller, filters, blocks, level - 1, output), name="coarse")
+    change, features = coarse(layers.AveragePooling2D(2, dtype="float32")(image))
+    width = filters >> level
+    x = parts.down(parts.norm_relu(parts.padded_conv(image, width, 7)), 2 * width)
+    x = layers.Add(dtype=parts.precision)([x, features])
+    for _ in range(ENHANCER_BLOCKS):
+        x = parts.residual_block(x, 2 * width)
+    x = parts.up(x, width)
+    change = BilinearUpsampling2D(dtype="float32")(change)
+    return layers.Add(dtype="float32")([change, parts.last_conv(x, zeros=True)]), x
+
+
+def _coarse(parts, image, filters, blocks, output):
+    """(last conv's output, features before it) of the paper's generator."""
+    x = parts.norm_relu(parts.padded_conv(image, filters, 7))
+    for width in (2 * filters, 4 * filters):
+        x = parts.down(x, width)
+    for _ in range(blocks):
+        x = parts.residual_block(x, 4 * filters)
+    for width in (2 * filters, filters):
+        x = parts.up(x, width)
+    # From zeros the untrained residual generator is the identity.
+    return parts.last_conv(x, zeros=output == "residual"), x
+
+
+class _GeneratorParts:
+    """The parts of a generator, all with the same norm, padding, upsampling, initialisation and precision."""
+
+    def __init__(self, norm, padding, upsampling, init, precision):
+        self.norm, self.padding, self.upsampling, self.precision = norm, padding, upsampling, precision
+        self.settings = {"kernel_initializer": _initializer(init), "dtype": precision,
+                         "use_bias": norm != "channel"}  # instance norm subtracts the mean, so a bias is redundant
+
+    def padded_conv(self, x, filters, size, layer=layers.Conv2D, **more):
+        if self.padding == "reflect":
+            x = ReflectionPadding2D(size // 2, dtype=self.precision)(x)
+        padding = "valid" if self.padding == "reflect" else "same"
+        return layer(filters, size, padding=padding, **{**self.settings, **more})(x)
+
+    def normalised(self, x):
+        return InstanceNormalization(self.norm, dtype=self.precision)(x)
+
+    def norm_relu(self, x):
+        return layers.ReLU(dtype=self.precision)(self.normalised(x))
+
+    def down(self, x, filters):
+        return self.norm_relu(layers.Conv2D(filters, 3, strides=2, padding="same", **self.settings)(x))
+
+    def residual_block(self, x, filters):
+        y = self.norm_relu(self.padded_conv(x, filters, 3))
+        return layers.Add(dtype=self.precision)([x, self.normalised(self.padded_conv(y, filters, 3))])
+
+    def up(self, x, filters):
+        if self.upsampling == "transpose":
+            x = layers.Conv2DTranspose(filters, 3, strides=2, padding="same", **self.settings)(x)
+        else:
+            x = UpsamplingConv2D(filters, **self.settings)(x)
+        return self.norm_relu(x)
+
+    def last_conv(self, x, zeros):
+        more = {"kernel_initializer": "zeros"} if zeros else {}
+        return self.padded_conv(x, 3, 7, BlockConv2D, use_bias=True, name="delta", **more)
+
+
 def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
                         scales=1, precision="float32", name=None):
-    """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), one score a patch; H and W multiples of 16.
-    Or a list of such scores: see `scales`.
+    """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), a score per patch; H and W multiples of 16.
+    With `scales` above 1 it returns a list of such scores.
 
     Four 4x4 convs (filters, x2, x4, x8), leaky ReLU 0.2, norm on all but the first, a last 4x4 conv to one channel.
 
@@ -245,13 +258,12 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     order: "norm_first" (conv, norm, activation: the paper's) or "activation_first" (conv, activation, norm:
         the tutorial's).
     last_stride: of the fourth conv. 2: 256x256 in, 16x16 out; 1: the paper's 70-pixel receptive field, 32x32 out.
-    init: "glorot", "normal" (N(0, 0.02)) or "he", which keeps the signal's size without norm.
-    labels: 0, or how many label values a face has: the network is then called with [images, labels (N, labels)], and
-        a patch's score also has the inner product of its last features with a learned projection of the labels
-        (Miyato and Koyama, ICLR 2018, eq. 5). The projection starts at zero; labels of zeros leave the score as it is.
-    scales: above 1, that many such networks, layers "scale0", "scale1", ...: the first sees the image, each other one
-        half the size of the one before (pix2pixHD, section 3.2). Returns a list of their scores; H and W multiples of
-        16 * 2**(scales - 1).
+    init: "glorot", "normal" (N(0, 0.02)) or "he", which keeps the signal's scale without norm.
+    labels: 0, or the length of a face's label vector. The network then takes [images, labels (N, labels)]. The inner
+        product of a patch's last features and a learned projection of the labels is added to its score (Miyato and
+        Koyama, ICLR 2018, eq. 5). The projection starts at zero. Labels of zeros leave the score unchanged.
+    scales: above 1, so many such networks, as layers "scale0", "scale1", ... The first one sees the image, each next
+        one half the size of the one before (pix2pixHD, section 3.2). H and W multiples of 16 * 2**(scales - 1).
     """
     if scales > 1:
         image = layers.Input((None, None, 3), name="image")
@@ -289,14 +301,13 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
 
 
 def build_classifier(labels, size, seen, filters=32, precision="float32", name=None):
-    """What a face's labels are: float32 (N, size, size, 3) in [-1, 1] -> float32 (N, labels), scores of each.
+    """Classifier of faces: float32 (N, size, size, 3) in [-1, 1] -> float32 (N, labels) scores.
 
-    Four stride-2 4x4 convs as the PatchGAN's (He initialisation, no norm) and a dense layer over all places and
-    features: faces are aligned, so a place means something. (On the mean over places it learned slower.)
-    The dense layer begins at zeros: it says nothing until it has learned.
+    Four stride-2 4x4 convs like the PatchGAN's (He initialisation, no norm), then a dense layer over all places and
+    features, because faces are aligned. (On global averages it learned slower.) The dense layer starts at zero.
 
-    labels: how many label values a face has; `cyclegan.log_probabilities` tells which of them exclude each other.
-    seen: the size that it works at, to which images are brought: a classifier keeps the one that it began with.
+    labels: length of a face's label vector; `losses.log_probabilities` turns scores into probabilities. seen: the size
+    in pixels at which it works. Images are resized to it, so the classifier can be kept when the image size grows.
     """
     image = layers.Input((size, size, 3), name="image")
     x = layers.AveragePooling2D(size // seen, dtype="float32")(image) if size >= 2 * seen else image
@@ -311,17 +322,18 @@ def build_classifier(labels, size, seen, filters=32, precision="float32", name=N
 
 
 def outermost(generator):
-    """The trainable variables of a generator's outermost enhancer; of a generator without any, all of them."""
+    """The trainable variables of a generator's outermost enhancer, or of the whole generator if it has none."""
     return [v for layer in generator.layers if layer.name != "coarse" for v in layer.trainable_variables]
 
 
 def parts(discriminator):
-    """The PatchGANs of a discriminator, that of the full size first."""
+    """The PatchGANs of a discriminator, the one for the full size first."""
     scales = [layer for layer in discriminator.layers if isinstance(layer, keras.Model)]
     return sorted(scales, key=lambda one: one.name) or [discriminator]
 
 
 def _initializer(name):
-    """What Keras makes a new initializer of for every layer: one object would give layers of a shape equal weights."""
+    """A name or config, not an object: Keras then makes an initializer for every layer. A shared one would give all
+    layers of a shape the same weights."""
     return {"glorot": "glorot_uniform", "he": "he_normal",
             "normal": {"class_name": "RandomNormal", "config": {"stddev": 0.02}}}[name]

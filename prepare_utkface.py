@@ -1,16 +1,15 @@
 """Sort UTKFace into the folders that training reads.
 
-    python prepare_utkface.py UTKFace.tar.gz                     -> data/utkface/{train,test}/{20s,50s}
+    python prepare_utkface.py UTKFace.tar.gz                     -> data/utkface/{train,validation,test}/{20s,50s}
     python prepare_utkface.py UTKFace/ --B 60s=60-69             a folder works too, and other ages
 
-A tenth of the faces, chosen by a hash of the file name, is for testing and never changes. Run again, it adds
-what is missing and changes nothing else.
+A hash of the file name decides the split, so it is the same on every machine: a tenth is for validation, another tenth
+is for the final test. A second run adds what is missing and changes nothing else.
 """
 
 import argparse
 import contextlib
 import dataclasses
-import hashlib
 import io
 import lzma
 import re
@@ -23,12 +22,13 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from tqdm import tqdm
 
-from data_loader import EXTENSIONS, GENDERS, RACES, SMALLEST, parse_name
-from files import UserError, reason, replacing, run_script
+from ageing.errors import UserError, reason, run_script
+from ageing.face_folder import EXTENSIONS, SMALLEST, UNREADABLE
+from ageing.storage import replacing
+from ageing.utkface import GENDERS, RACES, SPLITS, parse_name, split_of
 
 WHERE = ("get UTKFace (aligned and cropped) from https://susanqq.github.io/UTKFace/; "
-         "it is for non-commercial research only and may not be published again")
-TEST_SHARE = 10  # one face in so many
+         "it is for non-commercial research only and may not be redistributed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,18 +46,13 @@ class AgeRange:
         return cls(match[1], int(match[2]), int(match[3]))
 
 
-def is_test(name):
-    """Whether the face of this file name is held out: the same answer on every machine, whatever else is there."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % TEST_SHARE == 0
-
-
 def prepare(source, root, ranges):
-    """Copy the faces of `ranges` from `source` into root/{train,test}/<range name>/.
+    """Copy the faces of `ranges` from `source` into root/<split>/<range name>/.
 
-    source: archive (.tar, .tar.gz, .zip) or folder of UTKFace files. Returns (counts, skipped): counts
-    {(folder, gender, race): faces}, new and already there; skipped {reason: [names]}.
-    Raises UserError for a missing or broken source, for an archive member that points outside, for a target that
-    cannot be written.
+    source: archive (.tar, .tar.gz, .zip) or folder of UTKFace files. ranges: [AgeRange]. Returns (counts, skipped):
+    counts {(folder, gender, race): faces}, new ones and those that were there; skipped {reason: [names]}.
+    Raises UserError if the source is missing or broken, if an archive member points outside of the target, or if the
+    target cannot be written.
     """
     counts, skipped = Counter(), {}
     ready = _ready(root, ranges)
@@ -73,7 +68,7 @@ def prepare(source, root, ranges):
             if found is None:
                 skipped.setdefault("other age", []).append(name)
                 continue
-            folder = f"{'test' if is_test(name) else 'train'}/{found.name}"
+            folder = f"{split_of(name)}/{found.name}"
             if (folder, name) not in ready:
                 data = read()
                 if (why := _broken(data)) is not None:
@@ -88,8 +83,8 @@ def prepare(source, root, ranges):
 
 def _ready(root, ranges):
     """(folder, name) of the faces that are there already."""
-    return {(f"{part}/{r.name}", path.name) for part in ("train", "test") for r in ranges
-            for path in Path(root, part, r.name).glob("*")}
+    return {(f"{split}/{r.name}", path.name) for split in SPLITS for r in ranges
+            for path in Path(root, split, r.name).glob("*")}
 
 
 def _broken(data):
@@ -98,7 +93,7 @@ def _broken(data):
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return "tiny image" if min(image.size) < SMALLEST else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return "unreadable image"
 
 
@@ -122,9 +117,9 @@ def _opened(source):
             with tarfile.open(source) as archive:
                 yield None, _tar_members(source, archive)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
-        # RuntimeError: a zip that is encrypted or packed in a way that Python does not know
-        raise UserError(f"{source}: cannot be read ({reason(error)}); it is no UTKFace archive or broken off: "
-                        "fetch it again. What was copied stays") from error
+        # RuntimeError: an encrypted zip, or a compression that Python does not know
+        raise UserError(f"{source}: cannot be read ({reason(error)}); it is not a UTKFace archive or incomplete: "
+                        "fetch it again. Faces that were copied stay") from error
 
 
 def _tar_members(source, archive):
@@ -142,20 +137,20 @@ def _is_image(source, name):
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
         raise UserError(f"{source}: member {name!r} points outside of the target; this is not the archive that its "
-                        "authors distribute, nothing more is read from it")
-    # macOS archives hold a ._twin of each file, which is no image.
+                        "authors distribute. Nothing more is read from it")
+    # Archives made on macOS hold a ._ file beside each image, which is not an image.
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith("._")
 
 
 def table(counts, skipped, ranges):
-    """Lines: faces per folder by gender and race, then the skipped files by reason."""
-    columns = [f"{part}/{r.name}" for r in ranges for part in ("train", "test")]
-    lines = [f"{'':16}" + "".join(f"{c:>12}" for c in columns)]
+    """Lines of text: faces a folder by gender and race, then the skipped files by reason."""
+    columns = [f"{split}/{r.name}" for r in ranges for split in SPLITS]
+    lines = [f"{'':16}" + "".join(f"{c:>16}" for c in columns)]
     for g, gender in enumerate(GENDERS):
         for r, race in enumerate(RACES):
-            lines.append(f"{race + ' ' + gender:16}" + "".join(f"{counts[c, g, r]:12,}" for c in columns))
+            lines.append(f"{race + ' ' + gender:16}" + "".join(f"{counts[c, g, r]:16,}" for c in columns))
     lines.append(f"{'all':16}" + "".join(
-        f"{sum(n for key, n in counts.items() if key[0] == c):12,}" for c in columns))
+        f"{sum(n for key, n in counts.items() if key[0] == c):16,}" for c in columns))
     for why, names in sorted(skipped.items()):
         listed = "" if why == "other age" else ": " + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
         lines.append(f"skipped, {why}: {len(names):,}{listed}")
@@ -171,12 +166,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     ranges = [AgeRange.parse(args.A), AgeRange.parse(args.B)]
     if ranges[0].name == ranges[1].name or ranges[0].oldest >= ranges[1].youngest:
-        raise UserError("command line: --A must be the younger domain; the two may not overlap or share a name")
+        raise UserError("command line: --A must be the younger domain; the domains must not overlap or share a name")
     counts, skipped = prepare(args.source, args.output, ranges)
     print("\n".join(table(counts, skipped, ranges)))
     if not counts:
         raise UserError(f"{args.source}: no face of these ages in it; names are [age]_[gender]_[race]_[date]....jpg")
-    print(f"wrote {args.output}/{{train,test}}/{{{ranges[0].name},{ranges[1].name}}}")
+    print(f"wrote {args.output}/{{{','.join(SPLITS)}}}/{{{ranges[0].name},{ranges[1].name}}}")
 
 
 if __name__ == "__main__":

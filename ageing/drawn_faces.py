@@ -1,9 +1,9 @@
-"""Drawn faces: a stand-in for a data set that needs no photo of anyone, and whose truly aged faces are known.
+"""Drawn faces: a data set without photos of people, for which the true aged face is known.
 
-A person is a number; it decides skin, hair, shape, expression, light and background. The same person can be
-drawn at any age: hair greys, stubble and wrinkles appear, cheeks and brows sink. File names follow UTKFace's
-pattern, so that everything that reads UTKFace reads them: [age]_[gender]_[race]_person[number].png, where race
-only stands for one of the palette's skin ranges.
+A person is a number. It decides skin, hair, shape, expression, light and background. The same person can be drawn at
+any age: hair greys, stubble and wrinkles appear, cheeks and brows sink. File names have UTKFace's form,
+[age]_[gender]_[race]_person[number].png, so that everything that reads UTKFace reads them. The race only selects one of
+the palette's skin tones.
 """
 
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
-from files import replacing
+from ageing.face_folder import decode, list_images
+from ageing.storage import replacing
 
 SUPERSAMPLING = 3
 SKINS = ((238, 205, 180), (120, 78, 54), (226, 184, 140), (176, 124, 88), (205, 160, 125))
@@ -21,7 +22,7 @@ GREY = np.array((205, 205, 208))
 
 
 def draw(person, age, size=128):
-    """uint8 RGB (size, size, 3): `person` (an integer) at `age` (years; 25 and 55 are what the folders hold)."""
+    """uint8 RGB (size, size, 3): `person` (an integer) at `age` in years. The folders hold ages 25 and 55."""
     look = _look(person)
     old = float(np.clip((age - 25) / 30, 0, 1))
     side = size * SUPERSAMPLING
@@ -54,7 +55,7 @@ def _look(person):
 
 
 class _Pen:
-    """Draws the parts of one face; coordinates are shares of the picture's side."""
+    """Draws the parts of one face. Coordinates are shares of the picture's side. old: 0 (age 25) to 1 (age 55)."""
 
     def __init__(self, canvas, look, old):
         self.canvas, self.look, self.old = canvas, look, old
@@ -89,7 +90,7 @@ class _Pen:
                      self.skin)
 
     def wrinkles(self):
-        """Forehead lines, crow's feet, bags and nasolabial folds: darker, softened skin."""
+        """Forehead lines, crow's feet, eye bags and nasolabial folds: darker, blurred skin."""
         if self.old <= 0:
             return
         clean = self.canvas.copy()
@@ -162,30 +163,42 @@ def _light(pixels, look):
     return np.clip(pixels * (1 + look["strength"] * slope)[..., None] + grain, 0, 255).astype(np.uint8)
 
 
-def fill(root, domain_A="20s", domain_B="50s", train=400, test=24, size=128):
-    """Fill root/{train,test}/{domain_A,domain_B} with drawn PNGs; files that are there stay.
+def fill(root, domain_A="20s", domain_B="50s", train=400, validation=24, size=128):
+    """Fill root/{train,validation}/{domain_A,domain_B} with drawn PNGs. Existing files stay.
 
-    train: different people young and old, `train` each, as unpaired training needs. test: the same `test` people
-    at both ages, so that the true aged face is known: `true_pairs` finds it.
+    train: people a domain, different ones in A and B, as unpaired training needs. validation: people who are drawn at
+    both ages, so that the true aged face is known; `true_pairs` reads them. size: pixels a side.
     """
-    jobs = []
+    jobs = list(_missing(root, domain_A, domain_B, train, validation))
+    for path, person, age in tqdm(jobs, desc="drawing faces", unit="img", leave=False):
+        with replacing(path) as temporary:
+            Image.fromarray(draw(person, age, size)).save(temporary)
+
+
+def count(root, domain_A="20s", domain_B="50s", train=400, validation=24):
+    """(images of A, of B) in the train folder once `fill` has run. Nothing is written."""
+    missing = [path.parent.name for path, _, _ in _missing(root, domain_A, domain_B, train, 0)]
+    return tuple(len(list(Path(root, "train", domain).glob("*.png"))) + missing.count(domain)
+                 for domain in (domain_A, domain_B))
+
+
+def _missing(root, domain_A, domain_B, train, validation):
+    """(path, person, age) of the pictures that `fill` has to draw."""
     for domain, age, first in ((domain_A, 25, 0), (domain_B, 55, train)):
-        jobs += [(Path(root, "train", domain), age, first + i) for i in range(train)]
-        jobs += [(Path(root, "test", domain), age, 10**6 + i) for i in range(test)]
-    for folder, age, person in tqdm(jobs, desc="drawing faces", unit="img", leave=False):
-        look = _look(person)
-        path = folder / f"{age}_{look['gender']}_{look['race']}_person{person:07}.png"
-        if not path.exists():
-            with replacing(path) as temporary:
-                Image.fromarray(draw(person, age, size)).save(temporary)
+        people = [("train", first + i) for i in range(train)] + [("validation", 10**6 + i) for i in range(validation)]
+        for split, person in people:
+            look = _look(person)
+            path = Path(root, split, domain, f"{age}_{look['gender']}_{look['race']}_person{person:07}.png")
+            if not path.exists():
+                yield path, person, age
 
 
 def true_pairs(root, domain_A, domain_B, size):
-    """The test people young and old: two uint8 (n, size, size, 3), the same person in the same place."""
-    from data_loader import decode, list_images
+    """The validation people, young and old: two uint8 (n, size, size, 3), the same person at the same index."""
+    def by_person(domain):
+        paths = list_images(Path(root, "validation", domain))
+        return {path.stem.rsplit("person", 1)[-1]: path for path in paths}
 
-    person = lambda path: path.stem.rsplit("person", 1)[-1]  # noqa: E731
-    young = {person(p): p for p in list_images(Path(root, "test", domain_A))}
-    old = {person(p): p for p in list_images(Path(root, "test", domain_B))}
+    young, old = by_person(domain_A), by_person(domain_B)
     both = sorted(young.keys() & old.keys())
     return tuple(np.stack([decode(paths[p], size) for p in both]) for paths in (young, old))

@@ -1,4 +1,4 @@
-"""Pictures for people: grids of faces with a title a row, photos side by side, boxes on a photo, loss curves."""
+"""Pictures for people: grids of faces with a title for each row, and pictures side by side."""
 
 import itertools
 from pathlib import Path
@@ -6,23 +6,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from files import UserError, read_json_lines, replacing
-
-
-def to_pixels(images):
-    """float (..., 3) in [-1, 1] -> uint8 RGB. With `to_floats`, the one place where the two meet."""
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
-def to_floats(pixels):
-    """uint8 RGB (..., 3) -> float32 in [-1, 1]."""
-    return np.asarray(pixels, np.float32) / np.float32(127.5) - 1
+from ageing.errors import UserError
+from ageing.storage import read_json_lines, replacing
 
 
 def grid(rows, cell=None):
-    """uint8 RGB picture of `rows`: a list of (title, uint8 (n, H, W, 3)), one row each, the title at its left.
+    """uint8 RGB picture of `rows`, a list of (title, uint8 (n, S, S, 3)), each with its title on the left.
 
-    cell: side of a face in the picture; faces under 96 pixels are enlarged by whole factors to be seen.
+    cell: side of a face in the picture, in pixels; by default faces under 96 pixels are enlarged by a whole factor.
     """
     side = rows[0][1].shape[1]
     cell = cell or side * max(1, -(-96 // side))
@@ -41,11 +32,12 @@ def grid(rows, cell=None):
 
 
 def save_grid(path, rows):
+    """Write the `grid` of `rows` to `path`. Raises UserError, see `save`."""
     save(path, grid(rows))
 
 
 def save(path, pixels):
-    """Write uint8 RGB `pixels` to `path`, all or nothing. Raises UserError, also if its suffix is no picture's."""
+    """Write uint8 RGB `pixels` to `path`. Raises UserError if its suffix is no picture's or it cannot be written."""
     if Path(path).suffix.lower() not in Image.registered_extensions():
         raise UserError(f"{path}: name a picture, for example {Path(path).stem}.png")
     with replacing(path) as temporary:
@@ -53,9 +45,9 @@ def save(path, pixels):
 
 
 def side_by_side(titled, height=768, least=0):
-    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], titles above.
+    """uint8 RGB picture of [(title, uint8 RGB (H, W, 3))], side by side with the titles above.
 
-    Those over `height` pixels are made smaller, those under `least` larger.
+    Pictures higher than `height` pixels are made smaller, those lower than `least` larger.
     """
     def shown_height(pixels):
         return min(max(len(pixels), least), height)
@@ -77,23 +69,6 @@ def side_by_side(titled, height=768, least=0):
         sheet.paste(image, (x + (width - image.width) // 2, bar))
         x += width + gap
     return np.asarray(sheet)
-
-
-def with_boxes(photo, faces):
-    """A copy of uint8 RGB `photo` with each face's box, square, number and confidence."""
-    image = Image.fromarray(photo)
-    draw = ImageDraw.Draw(image)
-    line = max(2, max(image.size) // 400)
-    font = ImageFont.load_default(max(14, max(image.size) // 50))
-    for number, face in enumerate(faces, 1):
-        left, top, side = face.square
-        draw.rectangle((left, top, left + side, top + side), outline=(255, 210, 0), width=line)
-        draw.rectangle(face.box, outline=(0, 220, 90), width=line)
-        text = f"{number}: {face.confidence:.2f}"
-        place = (max(0, face.box[0]), max(0, face.box[1] - font.size * 1.3))
-        draw.rectangle(draw.textbbox(place, text, font=font), fill=(0, 220, 90))
-        draw.text(place, text, fill="black", font=font)
-    return np.asarray(image)
 
 
 CURVES = {

@@ -1,12 +1,12 @@
 """How long ageing a photo takes, and where the time goes.
 
     python benchmarks/infer.py                 detection, translation, blending over photo sizes and face counts
-    python benchmarks/infer.py --command       the whole command on one face and on ten, Python's start included
-    python benchmarks/infer.py --translator    faces/s, share of this machine's peak, costliest operators
+    python benchmarks/infer.py --command       the whole command on one face and on ten, including Python's start
+    python benchmarks/infer.py --translator    faces/s, share of this machine's peak, most expensive operators
     python benchmarks/infer.py --engines       the same generator in ONNX Runtime, OpenVINO, LiteRT and TensorFlow
                                                (needs: pip install openvino)
 
-Every line is measured in a process of its own, so that its peak memory is its own. Prints tables, asserts nothing.
+Each line is measured in its own process, so that it shows its own peak memory. Prints tables, asserts nothing.
 """
 
 import argparse
@@ -32,7 +32,7 @@ FACES = (1, 10)
 
 
 def group(width, height, n):
-    """uint8 RGB photo of n astronauts in rows, as large as they fit."""
+    """uint8 RGB photo (height, width, 3) of n astronauts in rows, as large as they fit."""
     columns = int(np.ceil(np.sqrt(n * width / height)))
     rows = -(-n // columns)
     side = min(width // columns, height // rows)
@@ -44,7 +44,7 @@ def group(width, height, n):
 
 
 def median(function, rounds=5):
-    """(median seconds of a call, its last result); one call before, for what is made once."""
+    """(median seconds of a call, its last result), after one call that warms up."""
     result, seconds = function(), []
     for _ in range(rounds):
         begin = time.perf_counter()
@@ -54,26 +54,27 @@ def median(function, rounds=5):
 
 
 def photo_line(args):
-    import faces
-    import photos
-    from translator import Translator
+    from ageing.photos import photo_file
+    from ageing.photos.blending import bands, changes_of
+    from ageing.photos.detector import Detector
+    from ageing.photos.translator import Translator
 
-    detector, translator = faces.Detector(), Translator(args.weights)
+    detector, translator = Detector(), Translator(args.weights)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.jpg"), Path(folder, "out.jpg")
         Image.fromarray(group(args.width, args.height, args.faces)).save(source, quality=95)
-        read, photo = median(lambda: photos.read(source), 1)
-        detect, found = median(lambda: detector.find(photo.rgb), 3)
-        translate, changes = median(lambda: faces.changes(photo.rgb, found, translator), 3)
-        blend, edited = median(lambda: photo.edited(faces.strips(photo.native.shape, changes)), 3)
-        write, _ = median(lambda: photos.save(target, photo, edited), 1)
+        read, photo = median(lambda: photo_file.read(source), 1)
+        detect, faces = median(lambda: detector.find(photo.rgb), 3)
+        translate, changes = median(lambda: changes_of(photo.rgb, faces, translator), 3)
+        blend, edited = median(lambda: photo.edited(bands(photo.native.shape, changes)), 3)
+        write, _ = median(lambda: photo_file.save(target, photo, edited), 1)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-    print(f"| {args.width} x {args.height} | {args.faces} | {len(found)} | {read:.2f} s | {detect:.2f} s | "
+    print(f"| {args.width} x {args.height} | {args.faces} | {len(faces)} | {read:.2f} s | {detect:.2f} s | "
           f"{translate:.2f} s | {blend:.2f} s | {write:.2f} s | {peak:,.0f} MiB |")
 
 
 def whole_command(args):
-    """Wall time of infer_faces.py in a process of its own."""
+    """Wall time of infer_faces.py, each run in its own process."""
     print("| photo | faces | wall time |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for width, height, n in ((512, 512, 1), (1600, 1200, 10)):
@@ -85,13 +86,13 @@ def whole_command(args):
 
 
 def matrix_peak():
-    """GFLOP/s of the best of some float32 matrix products, on all processors."""
+    """GFLOP/s of the fastest of five float32 matrix products, on all processors."""
     a, b = (np.random.default_rng(i).normal(size=(2048, 2048)).astype(np.float32) for i in (0, 1))
     return 2 * 2048**3 / min(median(lambda: a @ b, 1)[0] for _ in range(5)) / 1e9
 
 
 def arithmetic(path, size):
-    """GFLOP of the convolutions of one face of an ONNX generator."""
+    """GFLOP of all convolutions of an ONNX generator for one face of `size` pixels."""
     import onnx
 
     model = onnx.load(path)
@@ -113,7 +114,7 @@ def arithmetic(path, size):
 def translator_lines(args):
     import onnxruntime
 
-    from translator import BATCH, Translator
+    from ageing.photos.translator import BATCH, Translator
 
     translator = Translator(args.weights)
     crops = np.random.default_rng(1).integers(0, 256, (4 * BATCH, translator.size, translator.size, 3), np.uint8)
@@ -141,7 +142,7 @@ def translator_lines(args):
 
 
 def engine_line(args):
-    """One engine's start, milliseconds a face in batches of 1 and 8, and its largest difference to TensorFlow."""
+    """Start time of one engine, milliseconds a face in batches of 1 and 8, largest difference to TensorFlow."""
     keras_path, size = Path(args.weights).with_suffix(".keras"), args.size
     images = {n: np.random.default_rng(n).uniform(-1, 1, (n, size, size, 3)).astype(np.float32) for n in (1, 8)}
     reference = Path(args.reference)
@@ -168,7 +169,7 @@ def _tensorflow(onnx_path, keras_path, size):
 
 
 def _onnx_runtime(onnx_path, keras_path, size):
-    from translator import Translator
+    from ageing.photos.translator import Translator
     return Translator(onnx_path, mirror=False)._run
 
 
@@ -186,7 +187,7 @@ def _litert(onnx_path, keras_path, size):
 
     import models  # noqa: F401
     network = keras.models.load_model(keras_path, compile=False)
-    # Of a fixed shape, a face at a time: its kernels are not fast on others.
+    # With a fixed shape, one face at a time: LiteRT's kernels are slow on others.
     fixed = tf.function(lambda x: network(x, training=False)).get_concrete_function(
         tf.TensorSpec([1, size, size, 3], tf.float32))
     flat = tf.lite.TFLiteConverter.from_concrete_functions([fixed], network).convert()
@@ -205,7 +206,7 @@ def _litert(onnx_path, keras_path, size):
 
 
 def own_process(*arguments):
-    """Run this script for one line in a process of its own; print what it prints."""
+    """Run this script for one line in its own process, and print what it prints."""
     done = subprocess.run([sys.executable, __file__, *map(str, arguments)], capture_output=True, text=True, check=False,
                           env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     print(done.stdout.strip() if done.returncode == 0 else f"failed: {done.stderr.strip().splitlines()[-1][:100]}",

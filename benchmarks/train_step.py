@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import recipe as recipes  # noqa: E402
+from ageing.training import recipe as recipes  # noqa: E402
 
 # The tutorial's networks at the width that a CPU can carry.
 OVERRIDES = ["generator.filters=32", "discriminator.filters=32"]
@@ -41,7 +41,7 @@ def measure_step(args):
 
     import tensorflow as tf
 
-    import cyclegan
+    from ageing.training import cyclegan
     from data_loader import LABELS, Faces
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 1)
@@ -69,10 +69,10 @@ def measure_loop(args):
     """(pairs/s of the whole loop of train.py, of the bare step) on drawn faces, alternating in one process."""
     import tensorflow as tf  # noqa: F401
 
-    import cyclegan
-    import drawn_faces
-    import runs
-    from monitor import Monitor
+    from ageing.training import cyclegan
+    from ageing import drawn_faces
+    from ageing.training import runs
+    from ageing.training.monitor import Monitor
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 10**6)
     with tempfile.TemporaryDirectory() as folder:

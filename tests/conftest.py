@@ -1,59 +1,85 @@
 """Shared pieces: a folder of drawn faces and the smallest recipe that has every part of training in it."""
 
 import copy
+import gc
 import os
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share a GPU: pytest -n 2, children
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a GPU computes with TF32 and is shared by the test processes
+gc.set_threshold(100_000, 50, 50)  # Keras' many small objects make every full collection slow: a third of the time
 
-import pytest
-import yaml
+import pytest  # noqa: E402
+import yaml  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 UTKFACE = ROOT.parent / "shared" / "utkface" / "UTKFace.tar.gz"
 
-# All of training, tiny: two sizes, growing, warm starts, pool, real negatives, augmentation, a classifier, averages.
-# One discriminator step a generator step: building graphs takes most of the time, a fifth of it for each.
+# All of training, tiny: two sizes, growing, warm starts, pool, real negatives, augmentation, classifier, finishing.
 TINY = {
     "stages": [
-        {"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 4, "warm_start_steps": 2, "warm_start_batch": 4},
-        {"size": 32, "batch_size": 2, "d_batch_size": 4, "steps": 3, "warm_start_steps": 1, "warm_start_batch": 4},
+        {"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 3, "warm_start_steps": 1, "warm_start_batch": 4},
+        {"size": 32, "batch_size": 2, "d_batch_size": 4, "steps": 2, "warm_start_steps": 1, "warm_start_batch": 4},
     ],
+    "precision": "float32",
     "growing": "enhance",
     "data": {"path": "faces", "sampling": "matched"},
     "generator": {"filters": 2, "blocks": 1},
     "discriminator": {"filters": 4, "labels": "projection"},
     "adversary": {"pool_size": 6, "real_negatives": 0.5, "augment": True},
     "loss": {"lambda_label": 1.0, "lambda_consistency": 1.0},
-    "monitor": {"log_every": 2, "sample_every": 5, "save_every": 2, "keep": 9, "faces": 3},
+    "finish": {"steps": 2, "batch_size": 2},
+    "monitor": {"log_every": 1, "sample_every": 100, "save_every": 100},
 }
 
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
-    """Folder with {train,test}/{20s,50s} of drawn faces, 32 px."""
-    import drawn_faces
+    """Folder with {train,validation}/{20s,50s} of drawn faces, 32 px."""
+    from ageing import drawn_faces
 
     root = tmp_path_factory.mktemp("drawn") / "faces"
-    drawn_faces.fill(root, train=40, test=4, size=32)
+    drawn_faces.fill(root, train=40, validation=4, size=32)
     return root
 
 
+@pytest.fixture(scope="session")
+def eager():
+    """Steps run eagerly and enhancers have one block: tracing a tiny step takes ten times as long as running it."""
+    import models
+    from ageing.training.engine import Engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "compile", lambda self, function: function)
+        patch.setattr(models, "ENHANCER_BLOCKS", 1)
+        yield
+
+
 @pytest.fixture
-def workplace(tmp_path, monkeypatch, drawn):
+def workplace(tmp_path, monkeypatch, drawn, eager):
     """An empty working folder with the drawn faces in faces/ and the tiny recipe in tiny.yaml.
 
-    Training in it leaves out the export at its end, which takes longer than the rest.
+    Training in it keeps every checkpoint, draws nothing and leaves out the export at its end.
     """
-    import train
+    from ageing.training.monitor import Monitor
 
-    monkeypatch.setattr(train, "export_run", lambda *arguments: None)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "faces").symlink_to(drawn)
-    write_recipe(tmp_path / "tiny.yaml")
+    furnish(tmp_path, monkeypatch, drawn)
+    monkeypatch.setattr(Monitor, "grid", lambda *arguments: None)
+    monkeypatch.setattr(Monitor, "picture", lambda *arguments: None)
     return tmp_path
+
+
+def furnish(place, patch, drawn):
+    import train
+    from ageing.training import checkpoints, sample_grids
+
+    patch.setattr(train, "export_run", lambda *arguments: None)
+    patch.setattr(checkpoints, "KEEP", 99)
+    patch.setattr(sample_grids, "FACES", 3)
+    patch.chdir(place)
+    (place / "faces").symlink_to(drawn)
+    write_recipe(place / "tiny.yaml")
 
 
 @pytest.fixture

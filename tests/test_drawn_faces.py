@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-import data_loader
-import drawn_faces
+from ageing import drawn_faces, utkface
 
 
 def test_a_person_is_the_same_every_time_and_people_differ():
@@ -18,14 +17,17 @@ def test_a_person_grows_older_more_and_more():
     assert np.abs(drawn_faces.draw(5, 55, 64) - young)[:4, :4].max() == 0
 
 
-def test_folders_are_filled_once_and_test_people_come_in_pairs(tmp_path):
-    drawn_faces.fill(tmp_path, train=3, test=2, size=32)
+def test_folders_are_filled_once_and_validation_people_come_in_pairs(tmp_path):
+    assert drawn_faces.count(tmp_path, train=3) == (3, 3)
+    assert not list(tmp_path.iterdir())
+    drawn_faces.fill(tmp_path, train=3, validation=2, size=32)
+    assert drawn_faces.count(tmp_path, train=3) == (3, 3)
     files = sorted(p for p in tmp_path.rglob("*.png"))
     assert len(files) == 10
-    assert all(data_loader.parse_name(p.name) for p in files)
+    assert all(utkface.parse_name(p.name) for p in files)
     mine = next(p for p in files if "train" in p.parts)
     mine.write_bytes(b"a user's own")
-    drawn_faces.fill(tmp_path, train=3, test=2, size=32)
+    drawn_faces.fill(tmp_path, train=3, validation=2, size=32)
     assert mine.read_bytes() == b"a user's own"
     young, old = drawn_faces.true_pairs(tmp_path, "20s", "50s", 32)
     assert young.shape == old.shape == (2, 32, 32, 3)

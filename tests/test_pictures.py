@@ -1,16 +1,11 @@
+"""Grids of faces and pictures side by side."""
+
 import json
 
 import numpy as np
 from PIL import Image
 
-import pictures
-
-
-def test_pixels_and_floats_are_inverse():
-    levels = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(pictures.to_pixels(pictures.to_floats(levels)), levels)
-    assert pictures.to_floats(np.array([0, 255], np.uint8)).tolist() == [-1, 1]
-    assert pictures.to_pixels(np.array([-3.0, 3.0])).tolist() == [0, 255]
+from ageing import pictures
 
 
 def test_grid_shows_faces_unchanged_beside_their_title(tmp_path):
@@ -21,6 +16,16 @@ def test_grid_shows_faces_unchanged_beside_their_title(tmp_path):
     np.testing.assert_array_equal(sheet[130:258, left + 130:left + 258], faces[1])
     assert (sheet[:, :left] < 128).any()  # the title
     assert (sheet[130:, left + 260:] == 255).all()
+
+
+def test_pictures_stand_side_by_side_below_their_titles():
+    large, small = np.full((400, 200, 3), 50, np.uint8), np.full((20, 60, 3), 90, np.uint8)
+    sheet = pictures.side_by_side([("a", large), ("b", small)], height=100, least=40)
+    bar = len(sheet) - 100
+    assert (sheet[bar:, :50] == 50).all()  # made smaller
+    assert (sheet[bar:bar + 40, 54:] == 90).all()  # made larger
+    assert sheet.shape[1] == 50 + 4 + 120
+    assert (sheet[:bar] < 128).any()  # the titles
 
 
 def test_small_faces_are_enlarged_by_whole_factors():

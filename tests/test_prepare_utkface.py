@@ -9,7 +9,8 @@ from conftest import UTKFACE
 from PIL import Image
 
 import prepare_utkface
-from files import UserError
+from ageing.errors import UserError
+from ageing.utkface import split_of
 
 NAMES = [f"{age}_{i % 2}_{i % 5}_2017{i:05}.jpg.chip.jpg" for i, age in
          enumerate([20, 25, 29, 30, 49, 50, 55, 59, 60, 1, 116] * 10)]
@@ -56,7 +57,7 @@ def test_faces_are_sorted_by_age_and_hash(archive, tmp_path, capsys):
     for name in NAMES:
         age = int(name.split("_")[0])
         domain = "20s" if 20 <= age <= 29 else "50s" if 50 <= age <= 59 else None
-        part = "test" if prepare_utkface.is_test(name) else "train"
+        part = split_of(name)
         assert (f"{part}/{domain}/{name}" in made) == (domain is not None)
     assert len(made) == 60
     text = capsys.readouterr().out
@@ -80,12 +81,6 @@ def test_again_finishes_what_is_missing_and_changes_nothing_else(archive, tmp_pa
     assert again.pop("train/20s/25_0_0_mine.jpg")
     assert set(again) == set(first)
     assert {k: v for k, v in again.items() if k != lost} == {k: v for k, v in first.items() if k != lost}
-
-
-def test_test_tenth_is_a_tenth_and_never_changes():
-    chosen = [i for i in range(10_000) if prepare_utkface.is_test(f"25_0_0_{i}.jpg")]
-    assert 900 < len(chosen) < 1100
-    assert chosen[:5] == [3, 15, 21, 43, 55]
 
 
 def test_folder_and_zip_give_what_the_tar_gives(archive, tmp_path):
@@ -143,8 +138,8 @@ def test_impossible_ages_are_refused(archive, arguments):
 def test_real_utkface(tmp_path, capsys):
     run(UTKFACE, "-o", tmp_path / "out")
     sizes = {folder: len(list((tmp_path / "out" / folder).iterdir()))
-             for folder in ("train/20s", "test/20s", "train/50s", "test/50s")}
+             for folder in ("train/20s", "validation/20s", "train/50s", "validation/50s")}
     assert sizes["train/20s"] > 5000
     assert sizes["train/50s"] > 1500
-    assert 0.08 < sizes["test/20s"] / sizes["train/20s"] < 0.14
+    assert 0.08 < sizes["validation/20s"] / sizes["train/20s"] < 0.14
     assert "malformed name: 3: 39_1_2017" in capsys.readouterr().out

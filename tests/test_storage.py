@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from files import UserError, replacing, run_script
+from ageing.errors import UserError, run_script
+from ageing.storage import replacing
 
 
 def test_what_is_written_appears_whole(tmp_path):

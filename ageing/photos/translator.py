@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from files import UserError
-from pictures import to_floats, to_pixels
+from ageing.errors import UserError
+from ageing.pixels import to_floats, to_pixels
 
-BATCH = 8  # faces at once: more is no faster and takes more memory
+BATCH = 8  # faces at once; more is not faster and takes more memory
 
 
 class Translator:
-    """A generator as `train.py --export` writes it: float32 (N, H, W, 3) in [-1, 1] to the same.
+    """A generator that `train.py --export` wrote: float32 (N, H, W, 3) in [-1, 1] to the same shape and range.
 
-    size: side in pixels of the faces it was trained on; multiple: of which height and width must be; title: the domain
-    it makes, for example "50s".
-    threads: 0 takes all processors. mirror: translate a face and its mirror image and take the mean of both, in twice
-    the time (self-ensemble; Timofte et al. 2016, "Seven ways to improve example-based single image super resolution"):
-    a line that the generator draws into one of them only is halved, what it sees in both stays. The mirror image is
-    moved by a pixel too, so that waves of two pixels which are bound to the grid (strided convolutions) cancel.
-    Raises UserError if the file is missing or no such generator.
+    size: side in pixels of the faces that it was trained on. multiple: height and width must be multiples of it.
+    title: the domain that it makes, for example "50s". threads: 0 uses all processors.
+    mirror: average the outputs for a face and its mirror image, in twice the time (self-ensemble; Timofte et al. 2016,
+    "Seven ways to improve example-based single image super resolution"). Lines that appear in only one of the two
+    outputs are halved. The mirror image is also shifted by one pixel: a pattern with a period of two pixels that is
+    bound to the grid, as strided convolutions make it, cancels.
+    Raises UserError if the file is missing or is not such a generator.
     """
 
     def __init__(self, path, threads=0, mirror=True):
@@ -39,10 +39,10 @@ class Translator:
         try:
             self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
             self.input, = self.session.get_inputs()
-            told = self.session.get_modelmeta().custom_metadata_map
-            self.size, self.title = int(told.get("size", 128)), told.get("makes", "")
-            self.multiple = int(told.get("multiple", 4))
-            self._run(np.zeros((1, 4 * self.multiple, 5 * self.multiple, 3), np.float32))  # of any size
+            metadata = self.session.get_modelmeta().custom_metadata_map
+            self.size, self.title = int(metadata.get("size", 128)), metadata.get("makes", "")
+            self.multiple = int(metadata.get("multiple", 4))
+            self._run(np.zeros((1, 4 * self.multiple, 5 * self.multiple, 3), np.float32))  # must take any size
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             raise UserError(f"{path}: not a generator that train.py exported ({' '.join(str(error).split())[:100]})"
                             ) from error
@@ -52,7 +52,7 @@ class Translator:
         return to_pixels(self._run(to_floats(faces)))
 
     def change(self, faces):
-        """What translation does to uint8 RGB (N, H, W, 3): output - input, float32 in grey levels, not rounded."""
+        """Output minus input for uint8 RGB (N, H, W, 3): float32 of the same shape in grey levels, not rounded."""
         images = to_floats(faces)
         return (self._run(images) - images) * 127.5
 
@@ -68,5 +68,5 @@ class Translator:
                  for i in range(0, len(images), BATCH)]
         out = np.concatenate(parts) if parts else np.empty_like(images)
         if out.shape != images.shape:
-            raise ValueError(f"it makes {out.shape} of {images.shape}")
+            raise ValueError(f"its output is {out.shape} for an input of {images.shape}")
         return out

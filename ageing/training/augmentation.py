@@ -1,33 +1,33 @@
-"""What faces go through before a network sees them in training: all of it products of matrices, on any device.
+"""Differentiable image transforms: `augment` for what the discriminators see, `disturb` for the consistency loss.
 
-`augment` is for what the discriminators see, `disturb` for the generators' consistency.
+Both move pixels by matrix products, because the gradient of a product is a product too and that of a gather is slow.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-# The uniform numbers that `disturbance` takes for an image.
+# The uniform random numbers that `disturbance` needs for an image.
 DISTURBED = ("saturation", "grain", "softness", "blocks", "edges", "mirror", "down", "zoom rows", "bend rows",
              "right", "zoom columns", "bend columns")
-SHIFT = 0.05       # the most that a face moves each way, of the side
-ZOOM = 0.15        # how much wider or narrower it gets, higher or lower
-BEND = 0.15        # how far its middle moves against its rims, of the side: a face that turns or nods
-SHARPEST, SOFTEST = 0.4 / 64, 3.0 / 64   # deviation of the Gaussian that softens it, of the side
-GRAIN = 0.3        # the most noise, of a value's reach of 1 each way, before it is softened with the face
-FEWEST, MOST = 8, 20   # JPEG blocks along a side: UTKFace's faces are cut out of photos of many sizes
-EDGES = 1.5        # how much less, e to this, of a pixel beyond a block's edge comes in at the most
+SHIFT = 0.05       # largest shift each way, as a share of the side
+ZOOM = 0.15        # largest change of width and of height
+BEND = 0.15        # largest shift of the middle against the rims, as a share of the side: a face that turns or nods
+SHARPEST, SOFTEST = 0.4 / 64, 3.0 / 64   # range of the blur's standard deviation, as a share of the side
+GRAIN = 0.3        # largest amplitude of the noise, on a scale of -1 to 1, before the blur
+FEWEST, MOST = 8, 20   # range of JPEG blocks along a side: UTKFace's faces are cropped from photos of many sizes
+EDGES = 1.5        # a block's edge dampens the weight of pixels beyond it by up to e to this
 
 
 def augment(images, uniform, shift):
     """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
 
-    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. shift: the most that an image moves
-    each way, a share of its side; what moves in from outside is 0.
+    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. shift: largest translation each way,
+    as a share of the side; pixels that move in from outside are 0.
     """
     brightness, saturation, down, right = tf.split(uniform[:, :, None, None], 4, axis=1)
     images = _saturate(images + brightness - 0.5, 2 * saturation)
-    # A shift is a product with a shifted identity matrix: its gradient is one too, where a gather's is a slow scatter.
+    # A translation is a product with a shifted identity matrix.
     size = tf.shape(images)[1:3]
     rows = _shift_matrix(size[0], down[:, 0, 0], shift)
     columns = _shift_matrix(size[1], right[:, 0, 0], shift)
@@ -35,7 +35,7 @@ def augment(images, uniform, shift):
 
 
 def _saturate(images, amount):
-    """0 is grey, 1 changes nothing."""
+    """amount: 0 gives grey, 1 gives the images themselves."""
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
     return grey + (images - grey) * amount
 
@@ -48,17 +48,19 @@ def _shift_matrix(n, uniform, share):
 
 
 class Disturbance(NamedTuple):
-    """What `disturb` does to N images. Made once: a face and its translation are disturbed alike."""
+    """What `disturb` does to N images. A face and its translation get the same one."""
 
     saturation: tf.Tensor  # (N, 1, 1, 1)
-    grain: tf.Tensor       # (N, H, W, 1), added to all colours
-    rows: tf.Tensor        # (N, H, H): row i holds the weights with which the image's rows make row i
-    columns: tf.Tensor     # (N, W, W)
+    grain: tf.Tensor       # (N, H, W, 1), added to all three channels
+    rows: tf.Tensor        # (N, H, H): row i of the output is the input's rows, weighted by row i of this matrix
+    columns: tf.Tensor     # (N, W, W), the same for columns
 
 
 def disturbance(uniform, noise):
-    """uniform: (N, len(DISTURBED)) in [0, 1), one row an image, in the order of DISTURBED. noise: (N, H, W, 1) in
-    [0, 1). The numbers of down, right, zoom and bend change nothing halfway.
+    """The Disturbance that random numbers decide.
+
+    uniform: (N, len(DISTURBED)) in [0, 1), one row an image, in the order of DISTURBED. At 0.5 down, right, zoom and
+    bend have no effect. noise: (N, H, W, 1) in [0, 1).
     """
     u = dict(zip(DISTURBED, tf.unstack(uniform, len(DISTURBED), axis=1), strict=True))
     softness = SHARPEST + (SOFTEST - SHARPEST) * u["softness"]
@@ -73,23 +75,23 @@ def disturbance(uniform, noise):
 
 
 def disturb(images, how):
-    """A face as a worse photo would show it: softer, grainy, in JPEG's blocks, turned, moved, mirrored, paler.
+    """Degrade faces as a worse photo would: blur, noise, JPEG blocks, a turned head, shift, mirroring, saturation.
 
-    images: (N, H, W, 3). how: Disturbance. Rows and columns are drawn from where a quadratic puts them, through a
-    Gaussian; what comes in from outside repeats the rim.
+    images: (N, H, W, 3). how: Disturbance. A quadratic gives the source position of each row and column, and a Gaussian
+    around it gives the weights. Pixels outside of the image repeat the rim.
     """
     images = _saturate(images, how.saturation) + how.grain
     return tf.einsum("nih,nhwc,njw->nijc", how.rows, images, how.columns)
 
 
 def _resampling_matrix(n, shift, zoom, bend, direction, softness, blocks, edges):
-    """(N, n, n): row i holds the weights with which pixels make pixel i.
+    """(N, n, n): row i holds the weights of the input pixels in output pixel i.
 
-    All but n: (N,). shift, zoom, bend: in [0, 1), nothing halfway. direction: -1 mirrors.
+    All arguments but n are (N,). shift, zoom, bend: in [0, 1), no effect at 0.5. direction: 1, or -1 to mirror.
     """
     shift, zoom, bend = 2 * SHIFT * (2 * shift - 1), ZOOM * (2 * zoom - 1), 2 * BEND * (2 * bend - 1)
     n = tf.cast(n, tf.float32)
-    place = (tf.range(n) + 0.5) / n * 2 - 1   # of the pixels' middles, from -1 to 1
+    place = (tf.range(n) + 0.5) / n * 2 - 1   # the pixels' centres on a scale of -1 to 1
     source = place * (1 + zoom[:, None]) + bend[:, None] * (1 - tf.square(place)) + shift[:, None]
     source = tf.clip_by_value(source * direction[:, None], place[0], place[-1])[:, :, None]
     block = blocks[:, None, None] / 2

@@ -1,10 +1,53 @@
 """Where a run computes and in which precision: tf.distribute strategy, mixed precision, XLA."""
 
+import contextlib
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
-from files import UserError
+from ageing.errors import UserError
+
+
+def load_tensorflow():
+    """Import TensorFlow, which takes seconds and prints a lot. Say loudly if it leaves a GPU of this machine unused.
+
+    Its messages are hidden on machines without an NVIDIA card only: elsewhere they tell which CUDA library is missing.
+    """
+    card = has_nvidia_card()
+    if not card:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with contextlib.nullcontext() if card else _silenced():
+        import tensorflow as tf
+        gpus = tf.config.list_physical_devices("GPU")
+    tf.get_logger().setLevel("WARNING" if card else "ERROR")
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):  # the devices are in use already
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if card and not gpus:
+        print("WARNING: this machine has an NVIDIA card, but TensorFlow sees no GPU: training would run on the CPU, "
+              "many times slower. Install the CUDA libraries: pip install -r requirements-gpu.txt", file=sys.stderr)
+
+
+def has_nvidia_card():
+    """Whether this machine has an NVIDIA card that CUDA_VISIBLE_DEVICES does not hide."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1")
+    return not hidden and (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi") is not None)
+
+
+@contextlib.contextmanager
+def _silenced():
+    """Nothing reaches stderr. TensorFlow's libraries write to it while they load, before they read any setting."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def strategy(kind):
@@ -23,14 +66,14 @@ def strategy(kind):
             raise UserError("strategy=multi_worker needs the environment variable TF_CONFIG, which names the workers")
         return tf.distribute.MultiWorkerMirroredStrategy()
     if kind == "mirrored":
-        # All devices of the best kind; several CPUs only when a test has split one into logical devices.
+        # All GPUs. Several CPUs exist only when a test has split one into logical devices.
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([d.name for d in found])
     return tf.distribute.get_strategy()
 
 
 def check_batches(strategy, recipe):
-    """Raises UserError if a batch of any stage cannot be shared evenly by the replicas: before the first step."""
+    """Raises UserError if the replicas cannot share a batch of any stage evenly."""
     replicas = strategy.num_replicas_in_sync
     batches = {f"stages.{i}.{name}": getattr(stage, name) for i, stage in enumerate(recipe.stages)
                for name in ("batch_size", "d_batch_size", "warm_start_batch")}
@@ -70,9 +113,9 @@ def precision(kind):
 
 
 def jit_compile(kind):
-    """Whether to compile the step with XLA. on: on GPUs; auto: no, until it is measured to help on one.
+    """Whether to compile the step with XLA. on: on GPUs; auto: no, because no GPU has been measured yet.
 
-    Never on a CPU, where it was a quarter slower.
+    Never on a CPU, where XLA was a quarter slower.
     """
     import tensorflow as tf
 
@@ -80,7 +123,7 @@ def jit_compile(kind):
 
 
 def describe(strategy, precision, jit):
-    """One phrase: the devices and the precision really used."""
+    """One phrase: the devices and the precision in use."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

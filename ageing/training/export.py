@@ -1,6 +1,5 @@
 """Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card."""
 
-import datetime
 import os
 import tempfile
 import warnings
@@ -10,29 +9,28 @@ import numpy as np
 import onnx
 import tensorflow as tf
 
-import cyclegan
-import recipe as recipes
-import runs
-from files import UserError, read_json_lines, reason
+from ageing.errors import UserError, reason
+from ageing.training import card, checkpoints
+from ageing.training.cyclegan import build_generator
 
-# Largest difference to the network's output, on a scale of -1 to 1: half a grey level. Kernels are stored as float16.
+# Largest difference to the network's output, on a scale of -1 to 1: half a grey level, for kernels stored as float16.
 TOLERANCE = 4e-3
 
 
 def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
-    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N, H and W that are multiples of 4, twice that for each
-    growth (Recipe.growths); opset 18; kernels stored as float16; metadata "size" (pixels it was trained at), "multiple"
-    (of which H and W must be), "makes" (domain), "run", "step". Every file is read back and compared with the network.
+    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N; H and W multiples of 4, doubled with each growth (see
+    Recipe.growths); opset 18; kernels stored as float16. Metadata: "size" (pixels it was trained at), "multiple" (of
+    which H and W must be), "makes" (domain), "run", "step". Every file is read back and compared with the network.
     Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds other generators, or if a file
     does not compute what the network computes.
     """
     step = run.newest_step() if step is None else step
-    growths = runs.growths_at(run, step)
-    generators = {name: cyclegan.build_generator(run.recipe, growths, name) for name in ("g_AB", "g_BA")}
+    growths = checkpoints.growths_at(run, step)
+    generators = {name: build_generator(run.recipe, growths, name) for name in ("g_AB", "g_BA")}
     checkpoint = tf.train.Checkpoint(ema_AB=generators["g_AB"], ema_BA=generators["g_BA"])
-    runs.restore(checkpoint, run, step)
+    checkpoints.restore(checkpoint, run, step)
     names = [f"{name}{ending}" for name in generators for ending in (".onnx", ".keras")]
     if taken := [name for name in (*names, "card.md") if (folder / name).exists()]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
@@ -40,7 +38,7 @@ def export(run, folder, step=None):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
             _write_all(generators, Path(scratch), run, step, 4 * 2**growths)
-            for name in (*names, "card.md"):  # the card comes last: where it is, all is
+            for name in (*names, "card.md"):  # the card comes last: where it is, the files are
                 Path(scratch, name).rename(folder / name)
     except OSError as error:
         raise UserError(f"{folder} could not be written: {reason(error)}; free space or choose another folder with "
@@ -50,7 +48,7 @@ def export(run, folder, step=None):
 
 def _write_all(generators, folder, run, step, multiple):
     """Write and check all exports, and the card, into `folder`. multiple: of which H and W must be."""
-    size = runs.size_at(run, step)
+    size = checkpoints.size_at(run, step)
     domains, errors = (run.recipe.data.domain_A, run.recipe.data.domain_B), {}
     for name, network in generators.items():
         told = {"size": str(size), "multiple": str(multiple), "makes": domains[name == "g_AB"], "run": run.name,
@@ -59,13 +57,13 @@ def _write_all(generators, folder, run, step, multiple):
             path = folder / f"{name}{ending}"
             write(network, path, told)
             errors[path.name] = _difference(network, read(path), path.name, multiple)
-    (folder / "card.md").write_text(_card(run, step, size, multiple, errors), encoding="utf-8")
+    (folder / "card.md").write_text(card.text(run, step, size, multiple, errors), encoding="utf-8")
 
 
 def _write_onnx(network, path, told):
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras' exporter warns of what numpy will do one day
+        warnings.simplefilter("ignore")  # deprecation warnings of Keras' exporter
         network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
     model = onnx.load(path)
     onnx.helper.set_model_props(model, told)
@@ -74,7 +72,7 @@ def _write_onnx(network, path, told):
 
 
 def _store_as_float16(graph):
-    """Kernels take half the space; a cast before each gives float32 back, once, when the model is loaded."""
+    """Halve the file: kernels are stored as float16, and a Cast node turns each back into float32 at load time."""
     kept, casts = [], []
     for tensor in graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
@@ -119,51 +117,3 @@ def _difference(network, other, name, multiple):
         raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
                         "it was not written, please report your versions of tensorflow, keras and tf2onnx")
     return worst
-
-
-def _hours(run, step):
-    """How long the steps up to `step` took, as the run's log tells it."""
-    path, seconds, before = run.folder / "log.jsonl", 0.0, 0
-    if not path.exists():
-        return "an unknown time"
-    for line in read_json_lines(path):
-        if line["step"] <= step:
-            seconds += (line["step"] - before) * (line["data_s_per_step"] + line["compute_s_per_step"])
-            before = line["step"]
-    return f"{seconds / 3600:.2f} hours"
-
-
-def _card(run, step, size, multiple, errors):
-    recipe = run.recipe
-    data = recipe.data
-    try:
-        counts = "{} {}, {} {}".format(*(v for pair in zip(runs.count_images(recipe), (data.domain_A, data.domain_B),
-                                                           strict=True) for v in pair))
-    except UserError:  # exported on another machine than it was trained on
-        counts = "unknown, the data folder is not on this machine"
-    if data.forehead_marks == "skip":
-        counts += "; less those with a mark on the forehead"
-    origin = ("drawn faces (drawn_faces.py), no photo of anyone" if data.source == "drawn" else
-              f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
-    checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
-    return f"""# {run.name}
-
-`g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
-(N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.
-
-- date: {datetime.date.today().isoformat()}
-- step: {step}, after {_hours(run, step)} of training; moving average of the generators ({recipe.optimizer.ema_decay})
-- training images: {counts}
-- data: {origin}
-
-Largest difference to the network after writing and reading back, on a scale of -1 to 1:
-
-| file | difference |
-|---|---|
-{checks}
-
-## Recipe
-
-```yaml
-{recipes.dump(recipe)}```
-"""

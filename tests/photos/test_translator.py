@@ -3,8 +3,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from files import UserError
-from translator import BATCH, Translator
+from ageing.errors import UserError
+from ageing.photos.translator import BATCH, Translator
 
 
 def model_of(path, nodes, told=None, **constants):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import augmentation
-from augmentation import DISTURBED, augment, disturb, disturbance
+from ageing.training import augmentation
+from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance
 
 
 def images(*shape, seed=1):

@@ -4,9 +4,8 @@ import types
 import pytest
 import tensorflow as tf
 
-import devices
-import recipe as recipes
-from files import UserError
+from ageing.errors import UserError
+from ageing.training import devices, recipe_check
 
 
 @pytest.mark.parametrize(("flags", "expected"), [
@@ -48,9 +47,20 @@ def test_cluster_is_read_from_tf_config(monkeypatch):
 
 
 def test_batches_of_every_stage_are_checked_before_the_first_step(tiny):
-    recipe = recipes.parse(tiny, "tiny")
+    recipe = recipe_check.parse(tiny, "tiny")
     two = types.SimpleNamespace(num_replicas_in_sync=2)
     devices.check_batches(two, recipe)
     tiny["stages"][1]["batch_size"] = 3
     with pytest.raises(UserError, match=r"stages\.1\.batch_size=3 cannot be shared by 2 devices"):
-        devices.check_batches(two, recipes.parse(tiny, "tiny"))
+        devices.check_batches(two, recipe_check.parse(tiny, "tiny"))
+
+
+@pytest.mark.parametrize(("visible", "tool", "expected"), [
+    (None, "/usr/bin/nvidia-smi", True), ("0", "/usr/bin/nvidia-smi", True), ("-1", "/usr/bin/nvidia-smi", False),
+    ("", "/usr/bin/nvidia-smi", False)])
+def test_a_card_that_is_hidden_on_purpose_is_no_card(monkeypatch, visible, tool, expected):
+    monkeypatch.setattr(devices.shutil, "which", lambda name: tool)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert devices.has_nvidia_card() == expected

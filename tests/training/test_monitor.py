@@ -1,26 +1,22 @@
-import dataclasses
 import json
 import math
 
 import pytest
 from conftest import TINY
+from training_pieces import GOOD_LOSSES as GOOD
 
-import monitor
-import recipe as recipes
-import runs
-from files import UserError
-
-GOOD = {"adversarial_AB": 0.3, "adversarial_BA": 0.3, "cycle_A": 0.1, "cycle_B": 0.1, "identity_A": 0.1,
-        "identity_B": 0.1, "consistency_A": 0.1, "consistency_B": 0.1, "colour_A": 0.1,
-        "colour_B": 0.1, "label_A": 0.1, "label_B": 0.1, "d_A": 0.2, "d_B": 0.2, "classifier": 1.0,
-        "g_gradient": 1.0, "d_gradient": 1.0}
+from ageing.errors import UserError
+from ageing.training import monitor, recipe_check
+from ageing.training.plan import plan
+from ageing.training.runs import Run
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(monitor, "_tensorboard", lambda folder: None)
-    return runs.Run.create(tmp_path / "runs", "tiny", recipes.parse(TINY, "tiny"))
+    recipe = recipe_check.parse(TINY | {"monitor": {"log_every": 2}}, "tiny")
+    return Run.create(tmp_path / "runs", "tiny", recipe)
 
 
 def watch(run, losses, steps, start=0, phase=1):
@@ -28,7 +24,7 @@ def watch(run, losses, steps, start=0, phase=1):
     watcher = monitor.Monitor(run, run.recipe, 1000, start)
     said = []
     watcher.say = said.append
-    watcher.begin(runs.plan(run.recipe, 10)[phase])
+    watcher.begin(plan(run.recipe, 10)[phase])
     for step in range(start + 1, start + steps + 1):
         watcher.add(step, losses, 0.01, 0.03)
     watcher.close()
@@ -36,15 +32,7 @@ def watch(run, losses, steps, start=0, phase=1):
 
 
 def log(run):
-    return [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-
-
-def test_shares_are_weighted():
-    weights = recipes.Loss(lambda_cycle=2.0, lambda_identity=0.5, lambda_consistency=1.5, lambda_colour=1.0,
-                           lambda_label=2.0)
-    share = monitor.shares(GOOD, weights)
-    assert share == pytest.approx({"adversarial": 0.6 / 2, "cycle": 0.4 / 2, "identity": 0.1 / 2,
-                                   "consistency": 0.3 / 2, "colour": 0.2 / 2, "label": 0.4 / 2})
+    return [json.loads(line) for line in run.log.read_text().splitlines()]
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -56,17 +44,6 @@ def test_what_goes_wrong_is_said_once_a_stage_and_which_way_to_turn(run, change,
     assert len(said) == 1
     assert words in said[0]
     assert sum("warnings" in line for line in log(run)) == 1
-
-
-def test_a_stage_with_its_own_weight_is_judged_by_it_and_told_its_key(run):
-    first, second = run.recipe.stages
-    own = dataclasses.replace(run.recipe, stages=(first, dataclasses.replace(second, lambda_cycle=0.0)))
-    share = monitor.shares(GOOD | {"cycle_A": 5.0}, own.loss_of(own.stages[1]))
-    assert share["cycle"] == 0
-    share = monitor.shares(GOOD | {"cycle_A": 5.0}, own.loss_of(first))
-    assert share["cycle"] > monitor.DOMINATES
-    (_, said), = monitor.advice(share, GOOD, keys={"cycle": "stages.1.lambda_cycle"})
-    assert said.endswith("lower stages.1.lambda_cycle")
 
 
 def test_each_of_two_patchgans_is_judged_by_its_part(run):
@@ -84,7 +61,7 @@ def test_nothing_is_said_when_all_is_well_or_too_early(run):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_finite_stops_and_is_named(run, value):
     watcher = monitor.Monitor(run, run.recipe, 1000, 0)
-    watcher.begin(runs.plan(run.recipe, 10)[1])
+    watcher.begin(plan(run.recipe, 10)[1])
     watcher.add(1, GOOD, 0.01, 0.03)
     with pytest.raises(UserError, match=f"step 2: cycle_A is {value}"):
         watcher.add(2, GOOD | {"cycle_A": value}, 0.01, 0.03)
@@ -102,7 +79,7 @@ def test_log_tells_speed_and_where_time_goes(run):
 
 def test_resuming_forgets_steps_that_come_again(run):
     watch(run, GOOD, 8)
-    with open(run.folder / "log.jsonl", "a") as file:
+    with open(run.log, "a") as file:
         file.write('{"step": 9, "cut')
     watch(run, GOOD, 4, start=4)
     assert [line["step"] for line in log(run)] == [2, 4, 6, 8]

@@ -5,19 +5,19 @@ import pytest
 import yaml
 from conftest import ROOT, write_recipe
 
-import recipe as recipes
-from files import UserError
+from ageing.errors import UserError
+from ageing.training import recipe_check, recipe_file
 
 
 @pytest.mark.parametrize("path", sorted(Path(ROOT, "configs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_recipes_are_valid_and_survive_writing(path):
-    recipe = recipes.load(path)
-    assert recipes.parse(yaml.safe_load(recipes.dump(recipe)), "again") == recipe
+    recipe = recipe_file.load(path)
+    assert recipe_check.parse(yaml.safe_load(recipe_file.dump(recipe)), "again") == recipe
 
 
 def test_seed_recipe_is_the_tutorials():
-    recipe = recipes.load(ROOT / "configs/seed.yaml")
-    assert dataclasses.astuple(recipe.loss) == (0.1, 0.01, 0.0, 0.0, 0.0, "absolute")
+    recipe = recipe_file.load(ROOT / "configs/seed.yaml")
+    assert dataclasses.astuple(recipe.loss) == (0.1, 0.01, 0.0, 0.0, 0.0)
     g = recipe.generator
     assert (g.norm, g.padding, g.upsampling, g.output) == ("contrib", "zero", "transpose", "image")
     assert (recipe.discriminator.norm, recipe.discriminator.order) == ("contrib", "activation_first")
@@ -25,21 +25,21 @@ def test_seed_recipe_is_the_tutorials():
 
 
 def test_reference_recipe_is_the_papers():
-    recipe = recipes.load(ROOT / "configs/reference.yaml")
-    assert dataclasses.astuple(recipe.loss) == (10.0, 5.0, 0.0, 0.0, 0.0, "absolute")
+    recipe = recipe_file.load(ROOT / "configs/reference.yaml")
+    assert dataclasses.astuple(recipe.loss) == (10.0, 5.0, 0.0, 0.0, 0.0)
     assert (recipe.generator.padding, recipe.generator.init) == ("reflect", "normal")
     assert recipe.discriminator.init == "normal"
     assert (recipe.adversary.pool_size, recipe.discriminator.last_stride, recipe.optimizer.decay_from) == (50, 1, 0.5)
 
 
 def test_default_grows_from_64_to_256():
-    recipe = recipes.load(ROOT / "configs/utkface.yaml")
+    recipe = recipe_file.load(ROOT / "configs/utkface.yaml")
     assert [(stage.size, recipe.growths(stage.size)) for stage in recipe.stages] == [(64, 0), (128, 1), (256, 2)]
 
 
 def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     write_recipe(tmp_path / "r.yaml", tiny)
-    recipe = recipes.load(tmp_path / "r.yaml", ["loss.lambda_cycle=5", "stages.1.steps=9", "xla=on", "seed=7",
+    recipe = recipe_file.load(tmp_path / "r.yaml", ["loss.lambda_cycle=5", "stages.1.steps=9", "xla=on", "seed=7",
                                                 "stages.0.learning_rate=1e-3", "stages.1.lambda_cycle=2"])
     assert [recipe.loss_of(stage).lambda_cycle for stage in recipe.stages] == [5.0, 2.0]
     assert recipe.stages[1].steps == 9
@@ -59,7 +59,7 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("generator.output=photo", "generator.output must be one of image, residual"),
     ("precision=float16", "precision must be one of auto, float32, mixed_bfloat16"),
     ("stages.0.size=60", "stages.0.size must be a multiple of 16"),
-    ("stages.5.size=64", "'5' is no index"),
+    ("stages.5.size=64", "'5' is not an index"),
     ("stages=[]", "stages must be a list"),
     ("stages.0.epochs=2", "stages.0 needs either epochs or steps"),
     ("stages.0.d_batch_size=null", "stages.0.d_batch_size is needed"),
@@ -74,7 +74,7 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
 def test_bad_values_are_named(tmp_path, tiny, override, words):
     write_recipe(tmp_path / "r.yaml", tiny)
     with pytest.raises(UserError) as error:
-        recipes.load(tmp_path / "r.yaml", [override])
+        recipe_file.load(tmp_path / "r.yaml", [override])
     assert words in str(error.value)
     assert "r.yaml" in str(error.value) or "command line" in str(error.value)
 
@@ -85,14 +85,54 @@ def test_bad_values_are_named(tmp_path, tiny, override, words):
 def test_bad_files_are_named(tmp_path, text, words):
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(UserError) as error:
-        recipes.load(tmp_path / "r.yaml")
+        recipe_file.load(tmp_path / "r.yaml")
     assert words in str(error.value)
     assert "r.yaml" in str(error.value)
 
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read"):
-        recipes.load(tmp_path / "nowhere.yaml")
+        recipe_file.load(tmp_path / "nowhere.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UserError, match=r"binary\.yaml: not valid YAML"):
-        recipes.load(tmp_path / "binary.yaml")
+        recipe_file.load(tmp_path / "binary.yaml")
+
+
+def test_a_recipe_inherits_and_says_only_what_differs(tmp_path, tiny):
+    write_recipe(tmp_path / "base.yaml", tiny)
+    (tmp_path / "child.yaml").write_text("base: base.yaml\nloss: {lambda_cycle: 7.0}\n"
+                                         "stages: [{size: 16, batch_size: 3, d_batch_size: 4, steps: 1}]\n")
+    (tmp_path / "grandchild.yaml").write_text("base: child.yaml\nseed: 9\n")
+    base, recipe = (recipe_file.load(tmp_path / name) for name in ("base.yaml", "grandchild.yaml"))
+    assert (recipe.loss.lambda_cycle, recipe.loss.lambda_label, recipe.seed) == (7.0, base.loss.lambda_label, 9)
+    assert [stage.batch_size for stage in recipe.stages] == [3]  # a list is replaced whole
+    assert (recipe.generator, recipe.adversary) == (base.generator, base.adversary)
+    assert recipe_file.load(tmp_path / "grandchild.yaml", ["loss.lambda_label=3"]).loss.lambda_label == 3
+
+
+@pytest.mark.parametrize(("base", "child", "words"), [
+    (None, "base: base.yaml", "base.yaml: cannot be read"),
+    ("base: child.yaml", "base: base.yaml", "base.yaml: base: child.yaml inherits from this file itself"),
+    ("seed: 1", "base: base.yaml", "base.yaml: stages is missing"),
+    ("seed: 1", "base: 5", "child.yaml: base must be the name of a recipe file"),
+    ("stages: [{size: 16, batch_size: 1, steps: 1, stop: 2}]", "base: base.yaml", "base.yaml: unknown key stages.0"),
+    ("stages: [{size: 16, batch_size: 1, steps: 1}]", "base: base.yaml\nsead: 2", "child.yaml: unknown key sead"),
+])
+def test_faults_of_inheritance_are_named(tmp_path, base, child, words):
+    if base:
+        (tmp_path / "base.yaml").write_text(base)
+    (tmp_path / "child.yaml").write_text(child)
+    with pytest.raises(UserError) as error:
+        recipe_file.load(tmp_path / "child.yaml")
+    assert words in str(error.value)
+
+
+def test_the_shipped_weights_recipe_keeps_what_it_says():
+    """cpu.yaml inherits: a change of utkface.yaml must not change it unseen."""
+    recipe = recipe_file.load(ROOT / "configs/cpu.yaml")
+    assert [(s.size, s.batch_size, s.steps, s.warm_start_steps) for s in recipe.stages] == [
+        (64, 4, 4000, 1000), (128, 4, 500, 100)]
+    assert dataclasses.astuple(recipe.loss) == (2.25, 0.5, 20.0, 5.0, 2.0)
+    assert (recipe.growing, recipe.generator.filters, recipe.discriminator.filters) == ("enhance", 32, 48)
+    assert dataclasses.astuple(recipe.adversary) == (2, 128, 0.5, True, 0.03125)
+    assert (recipe.optimizer.ema_decay, recipe.finish.steps, recipe.finish.batch_size) == (0.998, 200, 4)

@@ -1,0 +1,1 @@
+"""How good a pair of generators is, as numbers and pictures."""

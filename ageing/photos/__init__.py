@@ -1,0 +1,1 @@
+"""From a photo to an aged one. Nothing here imports TensorFlow or Keras."""

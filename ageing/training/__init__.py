@@ -1,0 +1,1 @@
+"""From two folders of faces to a pair of generators."""

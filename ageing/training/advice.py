@@ -1,0 +1,39 @@
+"""When a run needs a hand: which loss term dominates, which discriminator has stopped teaching, and what to turn."""
+
+DOMINATES = 0.8   # share of the generators' loss above which a term is said to dominate
+DEAD = 0.01       # below this a discriminator's loss teaches the generators nothing
+
+TERMS = ("cycle", "identity", "consistency", "colour", "label")  # beside the adversarial one, named as their lambdas
+
+
+def shares(losses, weights):
+    """{term: share of the generators' weighted loss}. losses: {name: value}; weights: recipe.Loss."""
+    parts = {"adversarial": losses["adversarial_AB"] + losses["adversarial_BA"]}
+    for term in TERMS:
+        parts[term] = getattr(weights, f"lambda_{term}") * (losses[f"{term}_A"] + losses[f"{term}_B"])
+    total = sum(parts.values()) or 1.0
+    return {term: part / total for term, part in parts.items()}
+
+
+def advice(share, losses, scales=1, keys=None):
+    """[(kind, sentence)] for everything in `share` and `losses` that a practitioner would act on.
+
+    scales: PatchGANs per discriminator. Their losses are added up, so each is judged by its part. keys: {term: key of
+    its weight} where that is not loss.lambda_<term>.
+    """
+    keys = {term: f"loss.lambda_{term}" for term in TERMS} | (keys or {})
+    found = []
+    for term, key in keys.items():
+        if share[term] > DOMINATES:
+            found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
+                                f"change; lower {key}"))
+    one = share["adversarial"] / scales
+    if one > DOMINATES * (one + 1 - share["adversarial"]):
+        found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
+                                     f"faces may become other people; raise {keys['cycle']}"))
+    for name in ("d_A", "d_B"):
+        one = losses[name] / scales
+        if one < DEAD:
+            found.append((name, f"the loss of {name} fell to {one:.4f}: it tells real from translated faces without "
+                                "fail and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
+    return found

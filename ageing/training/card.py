@@ -1,0 +1,59 @@
+"""The card of exported generators: what they are, what they were trained on, with which recipe."""
+
+import datetime
+
+from ageing.errors import UserError
+from ageing.storage import read_json_lines
+from ageing.training import loop, recipe_file
+
+
+def text(run, step, size, multiple, errors):
+    """Markdown. size: pixels of the stage; multiple: of which H and W must be; errors: {file: largest difference}."""
+    recipe = run.recipe
+    data = recipe.data
+    origin = ("drawn faces (ageing/drawn_faces.py), no photo of anyone" if data.source == "drawn" else
+              f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
+    checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
+    return f"""# {run.name}
+
+`g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
+(N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.
+
+- date: {datetime.date.today().isoformat()}
+- step: {step}, after {hours(run, step)} of training; moving average of the generators ({recipe.optimizer.ema_decay})
+- training images: {_counts(recipe)}
+- data: {origin}
+
+Largest difference to the network after writing and reading back, on a scale of -1 to 1:
+
+| file | difference |
+|---|---|
+{checks}
+
+## Recipe
+
+```yaml
+{recipe_file.dump(recipe)}```
+"""
+
+
+def hours(run, step):
+    """How long the steps up to `step` took, according to the run's log."""
+    seconds, before = 0.0, 0
+    if not run.log.exists():
+        return "an unknown time"
+    for line in read_json_lines(run.log):
+        if line["step"] <= step:
+            seconds += (line["step"] - before) * (line["data_s_per_step"] + line["compute_s_per_step"])
+            before = line["step"]
+    return f"{seconds / 3600:.2f} hours"
+
+
+def _counts(recipe):
+    data = recipe.data
+    try:
+        counts = loop.count_images(recipe)
+    except UserError:  # exported on another machine than it was trained on
+        return "unknown, the data folder is not on this machine"
+    less = "; less those with a mark on the forehead" if data.forehead_marks == "skip" else ""
+    return f"{counts[0]} {data.domain_A}, {counts[1]} {data.domain_B}{less}"

@@ -1,0 +1,75 @@
+"""The loss terms, as functions of tensors. No network, no variable.
+
+"Paper" is Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017
+(arXiv 1703.10593). Images are float32 (N, H, W, 3) in [-1, 1]. Every loss is a scalar mean over the batch.
+"""
+
+import tensorflow as tf
+
+from ageing.forehead import FRAME, ring
+from ageing.utkface import GENDERS, RACES
+
+
+def least_squares(scores, target):
+    """Least-squares GAN loss, mean over patches (Mao et al. 2017; paper, section 4).
+
+    scores: a tensor, or a list with one tensor a scale, whose losses are added up (pix2pixHD, eq. 3). target: 0 or 1.
+    """
+    return tf.add_n([tf.reduce_mean(tf.square(one - target)) for one in tf.nest.flatten(scores)])
+
+
+def mean_absolute(x, y):
+    """L1, the reconstruction error of the cycle and identity terms (paper, eq. 2). Squared errors blur."""
+    return tf.reduce_mean(tf.abs(x - y))
+
+
+def colour_change(x, y):
+    """Mean absolute difference between the mean colours of the middle of each face in `x` and in `y`.
+
+    The middle half of a crop in UTKFace's framing is skin. Only its mean counts, so wrinkles, spots and shadows are
+    free, but a face must not turn darker or redder as a whole.
+    """
+    height, width = x.shape[1:3]
+    middle = (y - x)[:, height // 4:height - height // 4, width // 4:width - width // 4]
+    return tf.reduce_mean(tf.abs(tf.reduce_mean(middle, axis=(1, 2))))
+
+
+def spots_drawn(x, y):
+    """How much more the spots on the foreheads of `y` stand out than what is at the same places in `x`, mean.
+
+    A spot is darker than the skin on all eight sides, a wrinkle only on two. Darkness is measured in green, where blood
+    and melanin absorb most. Faces in UTKFace's framing. `forehead.spot_contrast` measures spots in another way.
+    """
+    return tf.reduce_mean(tf.nn.relu(_spots(y) - tf.nn.relu(_spots(x))))
+
+
+def _spots(images):
+    """(N, h, w): how much darker each place of the forehead is than all places 3 or 5 pixels around it."""
+    smaller = max(images.shape[1] // FRAME, 1)
+    green = tf.nn.avg_pool2d(images[..., 1:2], smaller, smaller, "VALID")
+    if green.shape[1:3] != (FRAME, FRAME):
+        green = tf.image.resize(green, (FRAME, FRAME))
+    green = green[..., 0]
+    narrow, wide = (tf.reduce_min([tf.roll(green, by, (1, 2)) for by in ring(radius)], axis=0) for radius in (3, 5))
+    # The rows start as high as the wide ring allows, so that a spot cannot escape upwards. They end above the brows:
+    # old faces do have more structure there, and with the brows included ageing lost a seventh of its years.
+    return (tf.maximum(narrow, wide) - green)[:, 5:15, 26:38]
+
+
+def log_probabilities(scores):
+    """Classifier scores (N, LABELS) -> log-probabilities: softmax over genders and, separately, over races."""
+    return tf.concat([tf.nn.log_softmax(part) for part in tf.split(scores, [len(GENDERS), len(RACES)], axis=1)], 1)
+
+
+def label_loss(scores, labels):
+    """Cross-entropy of scores (N, LABELS), gender plus race. A label vector of zeros (unknown) costs nothing."""
+    return -tf.reduce_mean(tf.reduce_sum(labels * log_probabilities(scores), axis=1))
+
+
+def label_change(before, after):
+    """KL divergence from a classifier's prediction before translation to that after it, both scores (N, LABELS).
+
+    0 if the prediction stays, right or wrong. So a face keeps its look and does not become more typical of its label.
+    """
+    before, after = log_probabilities(before), log_probabilities(after)
+    return tf.reduce_mean(tf.reduce_sum(tf.exp(before) * (before - after), axis=1))

@@ -1,0 +1,50 @@
+"""The sample grids: what the generators make of a few fixed validation faces."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ageing.face_folder import fixed_faces
+from ageing.pixels import to_floats, to_pixels
+
+FACES = 8   # in a grid: as many as a screen shows at a readable size
+
+
+def grid_faces(data, size):
+    """((A, B), notes): uint8 (n, size, size, 3) of both domains, the same faces in every grid; lines of text.
+
+    data: recipe.Data. Faces of the train split are used, and a note says so, where there is no validation split.
+    """
+    root, faces, notes = Path(data.path), [], []
+    for domain in (data.domain_A, data.domain_B):
+        folder = root / "validation" / domain
+        if not folder.is_dir():
+            notes.append(f"{folder} is missing: the sample grids show training faces")
+            folder = root / "train" / domain
+        faces.append(fixed_faces(folder, size, FACES))
+    return tuple(faces), notes
+
+
+def translate(network, pixels):
+    """uint8 (n, H, W, 3) through a generator to the same, eight at a time."""
+    return np.concatenate([to_pixels(network(to_floats(pixels[i:i + 8]), training=False))
+                           for i in range(0, len(pixels), 8)])
+
+
+def sample_rows(gan, faces):
+    """[(title, uint8 (n, H, W, 3))]: translation, cycle and identity of both domains, by the moving averages."""
+    A, B = faces
+    fake_B, fake_A = translate(gan.ema_AB, A), translate(gan.ema_BA, B)
+    return [
+        ("A", A), ("G_AB(A)", fake_B), ("G_BA(G_AB(A))", translate(gan.ema_BA, fake_B)),
+        ("G_AB(B) identity", translate(gan.ema_AB, B)),
+        ("B", B), ("G_BA(B)", fake_A), ("G_AB(G_BA(B))", translate(gan.ema_AB, fake_A)),
+        ("G_BA(A) identity", translate(gan.ema_BA, A)),
+    ]
+
+
+def batch_rows(faces):
+    """[(title, uint8 (n, H, W, 3))]: a training batch as the generators see it. faces: data_loader.UnpairedFaces."""
+    pairs = next(iter(faces.dataset((1, FACES), stream=0, start=0, stop=1)))
+    domains = faces.settings.domain_A, faces.settings.domain_B
+    return [(domain, to_pixels(batch.images[0])) for domain, batch in zip(domains, pairs, strict=True)]

@@ -1,0 +1,182 @@
+"""The numbers of generators with a known effect, read by judges that know the answers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from evaluation.oracle import Generator, Lighter, Oracle
+
+from ageing.evaluation import metrics, realism, validation_set
+from ageing.evaluation.measure import measure_pair
+from ageing.evaluation.translation import Unchanged
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(metrics, "RESAMPLES", 100)
+    monkeypatch.setattr(realism, "HALVINGS", 5)
+
+
+@pytest.fixture
+def measured(drawn):
+    """A function (G_AB, G_BA) -> {direction: numbers}, on drawn faces."""
+    def measured(*pair, judges=None, folder=drawn / "train", domains=("20s", "50s"), faces=20, size=32):
+        judges = judges or Oracle()
+        return measure_pair(pair, *validation_set.load(folder, domains, size, faces, judges), judges, "some")[0]
+    return measured
+
+
+def test_unchanged_faces_gain_nothing_and_are_as_real_as_unchanged_ones(measured):
+    for numbers in measured(Unchanged(), Unchanged(), faces=0).values():
+        for title in ("age gain, years", "identity distance", "cycle error, grey levels",
+                      "identity mapping error, grey levels", "skin lightness change, L*", "skin colour change, dE*",
+                      "checkerboard amplitude, grey levels"):
+            assert numbers[title] == (0, 0, 0), title
+        for title in ("verified as the same person", "gender kept"):
+            assert numbers[title] == (1, pytest.approx(0.912, abs=1e-3), 1)  # Wilson, 40 of 40
+        assert numbers["checkerboard power ratio"] == (1, 1, 1)
+        assert numbers["cycle PSNR, dB"] == (np.inf,) * 3
+        for measure in ("Frechet distance", "kernel distance"):
+            assert numbers[measure]["outputs"] == numbers[measure]["unchanged"]
+            assert numbers[measure]["real"][0] < numbers[measure]["unchanged"][0]
+        assert numbers["dark pixels beside the face"]["outputs"] == numbers["dark pixels beside the face"]["unchanged"]
+
+
+def test_a_generator_that_lightens_is_measured_rightly(measured):
+    directions = measured(Lighter(10), Lighter(-10))
+    for direction, numbers in directions.items():
+        assert numbers["faces"] == 20
+        gain, low, high = numbers["age gain, years"]
+        assert gain == pytest.approx(10, abs=0.6)  # saturated pixels change less
+        assert low <= gain <= high
+        assert numbers["median age gain, years"][0] == pytest.approx(10, abs=0.6)
+        assert numbers["age gain of 20 years or more"] == (0, 0, pytest.approx(0.161, abs=1e-3))
+        assert numbers["age monotone in strength up to 1.25"]
+        at_zero, at_half, at_one = (numbers["estimated age by strength"][s][0] for s in (0, 0.5, 1))
+        assert at_zero == pytest.approx(numbers["estimated age, inputs"][0])
+        assert abs(at_half - at_zero) == pytest.approx(abs(at_one - at_zero) / 2, abs=0.2)
+        assert numbers["identity mapping error, grey levels"][0] == pytest.approx(10, abs=0.6)
+        assert numbers["cycle error, grey levels"][0] < 0.6  # -10 after 10
+        assert np.sign(numbers["skin lightness change, L*"][0]) == (1 if direction == "age" else -1)
+        assert numbers["ms per face"] > 0
+
+
+def test_the_second_judge_is_reported_beside_the_first(measured):
+    for numbers in measured(Lighter(10), Lighter(-10)).values():
+        assert numbers["age gain, years, second judge"][0] == pytest.approx(numbers["age gain, years"][0] / 2)
+        assert numbers["age gain / age gap, second judge"] == pytest.approx(numbers["age gain / age gap"])
+        kept = numbers["gender kept, second judge"][0]
+        assert 0 < kept < 1 == numbers["gender kept, mirrored inputs, second judge"][0]
+        assert kept == pytest.approx(sum(group["gender kept, second judge"][0] * group["faces"]
+                                         for group in numbers["by group"].values()) / 20)
+
+
+def test_every_group_has_its_numbers_with_intervals(measured):
+    for numbers in measured(Lighter(10), Lighter(-10)).values():
+        groups = numbers["by group"].values()
+        assert sum(group["faces"] for group in groups) == 20
+        for group in groups:
+            assert group["age gain, years"][1] <= group["age gain, years"][0] <= group["age gain, years"][2]
+            assert group["gender kept"][0] == 1 > group["gender kept"][1]
+
+
+def test_different_people_are_farther_than_the_same(measured):
+    for numbers in measured(Lighter(1), Lighter(-1)).values():
+        assert 0 < numbers["identity distance"][0] < numbers["identity distance, different people"][0]
+
+
+def test_label_flips_on_mirrored_inputs_are_reported(measured):
+    class Unsure(Oracle):
+        def male(self, faces, title=""):
+            male = self.read(faces[:, :, ::-1]).male
+            male[: len(faces) // 2] ^= True
+            return male
+
+    for numbers in measured(Unchanged(), Unchanged(), judges=Unsure()).values():
+        assert numbers["gender kept"][0] == 1
+        assert numbers["gender kept, mirrored inputs"][0] == 0.5
+        assert sum(group["gender kept, mirrored inputs"][0] * group["faces"]
+                   for group in numbers["by group"].values()) == pytest.approx(10)
+
+
+def test_gender_readings_are_compared_with_the_labels(measured):
+    class Misreading(Oracle):
+        """Reads every input as male and every output as female."""
+
+        def read(self, faces, title=""):
+            male = np.full(len(faces), not title.startswith("judging some"))
+            return dataclasses.replace(super().read(faces), male=male)
+
+    for numbers in measured(Lighter(10), Lighter(10), judges=Misreading()).values():
+        groups = numbers["by group"]
+        men = sum(group["faces"] for name, group in groups.items() if name.endswith(" male"))
+        assert 0 < men < 20
+        assert numbers["gender kept"][0] == 0
+        assert numbers["gender as labelled, inputs"][0] == pytest.approx(men / 20)
+        assert numbers["gender as labelled, outputs"][0] == pytest.approx(1 - men / 20)
+        for name, group in groups.items():
+            assert group["gender as labelled, inputs"][0] == name.endswith(" male")
+            assert group["gender as labelled, outputs"][0] == name.endswith(" female")
+
+
+def test_faces_without_labels_are_in_no_group(measured, drawn, tmp_path):
+    for domain in ("20s", "50s"):
+        (tmp_path / domain).mkdir()
+        for i, path in enumerate(sorted((drawn / "train" / domain).iterdir())[:8]):
+            (tmp_path / domain / f"face{i}{path.suffix}").write_bytes(path.read_bytes())
+    for numbers in measured(Unchanged(), Unchanged(), folder=tmp_path, faces=0).values():
+        assert numbers["gender as labelled, inputs"] is numbers["gender as labelled, outputs"] is None
+        assert numbers["by group"] == {}
+
+
+class Painter(Generator):
+    """Paints a red dot between the brows of the first half of the faces."""
+
+    def change(self, faces):
+        change = np.zeros(faces.shape, np.float32)
+        change[:len(faces) // 2, 31:38, 60:68, 1:] = -120
+        return change
+
+
+def test_a_spot_that_is_added_to_foreheads_is_counted(measured):
+    for numbers in measured(Painter(), Painter(), faces=12, size=128).values():
+        assert numbers["spot added on the forehead"][0] == pytest.approx(0.5, abs=0.1)
+        of_groups = sum(group["spot added on the forehead"][0] * group["faces"]
+                        for group in numbers["by group"].values())
+        assert of_groups == pytest.approx(12 * numbers["spot added on the forehead"][0])
+
+
+def test_a_spot_that_was_there_before_is_not_counted(drawn):
+    spotted = [dataclasses.replace(faces, pixels=Painter()(faces.pixels))
+               for faces in validation_set.load(drawn / "train", ("20s", "50s"), 128, 12, Oracle())]
+    for numbers in measure_pair((Unchanged(), Unchanged()), *spotted, Oracle(), "some")[0].values():
+        assert numbers["spot added on the forehead"][0] == 0
+
+
+def test_dark_pixels_beside_faces_are_compared_with_inputs_and_real_faces(measured):
+    class Blackener(Generator):
+        """Blackens the left half of every face."""
+
+        def change(self, faces):
+            change = np.zeros(faces.shape, np.float32)
+            change[:, :, :16] = -255
+            return change
+
+    directions = measured(Blackener(), Blackener(), faces=12)
+    dark = {name: numbers["dark pixels beside the face"] for name, numbers in directions.items()}
+    for name, other in (("age", "rejuvenate"), ("rejuvenate", "age")):
+        assert 0.5 <= dark[name]["outputs"][0] < 0.6
+        assert dark[name]["unchanged"][0] < 0.1
+        assert dark[name]["real"][0] == pytest.approx(dark[other]["unchanged"][0], abs=0.05)
+
+
+def test_no_share_of_a_gap_that_the_judge_does_not_see(measured):
+    straight, swapped = (measured(Unchanged(), Unchanged(), domains=domains)["age"]
+                         for domains in (("20s", "50s"), ("50s", "20s")))
+    shares = sorted((numbers["age gap, years"], numbers["age gain / age gap"]) for numbers in (straight, swapped))
+    assert shares[0][0] < 0 < shares[1][0]
+    assert [share for _, share in shares] == [None, (0, 0, 0)]
+
+
+def test_a_strength_curve_in_the_wrong_direction_is_not_monotone(measured):
+    assert not measured(Lighter(-10), Lighter(10))["age"]["age monotone in strength up to 1.25"]
