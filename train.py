@@ -66,10 +66,10 @@ def main(argv=None):
     from ageing.training import loop, true_error
     run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs, Path(config).stem, recipe))
     if run and stopped:
-        print(f"stopped by {signal.Signals(stopped).name} at step {int(gan.step)}, saved. "
+        print(f"stopped by {signal.Signals(stopped).name} at step {int(gan.step.numpy())}, saved. "
               f"Continue with: python train.py --resume {run.folder}")
     elif run:
-        print(f"done: {int(gan.step)} steps. Grids and loss curves: {run.samples}/")
+        print(f"done: {int(gan.step.numpy())} steps. Grids and loss curves: {run.samples}/")
         if not (run.folder / "export/card.md").exists():
             export_run(run, run.folder / "export")
         if recipe.data.source == "drawn":

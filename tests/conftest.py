@@ -108,6 +108,16 @@ def python(*arguments, **more):
     return [sys.executable, *map(str, arguments)], {"env": environment, "text": True, **more}
 
 
+# The same as the fixtures above, for a child process: it is followed by a call of train.main.
+EAGER = """
+import sys, models, train
+from ageing.training import checkpoints, engine, monitor
+models.ENHANCER_BLOCKS, checkpoints.KEEP = 1, 99
+engine.Engine.compile = lambda self, function: function
+monitor.Monitor.grid = monitor.Monitor.picture = train.export_run = lambda *arguments: None
+"""
+
+
 class Stub:
     """In place of a translator.Translator: adds `grey` to every pixel."""
 

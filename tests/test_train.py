@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import ROOT, TINY, checkpoint_values, furnish, python
+from conftest import EAGER, ROOT, TINY, checkpoint_values, furnish, python
 from PIL import Image
 
 import train
@@ -137,12 +137,8 @@ def test_resuming_within_finishing_is_exact_and_a_finished_run_has_nothing_to_do
     assert {p: p.stat().st_mtime_ns for p in (run / "checkpoints").iterdir()} == before
 
 
-EAGER = "import sys, train; from ageing.training.engine import Engine; Engine.compile = lambda self, f: f; "
-TRAIN = EAGER + "train.export_run = lambda *arguments: None; sys.exit(train.main(sys.argv[1:]))"
-
-
 def test_sigterm_saves_and_exits_cleanly(workplace):
-    command, settings = python("-c", TRAIN, "--config", "tiny.yaml", "stages.0.warm_start_steps=1000",
+    command, settings = python("-c", EAGER + "sys.exit(train.main(sys.argv[1:]))", "--config", "tiny.yaml", "stages.0.warm_start_steps=1000",
                                "monitor.save_every=1", cwd=workplace)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **settings)
     end = time.monotonic() + 200

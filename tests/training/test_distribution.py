@@ -1,5 +1,7 @@
-"""Several devices and several machines end with the weights of one process on the same global batch: two devices at
-the end of a run that grows, two machines at the end of its first stage."""
+"""Several devices and several machines end with the weights of one process on the same global batch.
+
+Two devices are compared at the end of a run that grows, two machines at the end of its first stage.
+"""
 
 import json
 import shutil
@@ -8,15 +10,14 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import TINY, checkpoint_values, python, write_recipe
+from conftest import EAGER, TINY, checkpoint_values, python, write_recipe
 
-# Sums in another order differ in the last digits, and Adam's first steps, which divide a gradient by its own size,
-# make much of the digits of a gradient that is nearly zero.
+# Sums in another order differ in the last digits. Adam's first steps divide a gradient by its own size, which amplifies
+# the last digits of a gradient that is nearly zero.
 TOLERANCE = 2e-5
 FIRST, STEPS = 3, 5  # 1 warm, 2 at 16 px, 2 at 32 px
 
-# Without the export at its end, which test_train.py tries and which takes longer than the training.
-TRAIN = "import sys, train; train.export_run = lambda *arguments: None; sys.exit(train.main(sys.argv[1:]))"
+TRAIN = EAGER + "sys.exit(train.main(sys.argv[1:]))"
 TWO_DEVICES = ("import tensorflow as tf; tf.config.set_logical_device_configuration("
                "tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2); ")
 
@@ -26,9 +27,8 @@ def place(tmp_path_factory, drawn):
     place = tmp_path_factory.mktemp("distributed")
     (place / "faces").symlink_to(drawn)
     first, second = TINY["stages"]
-    # float32: bfloat16, which auto takes where a processor has it, rounds the parts of a batch in another way.
     write_recipe(place / "tiny.yaml", TINY | {
-        "precision": "float32", "loss": {"lambda_label": 1000.0}, "adversary": TINY["adversary"] | {"steps": 2},
+        "loss": {"lambda_label": 1000.0}, "adversary": TINY["adversary"] | {"steps": 2}, "finish": {"steps": 0},
         "stages": [first | {"steps": 2, "warm_start_steps": 1}, second | {"steps": 2, "warm_start_steps": 0}],
         "monitor": TINY["monitor"] | {"save_every": 4}})
     return place
@@ -66,7 +66,7 @@ def test_two_devices_are_one(place, single):
     out, = finish(launch(place, "mirrored", "mirrored", prelude=TWO_DEVICES))
     assert "MirroredStrategy, 2 replicas" in out
     assert_same_weights(place / "mirrored/00001-tiny", single)
-    # A run of two devices goes on on one, within a stage.
+    # A run of two devices continues on one, within a stage.
     within = place / "mirrored/00001-tiny/checkpoints/step00000004"
     moved = place / "moved/00001-tiny"
     shutil.copytree(within, moved / "checkpoints" / within.name)
@@ -85,7 +85,6 @@ def test_two_machines_are_one(place, single):
             s.bind(("127.0.0.1", 0))
         cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in (a, b)]}
     roles = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}) for i in (0, 1)]
-    # Only as far as the first stage's end: building the graphs takes longer than all else here.
     outs = finish(*[launch(place, "workers", "multi_worker", "stages.1.steps=0", TF_CONFIG=role) for role in roles])
     assert "2 replicas" in outs[0]
     assert [p.name for p in (place / "workers").iterdir()] == ["00001-tiny"]  # one of them writes
