@@ -1,13 +1,12 @@
 """Pictures for people: grids of faces with a title for each row, and pictures side by side."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ageing.errors import UserError
-from ageing.storage import read_json_lines, replacing
+from ageing.storage import replacing
 
 
 def grid(rows, cell=None):
@@ -69,51 +68,3 @@ def side_by_side(titled, height=768, least=0):
         sheet.paste(image, (x + (width - image.width) // 2, bar))
         x += width + gap
     return np.asarray(sheet)
-
-
-CURVES = {
-    "generators (unweighted)": ("adversarial_AB", "adversarial_BA", "cycle_A", "cycle_B", "identity_A", "identity_B",
-                                "consistency_A", "consistency_B", "colour_A", "colour_B", "label_A", "label_B",
-                                "teacher_A", "teacher_B", "spot_A", "spot_B"),
-    "discriminators": ("d_A", "d_B"),
-}
-
-
-def save_curves(log_path, path):
-    """Draw the losses in a run's log.jsonl over steps, one panel a network family, stages marked."""
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    lines = read_json_lines(log_path)
-    if not lines:
-        return
-    figure, panels = plt.subplots(1, len(CURVES), figsize=(12, 4))
-    for panel, (title, names) in zip(panels, CURVES.items(), strict=True):
-        panel.set_prop_cycle(color=plt.get_cmap("tab20").colors)  # a dark and a light one for each pair of losses
-        for name in names:
-            points = [(line["step"], line[name]) for line in lines if name in line]
-            if points:
-                steps, values = np.array(points).T
-                faint, = panel.plot(steps, values, alpha=0.2)
-                panel.plot(steps, _smooth(values), label=name, color=faint.get_color())
-        for before, after in itertools.pairwise(lines):
-            if before["size"] != after["size"]:
-                panel.axvline(after["step"], color="grey", linestyle=":")
-                panel.text(after["step"], 0.98, f" {after['size']} px", transform=panel.get_xaxis_transform(), va="top")
-        panel.set(title=title, xlabel="step", ylim=(0, None))
-        if panel.get_legend_handles_labels()[1]:  # nothing is drawn of the generators during a warm start
-            panel.legend(fontsize=8)
-    figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=90)
-    plt.close(figure)
-
-
-def _smooth(values, weight=0.9):
-    """Exponential moving average, without the bias of its start."""
-    out, total, mass = [], 0.0, 0.0
-    for value in values:
-        total, mass = weight * total + (1 - weight) * value, weight * mass + 1 - weight
-        out.append(total / mass)
-    return out

@@ -69,9 +69,8 @@ def measure_loop(args):
     """(pairs/s of the whole loop of train.py, of the bare step) on drawn faces, alternating in one process."""
     import tensorflow as tf  # noqa: F401
 
-    from ageing.training import cyclegan
     from ageing import drawn_faces
-    from ageing.training import runs
+    from ageing.training import cyclegan, runs
     from ageing.training.monitor import Monitor
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 10**6)

@@ -1,7 +1,5 @@
 """Grids of faces and pictures side by side."""
 
-import json
-
 import numpy as np
 from PIL import Image
 
@@ -31,11 +29,3 @@ def test_pictures_stand_side_by_side_below_their_titles():
 def test_small_faces_are_enlarged_by_whole_factors():
     faces = np.zeros((1, 64, 64, 3), np.uint8)
     assert pictures.grid([("A", faces)]).shape[0] == 128 + 2
-
-
-def test_curves_are_drawn_from_a_log_that_is_being_written(tmp_path):
-    lines = [{"step": s, "phase": "train", "size": 64 if s < 5 else 128, "d_A": 0.2, "cycle_A": 0.1} for s in range(9)]
-    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 9, "pha')
-    pictures.save_curves(tmp_path / "log.jsonl", tmp_path / "losses.png")
-    with Image.open(tmp_path / "losses.png") as picture:
-        assert np.asarray(picture).std() > 1

@@ -138,8 +138,8 @@ def test_resuming_within_finishing_is_exact_and_a_finished_run_has_nothing_to_do
 
 
 def test_sigterm_saves_and_exits_cleanly(workplace):
-    command, settings = python("-c", EAGER + "sys.exit(train.main(sys.argv[1:]))", "--config", "tiny.yaml", "stages.0.warm_start_steps=1000",
-                               "monitor.save_every=1", cwd=workplace)
+    arguments = ["--config", "tiny.yaml", "stages.0.warm_start_steps=1000", "monitor.save_every=1"]
+    command, settings = python("-c", EAGER + "sys.exit(train.main(sys.argv[1:]))", *arguments, cwd=workplace)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **settings)
     end = time.monotonic() + 200
     while not (workplace / "runs/00001-tiny/checkpoints/step00000002").is_dir():

@@ -3,13 +3,11 @@
 Every estimate comes with its 95 % confidence interval, as a tuple (estimate, low, high).
 """
 
-import math
-
 import cv2
 import numpy as np
+from scipy import stats
 
 RESAMPLES = 2000        # of a bootstrap
-Z = 1.959963984540054   # quantile 0.975 of the normal distribution
 DARK = 25               # CIELAB L*, 0 to 100: black and dark brown hair is darker
 
 
@@ -27,10 +25,8 @@ def proportion(values):
 
     Its width is not 0 where all n are true, unlike that of a bootstrap.
     """
-    n, k = len(values), int(np.sum(values))
-    p, scale = k / n, 2 * (n + Z**2)
-    middle, reach = (2 * n * p + Z**2) / scale, Z / scale * math.sqrt(4 * n * p * (1 - p) + Z**2)
-    return p, middle - reach if k else 0.0, middle + reach if k < n else 1.0
+    interval = stats.binomtest(int(np.sum(values)), len(values)).proportion_ci(method="wilson")
+    return float(np.mean(values)), float(interval.low), float(interval.high)
 
 
 def frechet(x, y):

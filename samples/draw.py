@@ -1,0 +1,138 @@
+"""Draw the README's pictures: what the shipped generators do to two portraits in the public domain.
+
+    python samples/draw.py                                          writes three pictures beside this script
+    python samples/draw.py --weights runs/00001-cpu/export -o out/  with other generators, into another folder
+
+ageing.jpg                  both faces, younger, as they are, and older
+astronaut-strengths.jpg     one face at strengths from 0 to 1.5
+astronaut-failures.jpg      what goes wrong: the same face blurred, tiny, dark, tilted, covered, ...
+"""
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
+
+SAMPLES = Path(__file__).resolve().parent
+sys.path.insert(0, str(SAMPLES.parent))
+
+from ageing import pictures  # noqa: E402
+from ageing.errors import run_script  # noqa: E402
+from ageing.photos import sheets  # noqa: E402
+from ageing.photos.alignment import crop  # noqa: E402
+from ageing.photos.blending import changes_of, edit  # noqa: E402
+from ageing.photos.detector import Detector  # noqa: E402
+from ageing.photos.photo_file import save_sheet  # noqa: E402
+from ageing.photos.translator import Translator  # noqa: E402
+
+STRENGTH = 1.5      # of ageing.jpg: at strength 1 the difference is too small to see at README width
+LARGE = 400         # side in pixels of a face in ageing.jpg
+GAP = 4             # white pixels between the rows of ageing.jpg
+SMALL = 160         # side in pixels of a face in astronaut-failures.jpg
+SURROUNDINGS = 1.3  # what astronaut-failures.jpg shows: side relative to that of the face's square
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", default=SAMPLES.parent / "saved_models", type=Path, metavar="DIR",
+                        help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
+    parser.add_argument("-o", "--output", default=SAMPLES, type=Path, metavar="DIR", help="default: samples")
+    args = parser.parse_args(argv)
+    detector = Detector()
+    younger, older = (Translator(args.weights / name) for name in ("g_BA.onnx", "g_AB.onnx"))
+    astronaut, hopper = (Image.open(SAMPLES / name).convert("RGB") for name in ("astronaut.jpg", "grace-hopper.jpg"))
+    for name, picture in (("ageing.jpg", ageing((astronaut, hopper), detector, younger, older)),
+                          ("astronaut-strengths.jpg", strengths(astronaut, detector, older)),
+                          ("astronaut-failures.jpg", failures(astronaut, detector, younger, older))):
+        save_sheet(args.output / name, picture)
+        print(f"wrote {args.output / name}")
+    return 0
+
+
+def ageing(portraits, detector, younger, older):
+    """Both faces, a row each: younger, as they are, older."""
+    rows = []
+    for portrait in portraits:
+        photo = np.asarray(portrait)
+        face = largest_inside(photo, detector)
+        versions = edit(photo, [face], younger, STRENGTH), photo, edit(photo, [face], older, STRENGTH)
+        rows.append([np.pad(crop(version, face.square, LARGE), ((0, GAP), (0, 0), (0, 0)), constant_values=255)
+                     for version in versions])
+    titles = f"younger, strength {STRENGTH}", "photo", f"older, strength {STRENGTH}"
+    columns = [(title, np.concatenate(column)) for title, column in zip(titles, zip(*rows, strict=True), strict=True)]
+    return pictures.side_by_side(columns, height=len(rows) * (LARGE + GAP))
+
+
+def strengths(portrait, detector, older):
+    """The face at six strengths, as `infer_faces.py --steps 6` draws it."""
+    photo = np.asarray(portrait)
+    changes = changes_of(photo, [largest_inside(photo, detector)], older)
+    return sheets.over_strengths(photo, changes, [0, 0.3, 0.6, 0.9, 1.2, 1.5])
+
+
+def failures(portrait, detector, younger, older):
+    """A column for each condition: younger, as it is, older, at strength 1."""
+    face = largest_inside(np.asarray(portrait), detector)
+    left, top, side = face.square
+    margin = round((SURROUNDINGS - 1) / 2 * side)
+    shown = left - margin, top - margin, side + 2 * margin
+    columns = []
+    for title, condition in CONDITIONS.items():
+        photo = np.asarray(condition(portrait, face))
+        found = detector.find(photo)[:1]
+        versions = edit(photo, found, younger), photo, edit(photo, found, older)
+        columns.append((title if found else f"{title}: no face",
+                        np.concatenate([crop(version, shown, SMALL) for version in versions])))
+    return pictures.side_by_side(columns)
+
+
+def largest_inside(photo, detector):
+    """The largest face that lies inside of the photo."""
+    height, width = photo.shape[:2]
+    return next(face for face in detector.find(photo)
+                if min(face.box) >= 0 and face.box[2] <= width and face.box[3] <= height)
+
+
+def recompressed(image, quality):
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def covered(image, face):
+    """The left half of the face behind a plain board."""
+    left, top, side = face.square
+    image = image.copy()
+    image.paste((120, 100, 80), (left, top, left + side // 2, top + side))
+    return image
+
+
+def tilted(image, face):
+    left, top, side = face.square
+    return image.rotate(35, Image.Resampling.BICUBIC, center=(left + side / 2, top + side / 2))
+
+
+def tiny(image, face):
+    """As if the face had been 20 pixels high."""
+    size = [round(n * 20 / face.square[2]) for n in image.size]
+    return image.resize(size, Image.Resampling.BOX).resize(image.size)
+
+
+# What is done to the portrait: {title: function of the image and its Face that returns an image}
+CONDITIONS = {
+    "as it is": lambda image, face: image,
+    "blurred": lambda image, face: image.filter(ImageFilter.GaussianBlur(face.square[2] / 30)),
+    "20 pixels": tiny,
+    "JPEG 4": lambda image, face: recompressed(image, 4),
+    "grey": lambda image, face: image.convert("L").convert("RGB"),
+    "dark": lambda image, face: ImageEnhance.Brightness(image).enhance(0.25),
+    "turned": tilted,
+    "covered": covered,
+}
+
+
+if __name__ == "__main__":
+    run_script(main)
