@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ageing.training import recipe as recipes  # noqa: E402
+from ageing.training import recipe_file  # noqa: E402
 
 # The tutorial's networks at the width that a CPU can carry.
 OVERRIDES = ["generator.filters=32", "discriminator.filters=32"]
@@ -28,7 +28,7 @@ OVERRIDES = ["generator.filters=32", "discriminator.filters=32"]
 
 def stage_recipe(args, size, batch, precision, steps):
     """The recipe of --config with a last stage of `size` pixels and `batch` pairs, and what its networks grow from."""
-    recipe = recipes.load(args.config, [*OVERRIDES, *args.overrides] if args.seed_width else args.overrides)
+    recipe = recipe_file.load(args.config, [*OVERRIDES, *args.overrides] if args.seed_width else args.overrides)
     before = tuple(s for s in recipe.stages[:-1] if s.size < size) if recipe.growing == "enhance" else ()
     stage = dataclasses.replace(recipe.stages[len(before)], size=size, batch_size=batch, epochs=None, steps=steps,
                                 warm_start_steps=0)
@@ -41,16 +41,17 @@ def measure_step(args):
 
     import tensorflow as tf
 
-    from ageing.training import cyclegan
-    from data_loader import LABELS, Faces
+    from ageing.training.cyclegan import CycleGAN
+    from ageing.utkface import LABELS
+    from data_loader import LabelledFaces
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 1)
     stage = recipe.stages[-1]
-    gan = cyclegan.CycleGAN(recipe, stage, args.precision)
+    gan = CycleGAN(recipe, stage, args.precision)
 
     def noise(rounds, n):
-        return tuple(Faces(tf.random.stateless_uniform([rounds, n, stage.size, stage.size, 3], [d, 1], -1, 1),
-                           tf.zeros([rounds, n, LABELS])) for d in (0, 1))
+        return tuple(LabelledFaces(tf.random.stateless_uniform([rounds, n, stage.size, stage.size, 3], [d, 1], -1, 1),
+                                   tf.zeros([rounds, n, LABELS])) for d in (0, 1))
 
     batch = noise(1, stage.batch_size)
     own = noise(recipe.adversary.steps, stage.d_batch_size) if stage.d_batch_size else None
@@ -67,24 +68,26 @@ def measure_step(args):
 
 def measure_loop(args):
     """(pairs/s of the whole loop of train.py, of the bare step) on drawn faces, alternating in one process."""
-    import tensorflow as tf  # noqa: F401
-
     from ageing import drawn_faces
-    from ageing.training import cyclegan, runs
+    from ageing.training import devices
+    from ageing.training.cyclegan import CycleGAN
     from ageing.training.monitor import Monitor
+    from ageing.training.plan import plan
+    from ageing.training.runs import Run
+    from data_loader import UnpairedFaces
 
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 10**6)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        drawn_faces.fill("faces", train=400, test=4, size=args.size)
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path="faces"))
-        run = runs.Run.create("runs", "benchmark", recipe)
-        phase = runs.plan(recipe, 400)[-1]
-        faces, _, _ = runs.load_faces(recipe, phase.stage)
-        gan = cyclegan.CycleGAN(recipe, phase.stage, args.precision)
-        batches = phase.batches(faces, gan.strategy, 0)
-        batch = next(iter(batches))
+        drawn_faces.fill("faces", train=400, validation=4, size=args.size)
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path="faces", source="folder"))
+        run = Run.create("runs", "benchmark", recipe)
+        phase = next(p for p in reversed(plan(recipe, 400)) if p.kind == "train")
+        gan = CycleGAN(recipe, phase.stage, args.precision)
         monitor = Monitor(run, recipe, phase.stop, 0)
+        faces = UnpairedFaces("faces/train", phase.stage.size, recipe.data, recipe.seed, progress=False)
+        batches = phase.batches(faces, devices.strategy("none"), 0)
+        batch = next(iter(batches))
         monitor.begin(phase)
         loop = bare = 0.0
         step = 0
