@@ -43,7 +43,7 @@ class UnpairedFaces:
                 lines.append(f"matched sampling, nearly empty on one side, capped at {CELL_CAP:g}x: "
                              + ", ".join(f"{cell_name(c)} {self.p[c]:.1%}" for c in self.capped))
             if self.dropped:
-                lines.append("matched sampling, empty on one side, never drawn: "
+                lines.append("matched sampling, present in one domain only, never drawn: "
                              + ", ".join(map(cell_name, self.dropped)))
         return lines
 
@@ -52,7 +52,7 @@ class UnpairedFaces:
 
         shape: (rounds, batch), the images of one step over all replicas. stream: an integer; each stream makes its own
         random choices. start, stop: steps. context: tf.distribute.InputContext. With it each element is one replica's
-        part of `batch`, replica after replica. The parts of a step form the same global batch whatever their number.
+        part of `batch`, in replica order. The parts of a step form the same global batch whatever their number.
         """
         import tensorflow as tf
 

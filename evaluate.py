@@ -117,4 +117,4 @@ def how_measured(args):
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "requirements-eval.txt")

@@ -121,4 +121,4 @@ def load_editor(args, protected):
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "requirements-photos.txt")

@@ -262,8 +262,8 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     labels: 0, or the length of a face's label vector. The network then takes [images, labels (N, labels)]. The inner
         product of a patch's last features and a learned projection of the labels is added to its score (Miyato and
         Koyama, ICLR 2018, eq. 5). The projection starts at zero. Labels of zeros leave the score unchanged.
-    scales: above 1, so many such networks, as layers "scale0", "scale1", ... The first one sees the image, each next
-        one half the size of the one before (pix2pixHD, section 3.2). H and W multiples of 16 * 2**(scales - 1).
+    scales: number of PatchGANs. Above 1 they are the layers "scale0", "scale1", ... The first one sees the image, each
+        next one half the size of the one before (pix2pixHD, section 3.2). H and W multiples of 16 * 2**(scales - 1).
     """
     if scales > 1:
         image = layers.Input((None, None, 3), name="image")

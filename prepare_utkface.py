@@ -118,8 +118,9 @@ def _opened(source):
                 yield None, _tar_members(source, archive)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
         # RuntimeError: an encrypted zip, or a compression that Python does not know
-        raise UserError(f"{source}: cannot be read ({reason(error)}); it is not a UTKFace archive or incomplete: "
-                        "fetch it again. Faces that were copied stay") from error
+        told = reason(error).splitlines()[0]
+        raise UserError(f"{source}: cannot be read ({told}); it is not a UTKFace archive or incomplete: fetch it "
+                        "again. Files already copied are kept") from error
 
 
 def _tar_members(source, archive):
@@ -168,11 +169,11 @@ def main(argv=None):
     if ranges[0].name == ranges[1].name or ranges[0].oldest >= ranges[1].youngest:
         raise UserError("command line: --A must be the younger domain; the domains must not overlap or share a name")
     counts, skipped = prepare(args.source, args.output, ranges)
-    print("\n".join(table(counts, skipped, ranges)))
     if not counts:
         raise UserError(f"{args.source}: no face of these ages in it; names are [age]_[gender]_[race]_[date]....jpg")
+    print("\n".join(table(counts, skipped, ranges)))
     print(f"wrote {args.output}/{{{','.join(SPLITS)}}}/{{{ranges[0].name},{ranges[1].name}}}")
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "requirements-photos.txt")

@@ -6,7 +6,7 @@
     python train.py start_from=runs/00001-utkface loss.lambda_colour=2   another recipe, from a run's first stage
     python train.py --resume runs/00001-utkface         continue at the exact step
     python train.py --dry-run                           what would happen
-    python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/
+    python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
 
 Watch samples/<run>/: a grid of the same validation faces every few hundred steps, and losses.png.
 """
@@ -15,10 +15,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from ageing import drawn_faces
 from ageing.errors import run_script
-from ageing.training import devices, recipe_file
-from ageing.training.runs import Run
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -32,13 +29,15 @@ def parse_arguments(argv=None):
     parser.add_argument("--export", metavar="RUN", help="export the generators of a checkpoint of this run, then stop")
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="with --export: which one (default: the newest)")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --export: where to (default: saved_models/<run>)")
-    parser.add_argument("--runs", default="runs", metavar="DIR", help="where run folders are made (default: runs)")
+    parser.add_argument("--runs", metavar="DIR", help="where run folders are made (default: runs)")
     args = parser.parse_intermixed_args(argv)
     if (args.resume or args.export) and (args.overrides or args.config):
         option = "--resume" if args.resume else "--export"
         parser.error(f"{option} uses the recipe stored in the run; it takes no --config and no key=value")
     if (args.resume and args.export) or (args.export and args.dry_run):
         parser.error("--export takes neither --resume nor --dry-run")
+    if args.runs and (args.resume or args.export):
+        parser.error("--runs says where a new run is made; --resume and --export name a run")
     if not args.export and (args.output or args.checkpoint is not None):
         parser.error("--output and --checkpoint belong to --export")
     return args
@@ -46,6 +45,12 @@ def parse_arguments(argv=None):
 
 def main(argv=None):
     args = parse_arguments(argv)
+
+    # Imported here: --help and wrong arguments answer at once.
+    from ageing import drawn_faces
+    from ageing.training import devices, recipe_file
+    from ageing.training.runs import Run
+
     if args.export:
         run = Run.open(args.export)
         devices.load_tensorflow()
@@ -64,7 +69,7 @@ def main(argv=None):
     if recipe.data.source == "drawn":
         drawn_faces.fill(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B)
     from ageing.training import loop, true_error
-    run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs, Path(config).stem, recipe))
+    run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs or "runs", Path(config).stem, recipe))
     if run and stopped:
         print(f"stopped by {signal.Signals(stopped).name} at step {int(gan.step.numpy())}, saved. "
               f"Continue with: python train.py --resume {run.folder}")
@@ -85,4 +90,4 @@ def export_run(run, folder, step=None):
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "requirements.txt")

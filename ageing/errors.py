@@ -1,17 +1,18 @@
-"""Errors that a user can mend, in one line."""
+"""Errors that the user can fix, in one line."""
 
 import os
 import sys
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line: it names the file or the key and says what to do."""
+    """Something that the user can fix. The message is one line: it names the file or the key and says what to do."""
 
 
-def run_script(main):
+def run_script(main, requirements):
     """Call `main()` and end the process with the exit code that it returns.
 
-    A UserError becomes one line on stderr and exit code 1. Ctrl-C becomes exit code 130. Neither shows a traceback.
+    A UserError or a missing package becomes one line on stderr and exit code 1. Ctrl-C becomes exit code 130. None of
+    them shows a traceback. requirements: the file that lists the script's packages.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
@@ -20,6 +21,10 @@ def run_script(main):
         sys.stdout.flush()
     except UserError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        code = 1
+    except ModuleNotFoundError as error:
+        print(f"error: the package {error.name} is missing; install it with: pip install -r {requirements}",
+              file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

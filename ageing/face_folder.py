@@ -19,6 +19,10 @@ SMALLEST = 32  # pixels a side; a smaller picture shows no skin
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a broken file
 
 
+class TooSmall(ValueError):
+    """A picture below SMALLEST."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Domain:
     """Decoded faces of one age: images uint8 (N, size, size, 3), cells (N,), -1 if unknown, skipped {reason: n}."""
@@ -35,7 +39,7 @@ def list_images(folder):
     """Image files in `folder`, sorted by name. Raises UserError if the folder is missing or has none."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; make it with `python prepare_utkface.py ARCHIVE`")
+        raise UserError(f"{folder.absolute()}: no such folder; make it with `python prepare_utkface.py ARCHIVE`")
     try:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
     except OSError as error:
@@ -46,10 +50,10 @@ def list_images(folder):
 
 
 def decode(path, size):
-    """The image at `path` as uint8 RGB (size, size, 3). Raises ValueError or OSError if it is broken or tiny."""
+    """The image at `path` as uint8 RGB (size, size, 3). Raises one of UNREADABLE if it is broken or tiny."""
     with Image.open(path) as image:
         if min(image.size) < SMALLEST:
-            raise ValueError(f"smaller than {SMALLEST} pixels")
+            raise TooSmall(f"smaller than {SMALLEST} pixels")
         image.draft("RGB", (size, size))  # a JPEG decodes at the power of two above `size`, which is faster
         image = image.convert("RGB")
         if image.size != (size, size):
@@ -70,7 +74,7 @@ def load_domain(folder, size, progress=True, skip_marked=False):
         try:
             image = decode(path, size)
         except UNREADABLE as error:
-            return "tiny" if isinstance(error, ValueError) and "smaller" in str(error) else "unreadable"
+            return "tiny" if isinstance(error, TooSmall) else "unreadable"
         return "with a mark on the forehead" if skip_marked and spot_contrast(image) >= WORN else image
 
     with concurrent.futures.ThreadPoolExecutor() as pool:

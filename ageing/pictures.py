@@ -9,13 +9,13 @@ from ageing.errors import UserError
 from ageing.storage import replacing
 
 
-def grid(rows, cell=None):
+def grid(rows):
     """uint8 RGB picture of `rows`, a list of (title, uint8 (n, S, S, 3)), each with its title on the left.
 
-    cell: side of a face in the picture, in pixels; by default faces under 96 pixels are enlarged by a whole factor.
+    Faces under 96 pixels are enlarged by a whole factor.
     """
     side = rows[0][1].shape[1]
-    cell = cell or side * max(1, -(-96 // side))
+    cell = side * max(1, -(-96 // side))
     font = ImageFont.load_default(max(11, cell // 8))
     margin = int(max(font.getlength(title) for title, _ in rows)) + 16
     columns, gap = max(len(faces) for _, faces in rows), 2

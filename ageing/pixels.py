@@ -1,4 +1,4 @@
-"""The one place where pixels and network values are converted: uint8 RGB outside, float32 in [-1, 1] inside."""
+"""Conversion between pixels (uint8 RGB, outside the networks) and their values inside (float32 in [-1, 1])."""
 
 import numpy as np
 

@@ -36,7 +36,7 @@ def replacing(path):
 
 
 def read_json_lines(path):
-    """The objects in a file with one JSON object a line. A last line that a kill has cut is left out."""
+    """The objects in a file with one JSON object per line. An incomplete last line is ignored."""
     with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 

@@ -18,7 +18,7 @@ LABELS = len(GENDERS) + len(RACES)  # length of a face's label vector
 SPLITS = ("train", "validation", "test")
 
 # Sampling shows no image more than this many times as often as its natural share. UTKFace has 24 Asian women in their
-# 50s: without a cap they would be shown so often that the discriminators learn them by heart.
+# 50s: without a cap they would be shown so often that the discriminators memorise them.
 CELL_CAP = 4.0
 
 
@@ -54,7 +54,7 @@ def cell_name(cell):
 def labels_of(cells):
     """float32 (n, LABELS) of cells (n,): one 1 for the gender and one 1 for the race, zeros for cell -1.
 
-    Gender and race stand apart, so that a cell of 24 faces shares what is learned about its gender.
+    Gender and race are separate entries, so that a cell of 24 faces shares what is learned about its gender.
     """
     labels = np.zeros((len(cells), LABELS), np.float32)
     known = np.flatnonzero(cells >= 0)
@@ -77,7 +77,7 @@ def matched_distribution(cells_A, cells_B, cap=CELL_CAP):
                         "([age]_[gender]_[race]_...); use data.sampling=independent")
     limit = cap * low
     p = np.minimum(mean, limit)
-    # The other cells take what the capped cells give up. That may bring them to their own limit, hence the loop.
+    # The other cells take what the capped cells give up. They may then reach their own limit, so repeat until stable.
     while p.sum() < min(1, limit.sum()) - 1e-9:
         room = p < limit - 1e-12
         p[room] = np.minimum(p[room] * (1 - p[~room].sum()) / p[room].sum(), limit[room])

@@ -135,4 +135,4 @@ CONDITIONS = {
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "requirements-photos.txt")

@@ -299,7 +299,7 @@ def test_labels_are_asked_of_file_names_that_have_none(workplace):
     for domain in ("20s", "50s"):
         (workplace / "faces/train" / domain).mkdir(parents=True)
         Image.new("RGB", (32, 32)).save(workplace / "faces/train" / domain / "someone.png")
-    with pytest.raises(UserError, match="faces/train: the file names tell no gender and race"):
+    with pytest.raises(UserError, match="faces/train: the file names contain no gender and race"):
         loop.load_faces(recipe_file.load("tiny.yaml", ["data.sampling=independent"]), 16, Listener())
 
 
@@ -320,7 +320,7 @@ def test_bad_commands_are_named(workplace, arguments, words):
 @pytest.mark.parametrize("arguments", [
     ["--resume", "run", "--config", "x.yaml"], ["--resume", "run", "seed=2"], ["--export", "run", "--config", "x.yaml"],
     ["--export", "run", "seed=2"], ["--export", "run", "--resume", "run"], ["--export", "run", "--dry-run"],
-    ["-o", "folder"], ["--checkpoint", "5"]], ids=" ".join)
+    ["-o", "folder"], ["--checkpoint", "5"], ["--runs", "x", "--resume", "run"]], ids=" ".join)
 def test_options_that_would_be_ignored_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         train.parse_arguments(arguments)

@@ -1,7 +1,7 @@
-"""When a run needs a hand: which loss term dominates, which discriminator has stopped teaching, and what to turn."""
+"""Warnings about the balance of the losses, each with the key to change."""
 
 DOMINATES = 0.8   # share of the generators' loss above which a term is said to dominate
-DEAD = 0.01       # below this a discriminator's loss teaches the generators nothing
+DEAD = 0.01       # below this a discriminator's gradient is uninformative
 
 TERMS = ("cycle", "identity", "consistency", "colour", "label")  # beside the adversarial one, named as their lambdas
 
@@ -34,6 +34,7 @@ def advice(share, losses, scales=1, keys=None):
     for name in ("d_A", "d_B"):
         one = losses[name] / scales
         if one < DEAD:
-            found.append((name, f"the loss of {name} fell to {one:.4f}: it tells real from translated faces without "
-                                "fail and teaches nothing; lower adversary.steps, or set adversary.augment=true"))
+            found.append((name, f"the loss of {name} fell to {one:.4f}: it tells real from translated faces "
+                                "perfectly, so its gradient is uninformative; lower adversary.steps, or set "
+                                "adversary.augment=true"))
     return found

@@ -22,7 +22,7 @@ EDGES = 1.5        # a block's edge dampens the weight of pixels beyond it by up
 def augment(images, uniform, shift):
     """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
 
-    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row an image. shift: largest translation each way,
+    images: (N, H, W, 3) in [-1, 1]. uniform: (N, 4) in [0, 1), one row per image. shift: largest translation each way,
     as a share of the side; pixels that move in from outside are 0.
     """
     brightness, saturation, down, right = tf.split(uniform[:, :, None, None], 4, axis=1)
@@ -59,7 +59,7 @@ class Disturbance(NamedTuple):
 def disturbance(uniform, noise):
     """The Disturbance that random numbers decide.
 
-    uniform: (N, len(DISTURBED)) in [0, 1), one row an image, in the order of DISTURBED. At 0.5 down, right, zoom and
+    uniform: (N, len(DISTURBED)) in [0, 1), one row per image, in the order of DISTURBED. At 0.5 down, right, zoom and
     bend have no effect. noise: (N, H, W, 1) in [0, 1).
     """
     u = dict(zip(DISTURBED, tf.unstack(uniform, len(DISTURBED), axis=1), strict=True))

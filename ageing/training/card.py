@@ -8,7 +8,7 @@ from ageing.training import loop, recipe_file
 
 
 def text(run, step, size, multiple, errors):
-    """Markdown. size: pixels of the stage; multiple: of which H and W must be; errors: {file: largest difference}."""
+    """Markdown. size: pixels of the stage. H and W must be multiples of `multiple`. errors: {file: difference}."""
     recipe = run.recipe
     data = recipe.data
     origin = ("drawn faces (ageing/drawn_faces.py), no photo of anyone" if data.source == "drawn" else

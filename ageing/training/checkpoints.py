@@ -48,7 +48,7 @@ class Keeper:
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise UserError(f"{target} could not be written ({_short(error)}); free space and resume: "
-                            "the checkpoint before it is kept") from error
+                            "the previous checkpoint is kept") from error
 
     def restore(self, step):
         """Raises UserError if the checkpoint is broken or was made with another recipe."""
@@ -69,7 +69,7 @@ def restore(checkpoint, run, step):
         checkpoint.read(prefix).assert_existing_objects_matched().expect_partial()
 
 
-def origin(recipe):
+def starting_point(recipe):
     """(Run, step) that `recipe` starts from: the newest checkpoint whose networks have not grown. None: from nothing.
 
     Raises UserError if that run has no such checkpoint.
@@ -118,7 +118,7 @@ def _reading(run, step):
         yield str(folder / "state")
     except Exception as error:  # a damaged file raises a dozen kinds of error, IndexError among them
         raise UserError(f"{folder}: the checkpoint is broken or of other networks ({_short(error)}); "
-                        "if it is broken, move it away to continue from the one before") from error
+                        "if it is broken, move it away to continue from the previous checkpoint") from error
 
 
 def _short(error):

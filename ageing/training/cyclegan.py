@@ -13,6 +13,8 @@ from ageing.training.engine import Engine
 from ageing.training.image_pool import ImagePool, choose
 from ageing.training.losses import (
     colour_change,
+    cycle_loss,
+    identity_loss,
     label_change,
     label_loss,
     least_squares,
@@ -31,14 +33,14 @@ STRENGTH_AB = 1.1       # ageing is taught this much of its change: without its 
 
 
 def build_generator(recipe, growths, name, precision="float32"):
-    """The generator of `recipe` after so many growths."""
+    """The generator of `recipe`, inside `growths` enhancers."""
     g = recipe.generator
     return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init, growths,
                                   precision, name)
 
 
 def build_discriminator(recipe, growths, name, precision="float32"):
-    """The discriminator of `recipe` after so many growths: a PatchGAN a size."""
+    """The discriminator of `recipe` after `growths` growths, with one PatchGAN per size."""
     d = recipe.discriminator
     return models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
                                       LABELS if d.labels == "projection" else 0, growths + 1, precision, name)
@@ -129,7 +131,7 @@ class CycleGAN:
         """[(mine, other's)]: the moving averages become the frozen coarse generators inside the new enhancers. Each
         PatchGAN keeps judging its size. The new one, for the full size, starts as a copy of the next smaller one.
 
-        The optimizers start anew. (When the whole generators trained, ripples covered every cheek within 20 steps.)
+        The optimizers are reset. (When the whole generators trained, ripples covered every cheek within 20 steps.)
         """
         pairs = [(mine.get_layer("coarse"), average) for mine, average in (
             (self.g_AB, other.ema_AB), (self.ema_AB, other.ema_AB), (self.g_BA, other.ema_BA),
@@ -158,14 +160,14 @@ class CycleGAN:
     def _replica_step(self, batch, d_batch):
         real_A, real_B = _round(batch, 0)
         fake_A, fake_B, losses = self._generator_step(real_A, real_B)
-        every_A, every_B = self.engine.gather(fake_A), self.engine.gather(fake_B)
+        all_A, all_B = self.engine.gather(fake_A), self.engine.gather(fake_B)
         if d_batch is None:
             whole = real_A.images.shape[0] * self.engine.replicas
-            fake_A = self.engine.part(self.pool_A.swap(every_A, self.engine.uniform([whole, 2], 0)))
-            fake_B = self.engine.part(self.pool_B.swap(every_B, self.engine.uniform([whole, 2], 1)))
+            fake_A = self.engine.part(self.pool_A.swap(all_A, self.engine.uniform([whole, 2], 0)))
+            fake_B = self.engine.part(self.pool_B.swap(all_B, self.engine.uniform([whole, 2], 1)))
             return losses | self._discriminator_step(real_A, real_B, fake_A, fake_B, 0)
-        self.pool_A.push(every_A)
-        self.pool_B.push(every_B)
+        self.pool_A.push(all_A)
+        self.pool_B.push(all_B)
         rounds = [self._discriminator_round(*_round(d_batch, k), k) for k in range(self.recipe.adversary.steps)]
         return losses | {name: tf.add_n([r[name] for r in rounds]) / len(rounds) for name in rounds[0]}
 
@@ -194,22 +196,22 @@ class CycleGAN:
         rec_A = self.g_BA(fake_B, training=True)       # G_BA(G_AB(A))
         rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
         # Both cycle terms train both generators: the gradient of each goes through G_AB and G_BA.
-        cycle_A = mean_absolute(rec_A, real_A)         # || G_BA(G_AB(A)) - A ||
-        cycle_B = mean_absolute(rec_B, real_B)         # || G_AB(G_BA(B)) - B ||
+        cycle_A = cycle_loss(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
+        cycle_B = cycle_loss(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
         identity_A = identity_B = consistency_A = consistency_B = tf.constant(0.0)
         if weights.lambda_identity:
-            identity_A = mean_absolute(made_A["identity"], real_A)  # || G_BA(A) - A ||
-            identity_B = mean_absolute(made_B["identity"], real_B)  # || G_AB(B) - B ||
+            identity_A = identity_loss(made_A["identity"], real_A)  # || G_BA(A) - A ||
+            identity_B = identity_loss(made_B["identity"], real_B)  # || G_AB(B) - B ||
         if weights.lambda_consistency:
             # || G_AB(T(A)) - T(G_AB(A)) ||, T degrades a face. The translation of the clean face is the teacher.
             consistency_A = mean_absolute(made_B["disturbed"], disturb(tf.stop_gradient(fake_B), how_A))
             consistency_B = mean_absolute(made_A["disturbed"], disturb(tf.stop_gradient(fake_A), how_B))
         colour_A, colour_B = colour_change(real_A, fake_B), colour_change(real_B, fake_A)
         label_A, label_B = self._label_change(real_A, fake_B, 4), self._label_change(real_B, fake_A, 5)
-        # A translated face keeps the labels of its source: a woman who is aged into a man is judged as a woman.
+        # A translated face keeps the labels of its source, so the discriminator penalises a change of gender.
         fakes_A, fakes_B = LabelledFaces(fake_A, labels_B), LabelledFaces(fake_B, labels_A)
-        adversarial_AB = least_squares(self._judge(self.d_B, fakes_B, 2), 1.0)  # (D_B(G_AB(A)) - 1)^2
-        adversarial_BA = least_squares(self._judge(self.d_A, fakes_A, 3), 1.0)  # (D_A(G_BA(B)) - 1)^2
+        adversarial_AB = least_squares(self._score(self.d_B, fakes_B, 2), 1.0)  # (D_B(G_AB(A)) - 1)^2
+        adversarial_BA = least_squares(self._score(self.d_A, fakes_A, 3), 1.0)  # (D_A(G_BA(B)) - 1)^2
         total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
                  + weights.lambda_identity * (identity_A + identity_B)
                  + weights.lambda_consistency * (consistency_A + consistency_B)
@@ -245,8 +247,8 @@ class CycleGAN:
 
     def _discriminator_loss(self, discriminator, real, negative, purpose):
         """Least squares, real -> 1, negative -> 0. Halved, so that D learns slower than G (paper, section 7.1)."""
-        on_real = least_squares(self._judge(discriminator, real, purpose), 1.0)          # (D(real) - 1)^2
-        on_negative = least_squares(self._judge(discriminator, negative, purpose + 1), 0.0)  # D(negative)^2
+        on_real = least_squares(self._score(discriminator, real, purpose), 1.0)          # (D(real) - 1)^2
+        on_negative = least_squares(self._score(discriminator, negative, purpose + 1), 0.0)  # D(negative)^2
         return (on_real + on_negative) / 2
 
     def _classifier_loss(self, real, purpose):
@@ -255,7 +257,7 @@ class CycleGAN:
         return label_loss(self.classifier(self._augment(real.images, purpose), training=True), real.labels)
 
     def _label_change(self, before, after, purpose):
-        """Change of the classifier's prediction from images to images, both augmented alike."""
+        """Change of the classifier's prediction between two image batches with the same augmentation."""
         if not self.classifier:
             return tf.constant(0.0)
         return label_change(*(self.classifier(self._augment(x, purpose), training=True) for x in (before, after)))
@@ -272,7 +274,7 @@ class CycleGAN:
         real_A, real_B = _round(batch, 0)
         return self._discriminator_step(real_A, real_B, real_B, real_A, 0)
 
-    # Finishing: the moving averages learn to do what they do, but without spots on foreheads
+    # Finishing: the moving averages learn to reproduce their own output without spots on foreheads
 
     def begin_finish(self):
         """Copy the moving averages into the generators, which become their teachers."""
@@ -303,7 +305,7 @@ class CycleGAN:
 
     # What the discriminators and the classifier see. purpose: an integer, so that each call has its own random numbers
 
-    def _judge(self, discriminator, faces, purpose):
+    def _score(self, discriminator, faces, purpose):
         images = self._augment(faces.images, purpose)
         inputs = images if self.recipe.discriminator.labels == "none" else [images, faces.labels]
         return discriminator(inputs, training=True)

@@ -11,7 +11,7 @@ from ageing.errors import UserError
 
 
 def load_tensorflow():
-    """Import TensorFlow, which takes seconds and prints a lot. Say loudly if it leaves a GPU of this machine unused.
+    """Import TensorFlow, which takes seconds and prints a lot. Warn if it cannot use a GPU of this machine.
 
     Its messages are hidden on machines without an NVIDIA card only: elsewhere they tell which CUDA library is missing.
     """

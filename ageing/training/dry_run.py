@@ -23,7 +23,7 @@ def describe(recipe):
     lines.append(f"data: {data.path}/train: {data.domain_A} {counts[0]} images, {data.domain_B} {counts[1]}")
     device = devices.describe(strategy, devices.precision(recipe.precision), devices.jit_compile(recipe.xla))
     lines.append(f"device: {device}")
-    if origin := checkpoints.origin(recipe):
+    if origin := checkpoints.starting_point(recipe):
         lines.append(f"starts from: {origin[0].folder}, step {origin[1]}")
     for phase in plan(recipe, max(counts)):
         lines.append(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class Engine:
-    """Runs steps under the current tf.distribute strategy. seed: of all random numbers of the steps."""
+    """Runs steps under the current tf.distribute strategy. seed: decides all random numbers of the steps."""
 
     def __init__(self, seed, jit_compile=False):
         self.seed, self.jit_compile = seed, jit_compile

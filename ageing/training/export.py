@@ -21,10 +21,10 @@ def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
     ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N; H and W multiples of 4, doubled with each growth (see
-    Recipe.growths); opset 18; kernels stored as float16. Metadata: "size" (pixels it was trained at), "multiple" (of
-    which H and W must be), "makes" (domain), "run", "step". Every file is read back and compared with the network.
-    Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds other generators, or if a file
-    does not compute what the network computes.
+    Recipe.growths); opset 18; kernels stored as float16. Metadata: "size" (pixels it was trained at), "multiple" (H
+    and W must be multiples of it), "makes" (domain), "run", "step". Every file is read back and compared with the
+    network. Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds other generators, or
+    if a file does not compute what the network computes.
     """
     step = run.newest_step() if step is None else step
     growths = checkpoints.growths_at(run, step)
@@ -47,26 +47,26 @@ def export(run, folder, step=None):
 
 
 def _write_all(generators, folder, run, step, multiple):
-    """Write and check all exports, and the card, into `folder`. multiple: of which H and W must be."""
+    """Write and check all exports, and the card, into `folder`. multiple: H and W must be multiples of it."""
     size = checkpoints.size_at(run, step)
     domains, errors = (run.recipe.data.domain_A, run.recipe.data.domain_B), {}
     for name, network in generators.items():
-        told = {"size": str(size), "multiple": str(multiple), "makes": domains[name == "g_AB"], "run": run.name,
+        metadata = {"size": str(size), "multiple": str(multiple), "makes": domains[name == "g_AB"], "run": run.name,
                 "step": str(step)}
         for ending, write, read in ((".onnx", _write_onnx, _read_onnx), (".keras", _write_keras, _read_keras)):
             path = folder / f"{name}{ending}"
-            write(network, path, told)
+            write(network, path, metadata)
             errors[path.name] = _difference(network, read(path), path.name, multiple)
     (folder / "card.md").write_text(card.text(run, step, size, multiple, errors), encoding="utf-8")
 
 
-def _write_onnx(network, path, told):
+def _write_onnx(network, path, metadata):
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation warnings of Keras' exporter
         network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, told)
+    onnx.helper.set_model_props(model, metadata)
     _store_as_float16(model.graph)
     onnx.save(model, path)
 
@@ -96,7 +96,7 @@ def _read_onnx(path):
     return lambda images: session.run(None, {name: images})[0]
 
 
-def _write_keras(network, path, told):
+def _write_keras(network, path, metadata):
     network.save(path)
 
 

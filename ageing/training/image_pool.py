@@ -16,7 +16,7 @@ class ImagePool:
     """The last translated images, with the labels of their sources, so that a discriminator does not forget.
 
     Shrivastava et al. 2017; CycleGAN, section 4. size: how many; 0 passes faces straight through. Call it in replica
-    context with the images of all replicas: every replica computes the same, and the first one's writing counts.
+    context with the images of all replicas: every replica computes the same, only the first one's update is kept.
     """
 
     def __init__(self, size, image_size):
@@ -40,12 +40,12 @@ class ImagePool:
         slot = tf.where(filling, self.count + tf.range(n), slot)
         older = self._gather(slot)
         # For each slot, the index of its next content in [the pool, the new faces].
-        origin = tf.range(self.size)
+        content = tf.range(self.size)
         for i in range(n):  # in order: two faces may want one slot, and the later one gets it
-            origin = tf.tensor_scatter_nd_update(
-                origin, [[slot[i]]], [tf.where(keep[i], self.size + i, origin[slot[i]])])
+            content = tf.tensor_scatter_nd_update(
+                content, [[slot[i]]], [tf.where(keep[i], self.size + i, content[slot[i]])])
         for stored, new in zip((self.images, self.labels), faces, strict=True):
-            stored.assign(tf.gather(tf.concat([stored, new], 0), origin))
+            stored.assign(tf.gather(tf.concat([stored, new], 0), content))
         self.count.assign(tf.minimum(self.count + n, self.size))
         return choose(keep & ~filling, older, faces)
 

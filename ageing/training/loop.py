@@ -28,7 +28,7 @@ def train(recipe, run, create_run):
     counts = count_images(recipe)
     phases = plan(recipe, max(counts))
     start, total = run.newest_step() if run else 0, phases[-1].stop
-    origin = checkpoints.origin(recipe) if not start else None
+    origin = checkpoints.starting_point(recipe) if not start else None
     chief = devices.is_chief(strategy)
     run = (run or create_run()) if chief else None
     if chief:
@@ -59,7 +59,7 @@ def train(recipe, run, create_run):
 
 def begin_stage(recipe, stage, previous, origin, precision, jit):
     """The CycleGAN of `stage`, with what `previous`, that of the stage before, has learned, or what `origin` holds."""
-    keras.utils.set_random_seed(recipe.seed)  # a stage begins alike whether the run was resumed or not
+    keras.utils.set_random_seed(recipe.seed)  # the same initial state whether the run was resumed or not
     gan = CycleGAN(recipe, stage, precision, jit)
     if previous is not None:
         gan.continue_from(previous)
@@ -80,7 +80,7 @@ def load_faces(recipe, size, monitor):
     faces = data_loader.UnpairedFaces(root / "train", size, data, recipe.seed)
     labels = recipe.discriminator.labels != "none" or recipe.loss.lambda_label
     if labels and max(faces.A.cells.max(), faces.B.cells.max()) < 0:
-        raise UserError(f"{root / 'train'}: the file names tell no gender and race ([age]_[gender]_[race]_...); use "
+        raise UserError(f"{root / 'train'}: the file names contain no gender and race ([age]_[gender]_[race]_...); use "
                         "discriminator.labels=none and loss.lambda_label=0")
     grid_faces, notes = sample_grids.grid_faces(data, size)
     monitor.say("\n".join([*faces.report(), *notes]))
@@ -124,7 +124,7 @@ class Interruption:
     once the run is to end, else 0.
     """
 
-    every = 10  # steps between two questions: each takes a round over the network
+    interval = 10  # steps between two questions: each needs a network round trip
 
     def __init__(self, strategy):
         self.strategy, self.signal, self.noted = strategy, 0, 0
@@ -139,7 +139,7 @@ class Interruption:
         """True if the run is to end after `step` steps. Every worker gets the same answer."""
         number = self.noted
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            if step % self.every:
+            if step % self.interval:
                 return False
             mine = self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(number))
             noted = int(self.strategy.reduce("SUM", mine, axis=None))

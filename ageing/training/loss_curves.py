@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 
 from ageing.storage import read_json_lines, replacing
+from ageing.training.advice import TERMS
 
-# One colour a term, in all panels. Solid: young -> old, dashed: old -> young.
+# One colour per term, in all panels. Solid: young -> old, dashed: old -> young.
 COLOURS = {"adversarial": "tab:red", "cycle": "tab:blue", "identity": "tab:green", "consistency": "tab:purple",
            "colour": "tab:orange", "label": "tab:brown", "teacher": "tab:cyan", "spot": "tab:pink",
            "d": "tab:gray"}
-STYLES = {"AB": "-", "A": "-", "BA": "--", "B": "--", "": "-"}
+STYLES = {"AB": "-", "A": "-", "BA": "--", "B": "--"}
 LOWEST = 1e-4  # of the log axis: a smaller term weighs nothing
 
 
@@ -23,15 +24,15 @@ def save_curves(log_path, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (terms, shares, judges) = plt.subplots(1, 3, figsize=(16, 5))
+    figure, (terms, shares, discriminators) = plt.subplots(1, 3, figsize=(16, 5))
     # The terms differ by factors of a hundred: on a linear axis all but the adversarial ones would lie on zero.
-    _draw(terms, lines, [f"{term}_{direction}" for term in list(COLOURS)[:-1] for direction in STYLES if direction])
+    _draw(terms, lines, [f"{term}_{direction}" for term in COLOURS for direction in STYLES if term != "d"])
     terms.set(title="generators: terms, unweighted (log axis)", yscale="log", ylim=(LOWEST, None))
-    _draw(shares, lines, [f"share_{term}" for term in list(COLOURS)[:6]])
+    _draw(shares, lines, [f"share_{term}" for term in ("adversarial", *TERMS)])
     shares.set(title="generators: share of the weighted loss", ylim=(0, 1))
-    _draw(judges, lines, ["d_A", "d_B"])
-    judges.set(title="discriminators", ylim=(0, None))
-    for panel in (terms, shares, judges):
+    _draw(discriminators, lines, ["d_A", "d_B"])
+    discriminators.set(title="discriminators", ylim=(0, None))
+    for panel in (terms, shares, discriminators):
         _mark_stages(panel, lines)
         panel.set_xlabel("step")
         if panel.get_legend_handles_labels()[1]:  # a warm start draws no generator term
@@ -52,7 +53,7 @@ def _draw(panel, lines, names):
         term, _, direction = name.removeprefix("share_").partition("_")
         panel.plot(steps, values, alpha=0.15, color=COLOURS[term])
         panel.plot(steps, _smooth(values), label=name.removeprefix("share_"), color=COLOURS[term],
-                   linestyle=STYLES[direction])
+                   linestyle=STYLES.get(direction, "-"))
 
 
 def _mark_stages(panel, lines):

@@ -13,13 +13,23 @@ from ageing.utkface import GENDERS, RACES
 def least_squares(scores, target):
     """Least-squares GAN loss, mean over patches (Mao et al. 2017; paper, section 4).
 
-    scores: a tensor, or a list with one tensor a scale, whose losses are added up (pix2pixHD, eq. 3). target: 0 or 1.
+    scores: a tensor, or a list with one tensor per scale, whose losses are added up (pix2pixHD, eq. 3). target: 0 or 1.
     """
     return tf.add_n([tf.reduce_mean(tf.square(one - target)) for one in tf.nest.flatten(scores)])
 
 
+def cycle_loss(reconstructed, images):
+    """|| G_BA(G_AB(A)) - A ||, L1 (paper, eq. 2). reconstructed: `images` translated and translated back."""
+    return mean_absolute(reconstructed, images)
+
+
+def identity_loss(translated, images):
+    """|| G_AB(B) - B ||, L1 (paper, section 5.2). translated: `images`, which are in the target domain already."""
+    return mean_absolute(translated, images)
+
+
 def mean_absolute(x, y):
-    """L1, the reconstruction error of the cycle and identity terms (paper, eq. 2). Squared errors blur."""
+    """L1. Squared errors blur."""
     return tf.reduce_mean(tf.abs(x - y))
 
 
@@ -51,8 +61,8 @@ def _spots(images):
         green = tf.image.resize(green, (FRAME, FRAME))
     green = green[..., 0]
     narrow, wide = (tf.reduce_min([tf.roll(green, by, (1, 2)) for by in ring(radius)], axis=0) for radius in (3, 5))
-    # The rows start as high as the wide ring allows, so that a spot cannot escape upwards. They end above the brows:
-    # old faces do have more structure there, and with the brows included ageing lost a seventh of its years.
+    # The rows start as high as the wide ring allows, so that spots near the upper rim are penalised. They end above the
+    # brows: old faces do have more structure there, and with the brows included ageing lost a seventh of its years.
     return (tf.maximum(narrow, wide) - green)[:, 5:15, 26:38]
 
 

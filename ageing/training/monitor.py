@@ -1,4 +1,4 @@
-"""What a run tells people: progress bar, log.jsonl, warnings, pictures, TensorBoard."""
+"""Progress and logging of a run: progress bar, log.jsonl, warnings, pictures, TensorBoard."""
 
 import importlib.util
 import json
@@ -29,24 +29,24 @@ class Monitor:
     """
 
     def __init__(self, run, recipe, total, step):
-        """run: runs.Run, or None in a worker that is not the chief and tells nothing. step: where training starts."""
+        """run: runs.Run, or None in a worker that is not the chief and stays silent. step: where training starts."""
         self.run, self.recipe = run, recipe
         self.pending, self.said, self.started = [], set(), None
         self.waiting = self.computing = 0.0
-        # In a log file, as of nohup or a job queue, one line a minute is enough.
+        # In a log file, as of nohup or a job queue, one line per minute is enough.
         self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=not self.chief,
                         mininterval=0.5 if sys.stderr.isatty() else 60, maxinterval=60)
         self.board = None
         if self.chief:
             self.board = _tensorboard(run.folder / "tensorboard")
-            self._forget_after(step)
+            self._drop_lines_after(step)
 
     @property
     def chief(self):
         return self.run is not None
 
     def begin(self, phase):
-        """A phase begins or continues. Each warning comes once a phase."""
+        """A phase begins or continues. Each warning is given once per phase."""
         self.phase, self.said, self.started = phase, set(), None
         self.bar.set_description(phase.title)
 
@@ -86,7 +86,7 @@ class Monitor:
         self.pending, self.waiting, self.computing = [], 0.0, 0.0
 
     def _advise(self, step, line):
-        """Put the shares of the terms into `line`, and warn of what needs a hand."""
+        """Put the shares of the terms into `line`, and warn of imbalanced losses."""
         stage = self.phase.stage
         share = shares(line, self.recipe.loss_of(stage))
         line.update({f"share_{term}": value for term, value in share.items()})
@@ -124,7 +124,7 @@ class Monitor:
         if self.board:
             self.board.scalars(line)
 
-    def _forget_after(self, step):
+    def _drop_lines_after(self, step):
         """When a run is resumed: drop the lines of steps that will be computed again."""
         if not self.run.log.exists():
             return

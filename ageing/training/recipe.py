@@ -3,8 +3,9 @@
 Recipes are YAML files in configs/. A comment here says what a key means; a comment in a YAML file says why it has its
 value there. recipe_file.py reads them, recipe_check.py checks every key against the dataclasses below.
 
-Some numbers are constants and not keys, because no recipe ever needed another value. They stand where they are used:
-CELL_CAP in utkface.py, ADAM_BETA_1 and the constants of finishing in cyclegan.py, KEEP in checkpoints.py.
+Some numbers are constants and not keys, because no recipe ever needed another value. They are defined where they are
+used: CELL_CAP in utkface.py, ADAM_BETA_1 and the weights of finishing in cyclegan.py, FINISH_LEARNING_RATE in plan.py,
+KEEP in checkpoints.py, FACES in sample_grids.py. The cycle and identity terms are always L1 (losses.py).
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ class Generator:
 @dataclass(frozen=True)
 class Discriminator:
     filters: int = between(1, 1024, 64)
-    norm: Literal["none", "channel", "contrib"] = "none"   # instance norm hides brightness and contrast, which tell age
+    norm: Literal["none", "channel", "contrib"] = "none"   # instance norm hides brightness, a cue to age
     order: Literal["norm_first", "activation_first"] = "norm_first"
     last_stride: Literal[1, 2] = 2        # 1: the paper's PatchGAN with a receptive field of 70 pixels
     init: Literal["glorot", "normal", "he"] = "he"         # he: keeps the signal's scale without norm

@@ -10,7 +10,7 @@ from typing import Literal
 from ageing.errors import UserError
 from ageing.training.recipe import Recipe
 
-TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
 def parse(tree, origin):
@@ -74,7 +74,7 @@ def _convert_mapping(value, kind, key, origin):
 
 
 def _check(recipe, origin):
-    """What no single key shows."""
+    """Constraints between keys."""
     if recipe.data.domain_A == recipe.data.domain_B:
         raise UserError(f"{origin}: data.domain_A and data.domain_B are both {recipe.data.domain_A}; "
                         "they must name two folders")
@@ -88,8 +88,10 @@ def _check_stage(stage, i, recipe, origin):
     if stage.size % 16:
         raise UserError(f"{origin}: stages.{i}.size must be a multiple of 16 (a PatchGAN halves it four times), "
                         f"not {stage.size}")
-    if (stage.epochs is None) == (stage.steps is None):
-        raise UserError(f"{origin}: stages.{i} needs either epochs or steps")
+    if stage.epochs is not None and stage.steps is not None:
+        raise UserError(f"{origin}: stages.{i} has both epochs and steps; set one of them to null")
+    if stage.epochs is None and stage.steps is None:
+        raise UserError(f"{origin}: stages.{i} needs epochs or steps")
     own = recipe.adversary.steps > 1 or recipe.adversary.real_negatives > 0
     if own and stage.d_batch_size is None:
         raise UserError(f"{origin}: stages.{i}.d_batch_size is needed with adversary.steps above 1 "

@@ -16,15 +16,16 @@ def load(path, overrides=()):
     """The Recipe in the file at `path`, with `overrides`, each "key=value" (for example "stages.0.epochs=3").
 
     `path` is relative to the working folder or else to the project, so that configs/cpu.yaml is found from anywhere.
-    A file with `base: other.yaml` inherits from that file, which stands beside it: mappings are merged key by key,
+    A file with `base: other.yaml` inherits from that file, in the same folder: mappings are merged key by key,
     a list or a value replaces the inherited one. Raises UserError that names the file (or the command line) and the
     key: an unknown key, a wrong type, an impossible value.
     """
     path = Path(path) if Path(path).exists() or not Path(PROJECT, path).exists() else Path(PROJECT, path)
     tree = _read(path, ())
+    recipe = recipe_check.parse(tree, path)
     for override in overrides:
         _override(tree, override)
-    return recipe_check.parse(tree, path)
+    return recipe_check.parse(tree, "command line") if overrides else recipe
 
 
 def dump(recipe):
@@ -50,10 +51,12 @@ def _read(path, inheriting):
     if not isinstance(name, str):
         raise UserError(f"{path}: base must be the name of a recipe file, not {name!r}")
     base = path.parent / name
+    if not base.exists():
+        raise UserError(f"{path}: base: {name}: no such file in {path.parent}")
     if base.resolve() in {p.resolve() for p in (path, *inheriting)}:
         raise UserError(f"{path}: base: {name} inherits from this file itself; remove one of the two lines")
     inherited = _read(base, (path, *inheriting))
-    recipe_check.parse(inherited, base)  # what is wrong there is said of that file
+    recipe_check.parse(inherited, base)  # so that errors name the base file
     return _merged(inherited, tree)
 
 
@@ -66,7 +69,7 @@ def _merged(old, new):
 
 def _override(tree, override):
     key, equals, text = override.partition("=")
-    if not equals:
+    if not equals or not key:
         raise UserError(f"command line: {override!r} is not key=value (for example loss.lambda_cycle=5)")
     try:
         value = yaml.safe_load(text)

@@ -12,7 +12,7 @@ from ageing.training.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """runs/<number>-<recipe>/ with recipe.yaml, log.jsonl and checkpoints/. Its grids stand in samples/<same name>/,
+    """runs/<number>-<recipe>/ with recipe.yaml, log.jsonl and checkpoints/. Its grids are in samples/<same name>/,
     beside runs/."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Run:
 
     @property
     def samples(self):
-        """Where its grids stand: beside the folder of runs, whatever the working folder is."""
+        """Where its grids are: beside the folder of runs, whatever the working folder is."""
         return self.folder.absolute().parent.parent / "samples" / self.name
 
     @property

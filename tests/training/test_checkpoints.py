@@ -113,12 +113,12 @@ def test_a_full_disk_is_one_line_and_loses_nothing(run, monkeypatch):
 def test_another_run_starts_from_the_newest_step_before_growing(run):
     recipe = recipe_check.parse(TINY | {"start_from": str(run.folder)}, "other")
     with pytest.raises(UserError, match="no checkpoint of its first stage"):
-        checkpoints.origin(recipe)
+        checkpoints.starting_point(recipe)
     keeper(run, Toy(size=16)).save(3)
     keeper(run, Toy(size=16)).save(4)
     keeper(run, Toy(size=32)).save(5)
     assert [checkpoints.growths_at(run, step) for step in (4, 5)] == [0, 1]
-    found, step = checkpoints.origin(recipe)
+    found, step = checkpoints.starting_point(recipe)
     assert (found.folder, step) == (run.folder, 4)
     keeper(run, Toy(size=64)).save(6)
     with pytest.raises(UserError, match="has no stage of 64 px, in which step 6 was made"):

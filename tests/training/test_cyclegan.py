@@ -172,7 +172,7 @@ def test_finishing_teaches_the_averages_what_they_did_but_spots(tiny, monkeypatc
 def with_only(gan, loss):
     """The terms of `loss`, and no adversary."""
     gan.recipe = dataclasses.replace(gan.recipe, loss=loss)
-    gan._judge = lambda discriminator, faces, purpose: tf.ones([1])
+    gan._score = lambda discriminator, faces, purpose: tf.ones([1])
     return gan
 
 
@@ -185,7 +185,7 @@ def handed(gan, real_A, real_B):
 
 def test_discriminator_loss_is_halved(tiny):
     gan = build(tiny)
-    gan._judge = lambda discriminator, faces, purpose: tf.fill([4], 0.25)
+    gan._score = lambda discriminator, faces, purpose: tf.fill([4], 0.25)
     assert float(gan._discriminator_loss(gan.d_A, None, None, 0)) == pytest.approx((0.75**2 + 0.25**2) / 2)
 
 
@@ -195,7 +195,7 @@ def test_a_discriminator_with_labels_tells_the_same_image_apart_by_its_label(tin
     men, women = (LabelledFaces(images, tf.constant(labels_of(np.full(2, cell)))) for cell in (0, 5))
 
     def scores(them):
-        return gan._judge(gan.d_A, them, 0).numpy()
+        return gan._score(gan.d_A, them, 0).numpy()
 
     np.testing.assert_array_equal(scores(men), scores(women))  # the projection starts at zero
     before = scores(men)

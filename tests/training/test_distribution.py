@@ -41,7 +41,7 @@ def launch(place, runs, strategy, *overrides, prelude="", **environment):
 
 
 def finish(*processes):
-    outs = [process.communicate(timeout=400)[0] for process in processes]
+    outs = [process.communicate(timeout=900)[0] for process in processes]
     for process, out in zip(processes, outs, strict=True):
         assert process.returncode == 0, out
     return outs
