@@ -2,9 +2,9 @@
 
     python evaluate.py                                        saved_models on data/utkface/validation -> evaluation/
     python evaluate.py --weights saved_models runs/00001-cpu/export --baseline      one row each, and unchanged faces
-    python evaluate.py --weights runs/00001-cpu/export --card                       writes the table into card.md too
+    python evaluate.py --weights runs/00001-cpu/export --card                       card.md and calibration.json too
     python evaluate.py --faces 60                             fewer faces a domain: faster, wider intervals
-    python evaluate.py --photos holidays/                     on ordinary photos: detection and blending included
+    python evaluate.py --photos holidays/                     on ordinary photos, beside the validation crops
     python evaluate.py --data data/drawn/validation           on drawn faces, without UTKFace
 
 Needs `pip install -r requirements-eval.txt`. The report shows faces of the data set, so git ignores its folder.
@@ -16,11 +16,11 @@ import json
 from pathlib import Path
 
 from ageing.errors import UserError, run_script
-from ageing.evaluation import gallery, report, validation_set
+from ageing.evaluation import calibration, gallery, photo_tables, report, validation_set
 from ageing.evaluation.card_update import Card
 from ageing.evaluation.judges import Judges
 from ageing.evaluation.measure import measure_pair
-from ageing.evaluation.photo_measure import measure_photos
+from ageing.evaluation.photo_measure import measure_photos, photos_in
 from ageing.evaluation.translation import DIRECTIONS, Unchanged
 from ageing.photos.translator import Translator
 from ageing.storage import replacing
@@ -40,9 +40,10 @@ def parse_arguments(argv=None):
     parser.add_argument("--domains", nargs=2, default=("20s", "50s"), metavar=("A", "B"),
                         help="the younger and the older subfolder of --data (default: 20s 50s)")
     parser.add_argument("--faces", type=int, default=0, metavar="N", help="at most N faces a domain (default: all)")
-    parser.add_argument("--photos", metavar="DIR", help="measure on the ordinary photos in this folder instead")
+    parser.add_argument("--photos", metavar="DIR",
+                        help="measure on the ordinary photos in this folder, beside the faces of --data")
     parser.add_argument("--card", action="store_true",
-                        help="also write the table into the card.md of each folder of --weights")
+                        help="also write the table into card.md, and calibration.json, in each folder of --weights")
     parser.add_argument("-o", "--output", type=Path, default=Path("evaluation"), metavar="DIR",
                         help="default: %(default)s")
     parser.add_argument("--force", action="store_true", help="overwrite an existing report")
@@ -61,15 +62,18 @@ def main(argv=None):
     cards = {row_name(folder): Card(Path(folder, "card.md")) for folder in args.weights} if args.card else {}
 
     if args.photos:
-        rows = {name: measure_photos(pair, args.photos, judges) for name, pair in pairs.items()}
-        text, links = report.photo_tables(rows), []
+        paths = photos_in(args.photos)
+        crops = load_crops(args, pairs, judges) if Path(args.data).is_dir() else {}
+        rows = measure_photos(pairs, paths, crops, judges)
+        text, more = photo_tables.summary(rows), [photo_tables.photos(rows)]
     else:
-        rows, links = measure_all(args, pairs, judges)
+        rows, more = measure_all(args, pairs, judges)
         text = report.tables(rows)
     print(text)
-    write(args.output, rows, text, links)
+    write(args.output, rows, text, more)
     for name, card in cards.items():
         card.put_measured(f"{how_measured(args)}\n\n{report.tables({name: rows[name]})}")
+        calibration.write(card.path.parent, rows[name], how_measured(args))
     print(f"\nwrote {args.output}/report.md, report.json and pictures")
     return 0
 
@@ -89,24 +93,28 @@ def row_name(folder):
     return SAVED_MODELS.name if folder == SAVED_MODELS else str(folder)
 
 
+def load_crops(args, pairs, judges):
+    """{row: [ValidationFaces of A, of B]} at the size of its generators; the same faces for every row."""
+    sizes = {pair[0].size for pair in pairs.values()}
+    loaded = {size: validation_set.load(args.data, args.domains, size, args.faces, judges) for size in sizes}
+    return {name: loaded[pair[0].size] for name, pair in pairs.items()}
+
+
 def measure_all(args, pairs, judges):
-    """({row: {direction: numbers}}, Markdown lines that show the pictures), on the same faces for every row."""
-    rows, links, loaded = {}, [], {}
-    for name, pair in pairs.items():
-        size = pair[0].size
-        if size not in loaded:
-            loaded[size] = validation_set.load(args.data, args.domains, size, args.faces, judges)
-        rows[name], translations = measure_pair(pair, *loaded[size], judges, name)
+    """({row: {direction: numbers}}, Markdown lines that show the pictures)."""
+    rows, links = {}, []
+    for name, crops in load_crops(args, pairs, judges).items():
+        rows[name], translations = measure_pair(pairs[name], *crops, judges, name)
         links += gallery.draw(args.output, name, translations, rows[name])
     return rows, links
 
 
-def write(folder, rows, text, links):
-    """Write report.json and, last of all, report.md."""
+def write(folder, rows, text, more):
+    """Write report.json and, last of all, report.md. more: lines below the tables of `text`."""
     with replacing(folder / "report.json") as temporary:
         temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     with replacing(folder / "report.md") as temporary:
-        temporary.write_text("\n".join(["# Evaluation", "", text, "", *links]) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(["# Evaluation", "", text, "", *more]) + "\n", encoding="utf-8")
 
 
 def how_measured(args):

@@ -2,8 +2,10 @@
 
     python infer_faces.py photo.jpg                               writes photo_50s.jpg beside it
     python infer_faces.py holidays/ "scans/*.png" -o aged/        folders and patterns; writes into the folder aged/
-    python infer_faces.py photo.jpg --direction both --compare    older and younger, and a sheet with before and after
+    python infer_faces.py -r holidays/ -o aged/                   with the folders inside; run it again to continue
+    python infer_faces.py photo.jpg --years 10                    about ten years older
     python infer_faces.py photo.jpg --strength 0.6                a weaker effect: 0 returns the photo, 1.5 is the most
+    python infer_faces.py photo.jpg --direction both --compare    older and younger, and a sheet with before and after
     python infer_faces.py photo.jpg --steps 6                     also a strip of the face at six strengths
     python infer_faces.py group.jpg --draw-boxes                  also the photo with its faces numbered
     python infer_faces.py group.jpg --face 2 --json report.json   only face 2, and a report
@@ -19,24 +21,27 @@ from pathlib import Path
 from ageing.errors import UserError, run_script
 
 GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
-NO_FACE = 3         # exit code
-STRONGEST = 1.5     # strength; above it, faces become masks
+WRONG_ARGUMENTS, NO_FACE = 2, 3     # exit codes
+STRONGEST = 1.5                     # strength; above it, faces become masks
 
 
 def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files, folders or patterns")
+    parser.add_argument("-r", "--recursive", action="store_true", help="also the photos in folders inside of folders")
     parser.add_argument("-o", "--output", metavar="PATH",
                         help="a file if there is one photo, else a folder (default: beside the photo)")
     parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age", help="default: age")
-    parser.add_argument("--strength", type=_number(0, STRONGEST), default=1.0, metavar="0..1.5", help="default: 1")
+    parser.add_argument("--strength", type=_number(0, STRONGEST), metavar="0..1.5", help="default: 1")
+    parser.add_argument("--years", type=_number(0, 120), metavar="N",
+                        help="about N years older (rejuvenate: younger), in place of --strength")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N",
                         help="which faces to edit; 1 is the largest (default: all)")
     parser.add_argument("--compare", action="store_true", help="also write before and after side by side")
     parser.add_argument("--steps", type=_number(2, 50, int), metavar="N",
                         help="also write the largest face at N strengths from 0 to 1.5")
     parser.add_argument("--draw-boxes", action="store_true", help="also write the photo with its faces numbered")
-    parser.add_argument("--json", metavar="FILE", help="write a report: boxes, confidences, times; - prints it")
+    parser.add_argument("--json", metavar="FILE", help="write a report: faces, outputs, notes, times; - prints it")
     parser.add_argument("--force", action="store_true", help="overwrite outputs that exist")
     parser.add_argument("--confidence", type=_number(0.01, 1), default=0.8, metavar="0..1",
                         help="minimum confidence of the face detector (default: 0.8)")
@@ -45,13 +50,11 @@ def parse_arguments(argv=None):
     parser.add_argument("--max-megapixels", type=_number(0.001, 10_000), default=150, metavar="N",
                         help="refuse photos that are larger (default: 150)")
     parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
-                        help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
-    parser.add_argument("--detector", nargs="+", metavar="FILE",
-                        help="another SSD face detector that OpenCV reads: its weights and, if its format needs one, "
-                        "its configuration")
+                        help="folder with g_AB.onnx, g_BA.onnx and, for --years, calibration.json "
+                        "(default: saved_models)")
     args = parser.parse_args(argv)
-    if args.detector and len(args.detector) > 2:
-        parser.error("--detector takes one file of weights and one of configuration")
+    if args.years is not None and (args.strength is not None or args.steps):
+        parser.error("--years chooses the strength; use it without --strength and --steps")
     return args
 
 
@@ -76,48 +79,51 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from tqdm import tqdm
+    from ageing.photos import calibration, outputs, photo_report, sources
 
-    from ageing.photos import photo_report, sources
-
-    photos = sources.expand(args.photos)
-    if not photos:
-        raise UserError(f"{' '.join(args.photos)}: no photos there")
-    if sources.names_a_file(args.output) and (len(photos) > 1 or args.direction == "both"):
+    found = sources.find(args.photos, args.recursive)
+    if sources.names_a_file(args.output) and (len(found.photos) > 1 or args.direction == "both"):
         raise UserError(f"{args.output}: one file cannot take several outputs; name a folder with -o")
-    protected = {sources.real_path(photo) for photo in photos}
+    protected = {sources.real_path(photo.path) for photo in found.photos}
+    earlier = photo_report.read(args.json) if args.json and found.resumes else None
     if args.json not in (None, "-"):
-        sources.check_writable(Path(args.json), protected, args.force)
-
-    editor = load_editor(args, protected)
-    reports = []
-    told = sys.stderr if args.json == "-" else sys.stdout
-    bar = tqdm(photos, unit="photo", disable=None if len(photos) > 1 else True)
+        sources.check_writable(Path(args.json), protected, args.force or earlier is not None)
+    directions = tuple(GENERATORS) if args.direction == "both" else (args.direction,)
     try:
-        for photo in bar:
-            reports.append(report := editor.attempt(photo))
-            bar.write(photo_report.summary(report), file=sys.stderr if "error" in report else told)
+        strengths, expected = calibration.strengths(args.weights, directions, args.years, args.strength)
+    except calibration.OutOfReach as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_ARGUMENTS
+    editor = load_editor(args, strengths, protected)
+    jobs = outputs.plan(found, editor.kinds, args.output)
+
+    reports = photo_report.Reports(sys.stderr if args.json == "-" else sys.stdout, len(jobs), earlier)
+    for line in expected:
+        reports.tell(line)
+    for folder, why in found.unreadable.items():
+        reports.add(photo_report.report_error(folder, f"{folder}: cannot be read ({why})", "folder"))
+    try:
+        for job in reports.progress(jobs):
+            reports.add(editor.attempt(job))
+        reports.close(found.told_skipped)
     finally:  # also after Ctrl-C
         if args.json:
-            photo_report.write(args.json, reports)
-    if any("error" in report for report in reports):
-        return 1
-    return 0 if any(report["faces"] for report in reports) else NO_FACE
+            reports.write(args.json)
+    return 1 if reports.failed else 0 if reports.succeeded else NO_FACE
 
 
-def load_editor(args, protected):
+def load_editor(args, strengths, protected):
+    from ageing.photos.alignment import Aligner
     from ageing.photos.detector import FINEST, FINEST_SMALL_FACES, Detector
     from ageing.photos.editor import Editor
     from ageing.photos.translator import Translator
 
-    detector = Detector(*(args.detector or ()), confidence=args.confidence,
-                        finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
-    directions = GENERATORS if args.direction == "both" else (args.direction,)
-    translators = {direction: Translator(args.weights / GENERATORS[direction]) for direction in directions}
+    detector = Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
+    translators = {direction: Translator(args.weights / GENERATORS[direction]) for direction in strengths}
     steps = tuple(STRONGEST * i / (args.steps - 1) for i in range(args.steps or 0))
-    return Editor(detector, translators, output=args.output, strength=args.strength, face=args.face, steps=steps,
-                  compare=args.compare, draw_boxes=args.draw_boxes, force=args.force,
-                  max_megapixels=args.max_megapixels, protected=protected)
+    return Editor(detector, Aligner(), translators, strengths, face=args.face, steps=steps, compare=args.compare,
+                  draw_boxes=args.draw_boxes, force=args.force, max_megapixels=args.max_megapixels,
+                  protected=protected)
 
 
 if __name__ == "__main__":

@@ -22,17 +22,17 @@ sys.path.insert(0, str(SAMPLES.parent))
 from ageing import pictures  # noqa: E402
 from ageing.errors import run_script  # noqa: E402
 from ageing.photos import sheets  # noqa: E402
-from ageing.photos.alignment import crop  # noqa: E402
+from ageing.photos.alignment import Aligner, about_centre, cut, frame_of  # noqa: E402
 from ageing.photos.blending import changes_of, edit  # noqa: E402
 from ageing.photos.detector import Detector  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 from ageing.photos.translator import Translator  # noqa: E402
 
-STRENGTH = 1.5      # of ageing.jpg: at strength 1 the difference is too small to see at README width
+STRENGTH = 1.0      # of ageing.jpg
 LARGE = 400         # side in pixels of a face in ageing.jpg
 GAP = 4             # white pixels between the rows of ageing.jpg
 SMALL = 160         # side in pixels of a face in astronaut-failures.jpg
-SURROUNDINGS = 1.3  # what astronaut-failures.jpg shows: side relative to that of the face's square
+SURROUNDINGS = 1.3  # what is shown: side relative to that of the face's square
 
 
 def main(argv=None):
@@ -41,59 +41,67 @@ def main(argv=None):
                         help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
     parser.add_argument("-o", "--output", default=SAMPLES, type=Path, metavar="DIR", help="default: samples")
     args = parser.parse_args(argv)
-    detector = Detector()
+    finder = Finder()
     younger, older = (Translator(args.weights / name) for name in ("g_BA.onnx", "g_AB.onnx"))
     astronaut, hopper = (Image.open(SAMPLES / name).convert("RGB") for name in ("astronaut.jpg", "grace-hopper.jpg"))
-    for name, picture in (("ageing.jpg", ageing((astronaut, hopper), detector, younger, older)),
-                          ("astronaut-strengths.jpg", strengths(astronaut, detector, older)),
-                          ("astronaut-failures.jpg", failures(astronaut, detector, younger, older))):
+    for name, picture in (("ageing.jpg", ageing((astronaut, hopper), finder, younger, older)),
+                          ("astronaut-strengths.jpg", strengths(astronaut, finder, older)),
+                          ("astronaut-failures.jpg", failures(astronaut, finder, younger, older))):
         save_sheet(args.output / name, picture)
         print(f"wrote {args.output / name}")
     return 0
 
 
-def ageing(portraits, detector, younger, older):
+def ageing(portraits, finder, younger, older):
     """Both faces, a row each: younger, as they are, older."""
     rows = []
     for portrait in portraits:
         photo = np.asarray(portrait)
-        face = largest_inside(photo, detector)
-        versions = edit(photo, [face], younger, STRENGTH), photo, edit(photo, [face], older, STRENGTH)
-        rows.append([np.pad(crop(version, face.square, LARGE), ((0, GAP), (0, 0), (0, 0)), constant_values=255)
+        face, frame = finder.largest(photo)
+        versions = edit(photo, [frame], younger, STRENGTH), photo, edit(photo, [frame], older, STRENGTH)
+        shown = frame_of(face.box).matrix
+        rows.append([np.pad(cut(version, shown, LARGE), ((0, GAP), (0, 0), (0, 0)), constant_values=255)
                      for version in versions])
     titles = f"younger, strength {STRENGTH}", "photo", f"older, strength {STRENGTH}"
     columns = [(title, np.concatenate(column)) for title, column in zip(titles, zip(*rows, strict=True), strict=True)]
     return pictures.side_by_side(columns, height=len(rows) * (LARGE + GAP))
 
 
-def strengths(portrait, detector, older):
+def strengths(portrait, finder, older):
     """The face at six strengths, as `infer_faces.py --steps 6` draws it."""
     photo = np.asarray(portrait)
-    changes = changes_of(photo, [largest_inside(photo, detector)], older)
+    changes = changes_of(photo, [finder.largest(photo)[1]], older)
     return sheets.over_strengths(photo, changes, [0, 0.3, 0.6, 0.9, 1.2, 1.5])
 
 
-def failures(portrait, detector, younger, older):
+def failures(portrait, finder, younger, older):
     """A column for each condition: younger, as it is, older, at strength 1."""
-    face = largest_inside(np.asarray(portrait), detector)
-    left, top, side = face.square
-    margin = round((SURROUNDINGS - 1) / 2 * side)
-    shown = left - margin, top - margin, side + 2 * margin
+    frame = frame_of(finder.largest(np.asarray(portrait))[0].box)
+    shown = about_centre(frame.matrix, SURROUNDINGS)
     columns = []
     for title, condition in CONDITIONS.items():
-        photo = np.asarray(condition(portrait, face))
-        found = detector.find(photo)[:1]
+        photo = np.asarray(condition(portrait, frame))
+        found = finder.find(photo)[:1]
         versions = edit(photo, found, younger), photo, edit(photo, found, older)
         columns.append((title if found else f"{title}: no face",
-                        np.concatenate([crop(version, shown, SMALL) for version in versions])))
+                        np.concatenate([cut(version, shown, SMALL) for version in versions])))
     return pictures.side_by_side(columns)
 
 
-def largest_inside(photo, detector):
-    """The largest face that lies inside of the photo."""
-    height, width = photo.shape[:2]
-    return next(face for face in detector.find(photo)
-                if min(face.box) >= 0 and face.box[2] <= width and face.box[3] <= height)
+class Finder:
+    """The product's detector and aligner."""
+
+    def __init__(self):
+        self.detector, self.aligner = Detector(), Aligner()
+
+    def find(self, photo):
+        """[Frame], the largest face's first."""
+        return self.aligner.align(photo, self.detector.find(photo))
+
+    def largest(self, photo):
+        """(Face, Frame) of the largest face."""
+        face = self.detector.find(photo)[0]
+        return face, self.aligner.align(photo, [face])[0]
 
 
 def recompressed(image, quality):
@@ -102,33 +110,33 @@ def recompressed(image, quality):
     return Image.open(file).convert("RGB")
 
 
-def covered(image, face):
+def covered(image, frame):
     """The left half of the face behind a plain board."""
-    left, top, side = face.square
+    left, top, side = frame.square
     image = image.copy()
     image.paste((120, 100, 80), (left, top, left + side // 2, top + side))
     return image
 
 
-def tilted(image, face):
-    left, top, side = face.square
+def tilted(image, frame):
+    left, top, side = frame.square
     return image.rotate(35, Image.Resampling.BICUBIC, center=(left + side / 2, top + side / 2))
 
 
-def tiny(image, face):
+def tiny(image, frame):
     """As if the face had been 20 pixels high."""
-    size = [round(n * 20 / face.square[2]) for n in image.size]
+    size = [round(n * 20 / frame.square[2]) for n in image.size]
     return image.resize(size, Image.Resampling.BOX).resize(image.size)
 
 
-# What is done to the portrait: {title: function of the image and its Face that returns an image}
+# What is done to the portrait: {title: function of the image and its Frame that returns an image}
 CONDITIONS = {
-    "as it is": lambda image, face: image,
-    "blurred": lambda image, face: image.filter(ImageFilter.GaussianBlur(face.square[2] / 30)),
+    "as it is": lambda image, frame: image,
+    "blurred": lambda image, frame: image.filter(ImageFilter.GaussianBlur(frame.square[2] / 30)),
     "20 pixels": tiny,
-    "JPEG 4": lambda image, face: recompressed(image, 4),
-    "grey": lambda image, face: image.convert("L").convert("RGB"),
-    "dark": lambda image, face: ImageEnhance.Brightness(image).enhance(0.25),
+    "JPEG 4": lambda image, frame: recompressed(image, 4),
+    "grey": lambda image, frame: image.convert("L").convert("RGB"),
+    "dark": lambda image, frame: ImageEnhance.Brightness(image).enhance(0.25),
     "turned": tilted,
     "covered": covered,
 }

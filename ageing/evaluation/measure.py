@@ -16,7 +16,7 @@ from ageing.utkface import cell_name
 
 STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
 MONOTONE_UP_TO = 1.25   # strength; above it, faces become masks and the judges guess
-CURVE_FACES = 40        # in the strength curve, which takes a judge's run a strength
+CURVE_FACES = 200       # in the strength curve; both judges read them at each strength
 LARGE_GAIN = 20         # years
 
 
@@ -125,14 +125,22 @@ def checkerboard(t):
 
 
 def strength_curve(t, judges):
-    """Mean estimated age of up to CURVE_FACES faces at each strength."""
+    """Mean age gain of up to CURVE_FACES faces at each strength, and its quartiles over the faces at strength 1.
+
+    All by the mean of both judges' ages: the curve calibrates years for photos, see calibration.py.
+    """
     few = t.order[:CURVE_FACES]
-    curve = {strength: metrics.bootstrap(judges.ages(with_change(t.inputs.pixels[few], t.change[few], strength),
-                                                     f"strength {strength}"))
-             for strength in STRENGTHS}
-    wanted = [t.direction.sign * age for strength, (age, _, _) in curve.items() if strength <= MONOTONE_UP_TO]
-    return {"estimated age by strength": curve,
-            f"age monotone in strength up to {MONOTONE_UP_TO}": all(b >= a for a, b in itertools.pairwise(wanted))}
+    ages = {0: t.inputs.readings.mean_ages[few], 1: t.readings.mean_ages[few]}
+    for strength in set(STRENGTHS) - set(ages):
+        outputs = with_change(t.inputs.pixels[few], t.change[few], strength)
+        ages[strength] = judges.mean_ages(outputs, f"strength {strength}")
+    gains = {strength: t.direction.sign * (ages[strength] - ages[0]) for strength in STRENGTHS}
+    curve = {strength: metrics.bootstrap(gain) for strength, gain in gains.items()}
+    return {"faces in the strength curve": len(few), "age gain by strength": curve,
+            "quartiles of the age gain": np.percentile(gains[1], [25, 75]).tolist(),
+            f"age monotone in strength up to {MONOTONE_UP_TO}": all(
+                after >= before for (before, *_), (after, *_) in itertools.pairwise(
+                    gain for strength, gain in curve.items() if strength <= MONOTONE_UP_TO))}
 
 
 def by_group(t):

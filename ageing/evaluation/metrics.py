@@ -20,6 +20,14 @@ def bootstrap(values, statistic=np.mean, seed=1):
     return float(statistic(values)), *map(float, np.percentile(resampled, [2.5, 97.5], method="nearest"))
 
 
+def ratio_of_means(values, reference, seed=1):
+    """(estimate, low, high) of the mean of `values` (n,) divided by that of `reference` (m,), both resampled."""
+    rng = np.random.default_rng(seed)
+    resampled = [np.divide(*(v[rng.integers(len(v), size=len(v))].mean() for v in (values, reference)))
+                 for _ in range(RESAMPLES)]
+    return float(np.mean(values) / np.mean(reference)), *map(float, np.percentile(resampled, [2.5, 97.5]))
+
+
 def proportion(values):
     """(share, low, high) of the true ones in booleans (n,), with Wilson's interval.
 

@@ -1,70 +1,95 @@
-"""Measure a pair of generators on ordinary photos: detection, alignment and blending included."""
+"""Measure pairs of generators on ordinary photos: detection, alignment and blending included.
+
+Judged are the faces that dlib finds in the original, cut out by dlib's alignment from original and output alike. So a
+face that `ageing.photos` misses or aligns badly counts as one that hardly ages.
+"""
 
 import time
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from ageing.errors import UserError
+from ageing.evaluation import photo_numbers
+from ageing.evaluation.containment import change_outside, largest_rim_step
+from ageing.evaluation.dlib_faces import BOX, SMALLEST
 from ageing.evaluation.judges import SIZE
 from ageing.evaluation.translation import DIRECTIONS
-from ageing.photos import photo_file
-from ageing.photos.alignment import clip, crop
+from ageing.photos import photo_file, sources
+from ageing.photos.alignment import Aligner, apply, cut
 from ageing.photos.blending import edit
 from ageing.photos.detector import Detector
-from ageing.photos.sources import expand
 
 
-def measure_photos(pair, folder, judges):
-    """[numbers], a dict for each photo in `folder` and direction. pair: the generators (G_AB, G_BA).
+def photos_in(folder):
+    """Paths of the photos in `folder`, without earlier outputs. Raises UserError if there is none."""
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder")
+    return [source.path for source in sources.find([str(folder)]).photos]
 
-    Raises UserError if there is no photo.
+
+def measure_photos(pairs, paths, crops, judges):
+    """{row: {direction: numbers}} of `pairs`, {row: (G_AB, G_BA)}, on the photos at `paths`.
+
+    crops: {row: [ValidationFaces of A, of B]}, to compare with; {} for none. numbers: see photo_numbers.numbers.
+    Raises UserError if dlib finds no face.
     """
-    paths = expand([folder]) if Path(folder).is_dir() else []
-    if not paths:
-        raise UserError(f"{folder}: no photos there")
-    detector, lines = Detector(), []
-    for path in paths:
-        photo = photo_file.read(path).rgb
-        faces = detector.find(photo)
+    photos = {(row, direction.name): [] for row in pairs for direction in DIRECTIONS}
+    detector, aligner = Detector(), Aligner()
+    for path in tqdm(paths, desc="photos", leave=False, disable=None):
+        for row, direction, record in measure_photo(path, pairs, detector, aligner, judges):
+            photos[row, direction.name].append(record)
+    if not any(record["judged"] for records in photos.values() for record in records):
+        raise UserError(f"--photos: dlib finds no face of {SMALLEST} pixels or more in {len(paths)} photo(s)")
+    rows = {row: {} for row in pairs}
+    for row, pair in pairs.items():
+        for direction, generator, inputs in zip(DIRECTIONS, pair, crops.get(row, (None, None)), strict=True):
+            of_crops = photo_numbers.compare_crops(direction, generator, inputs, judges) if inputs else None
+            rows[row][direction.name] = photo_numbers.numbers(direction, photos[row, direction.name], of_crops)
+    return rows
+
+
+def measure_photo(path, pairs, detector, aligner, judges):
+    """Yield (row, direction, record) for each generator. record: a dict; "faces" in it as photo_numbers.compare."""
+    photo = photo_file.read(path).rgb
+    begin = time.perf_counter()
+    frames = aligner.align(photo, detector.find(photo))
+    found = time.perf_counter() - begin
+    places = judges.frames(photo)
+    before = read_faces(photo, places, judges)
+    for row, pair in pairs.items():
         for direction, generator in zip(DIRECTIONS, pair, strict=True):
             begin = time.perf_counter()
-            edited = edit(photo, faces, generator)
-            seconds = time.perf_counter() - begin
-            lines.append({"photo": path.name, "direction": direction.name, "faces": len(faces), "seconds": seconds,
-                          "change outside": change_outside(photo, edited, faces),
-                          "rim step": max((rim_step(photo, edited, face.square) for face in faces), default=0),
-                          **judge(photo, edited, faces, direction, judges)})
-    return lines
+            edited = edit(photo, frames, generator)
+            seconds = found + time.perf_counter() - begin
+            after = read_faces(edited, places, judges)
+            yield row, direction, {
+                "photo": path.name, **count(frames, places), "seconds": seconds,
+                "faces": photo_numbers.compare(direction, before, after) if places else None,
+                "change outside": change_outside(photo, edited, frames),
+                "rim step": largest_rim_step(photo, edited, frames)}
 
 
-def judge(photo, edited, faces, direction, judges):
-    """Mean numbers of the faces in a photo; empty without faces."""
-    if not faces:
-        return {}
-    before, after = (judges.read(np.stack([crop(p, face.square, SIZE) for face in faces])) for p in (photo, edited))
-    return {"age gain": float((direction.sign * (after.ages - before.ages)).mean()),
-            "age gain, second judge": float((direction.sign * (after.second.ages - before.second.ages)).mean()),
-            "identity distance": float(before.distances(after).mean())}
+def read_faces(photo, places, judges):
+    """Readings of the faces of a photo that the matrices `places` frame; None without any."""
+    return judges.read(np.stack([cut(photo, place, SIZE) for place in places])) if places else None
 
 
-def change_outside(photo, edited, faces):
-    """The largest change, in grey levels, of a pixel outside of all faces' squares; 0 is right."""
-    outside = np.ones(photo.shape[:2], bool)
-    for face in faces:
-        left, top, right, bottom = clip(face.square, *photo.shape[:2])
-        outside[top:bottom, left:right] = False
-    return int(np.abs(edited.astype(int) - photo)[outside].max(initial=0))
+def count(frames, places):
+    """How many faces are found, aligned, missed and possibly none. dlib, which this trusts, errs at times, too.
+
+    frames: [alignment.Frame]. places: dlib's matrices. Smaller frames than dlib finds are not compared with its own.
+    """
+    same = np.array([[same_face(frame.matrix, place) for frame in frames] for place in places], bool)
+    same = same.reshape(len(places), len(frames))
+    large = np.array([frame.side * (BOX[1] - BOX[0]) >= SMALLEST for frame in frames], bool)
+    return {"found": len(frames), "aligned": sum(frame.aligned for frame in frames), "judged": len(places),
+            "missed": int((~same.any(axis=1)).sum()), "not seen by dlib": int((large & ~same.any(axis=0)).sum())}
 
 
-def rim_step(photo, edited, square):
-    """By how many grey levels editing raises the largest step across the rim of a face's square; 0: no visible rim."""
-    left, top, side = square
-    worst = 0
-    for axis, places in ((1, (left, left + side)), (0, (top, top + side))):
-        for place in places:
-            if 0 < place < photo.shape[axis]:
-                before, after = (np.abs(np.diff(np.take(p, [place - 1, place], axis).astype(int), axis=axis)).max()
-                                 for p in (photo, edited))
-                worst = max(worst, int(after) - int(before))
-    return worst
+def same_face(matrix, other):
+    """Whether two frames show one face: their centres are nearer than a third of a side, sides within a factor of 2."""
+    side, other_side = (np.hypot(*m[:, 0]) for m in (matrix, other))
+    between = np.subtract(*(apply(m, [(0.5, 0.5)])[0] for m in (matrix, other)))
+    return bool(0.5 < side / other_side < 2 and np.hypot(*between) < max(side, other_side) / 3)

@@ -68,16 +68,17 @@ def tables(rows):
     """Markdown of {row: {direction: numbers}}: a column for each row and direction, then a table of groups for each."""
     columns = {f"{name}: {direction}" if len(rows) > 1 else direction: numbers
                for name, by_direction in rows.items() for direction, numbers in by_direction.items()}
-    lines = [_line("", *columns), "|---" * (len(columns) + 1) + "|"]
+    lines = [line("", *columns), "|---" * (len(columns) + 1) + "|"]
     for title, form in ROWS:
-        lines.append(_line(title, *(_written(numbers[title], form) for numbers in columns.values())))
+        lines.append(line(title, *(written(numbers[title], form) for numbers in columns.values())))
     for key, measure, factor, form in REALISM:
         for who, title in COMPARED:
             estimates = [tuple(factor * v for v in numbers[key][who]) for numbers in columns.values()]
-            lines.append(_line(f"{measure}, {title}", *(_written(estimate, form) for estimate in estimates)))
-    curves = [numbers["estimated age by strength"] for numbers in columns.values()]
+            lines.append(line(f"{measure}, {title}", *(written(estimate, form) for estimate in estimates)))
+    curves = [numbers["age gain by strength"] for numbers in columns.values()]
     for strength in curves[0]:
-        lines.append(_line(f"estimated age at strength {strength}", *(_written(c[strength], "{:.0f}") for c in curves)))
+        lines.append(line(f"age gain at strength {strength}, years, mean of both judges",
+                           *(written(c[strength], "{:.1f}") for c in curves)))
     lines += ["", LEGEND]
     for title, numbers in columns.items():
         lines += ["", f"By gender and race, {title}:", "", *_group_table(numbers["by group"])]
@@ -85,31 +86,19 @@ def tables(rows):
 
 
 def _group_table(groups):
-    lines = [_line("", *(title for title, _ in GROUP_COLUMNS)), "|---" * (len(GROUP_COLUMNS) + 1) + "|"]
+    lines = [line("", *(title for title, _ in GROUP_COLUMNS)), "|---" * (len(GROUP_COLUMNS) + 1) + "|"]
     for group, numbers in groups.items():
-        lines.append(_line(group, *(_written(numbers[title], form) for title, form in GROUP_COLUMNS)))
+        lines.append(line(group, *(written(numbers[title], form) for title, form in GROUP_COLUMNS)))
     return lines
 
 
-def photo_tables(rows):
-    """Markdown of {row: [numbers]}, a line for each photo and direction, as `measure_photos` returns them."""
-    titles = ("generators", "photo", "direction", "faces", "age gain, years", "age gain, years, second judge",
-              "identity distance", "change outside, grey levels", "rim step, grey levels", "seconds")
-    lines = [_line(*titles), "|---" * len(titles) + "|"]
-    for name, photos in rows.items():
-        for p in photos:
-            judged = ((f"{p['age gain']:.1f}", f"{p['age gain, second judge']:.1f}", f"{p['identity distance']:.2f}")
-                      if p["faces"] else ("-", "-", "-"))
-            lines.append(_line(name, p["photo"], p["direction"], p["faces"], *judged, p["change outside"],
-                               p["rim step"], f"{p['seconds']:.2f}"))
-    return "\n".join(lines)
-
-
-def _line(*cells):
+def line(*cells):
+    """A line of a table."""
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def _written(value, form):
+def written(value, form):
+    """A number, an estimate with its interval, or "-" for None."""
     if value is None:
         return "-"
     if isinstance(value, tuple):

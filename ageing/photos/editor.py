@@ -1,30 +1,31 @@
-"""Edit photo files one after the other: read, detect, translate, blend, write."""
+"""Edit photo files one after the other: read, detect, align, translate, blend, write."""
 
 import dataclasses
 import time
-from pathlib import Path
 
 from ageing.errors import UserError
-from ageing.photos import photo_file, sheets
+from ageing.photos import photo_file, photo_report, sheets
+from ageing.photos.alignment import Aligner
 from ageing.photos.blending import bands, changes_of
 from ageing.photos.detector import Detector
-from ageing.photos.photo_report import report_error, report_on
-from ageing.photos.sources import check_writable, names_a_file
+from ageing.photos.metadata import is_marked
+from ageing.photos.outputs import Kind
+from ageing.photos.sources import check_writable
 
 
 @dataclasses.dataclass
 class Editor:
     """What is loaded once, and what to write for each photo.
 
-    translators: {"age" or "rejuvenate": Translator}. output: a file or a folder; None: beside the photo.
+    translators: {"age" or "rejuvenate": Translator}. strengths: {direction: strength}, 1 for directions that it lacks.
     face: "all", "largest" or a number, 1 is the largest. compare, steps, draw_boxes: which sheets to write too; steps:
     strengths to show. protected: real paths of all photos, which are never overwritten.
     """
 
     detector: Detector
+    aligner: Aligner
     translators: dict
-    output: str | None = None
-    strength: float = 1.0
+    strengths: dict = dataclasses.field(default_factory=dict)
     face: str | int = "all"
     compare: bool = False
     steps: tuple = ()
@@ -34,98 +35,90 @@ class Editor:
     protected: frozenset = frozenset()
 
     def __post_init__(self):
-        self.written = set()
+        self.strengths = {direction: self.strengths.get(direction, 1.0) for direction in self.translators}
+        # What outputs are called in file names and above a picture: the domain that the generator makes.
+        self.domains = {direction: translator.title or direction for direction, translator in self.translators.items()}
+        if len(set(self.domains.values())) < len(self.domains):
+            self.domains = {direction: direction for direction in self.translators}
 
-    def attempt(self, source):
+    @property
+    def kinds(self):
+        """[outputs.Kind] of everything that is written for a photo."""
+        domains = self.domains.values()
+        kinds = [Kind(domain) for domain in domains]
+        if self.steps:
+            kinds += [Kind(domain, "steps") for domain in domains]
+        return kinds + [Kind(None, "compare")] * self.compare + [Kind(None, "faces")] * self.draw_boxes
+
+    def attempt(self, job):
         """As `process`, but an error becomes the report, so that the photos after this one are still edited."""
         try:
-            return self.process(source)
+            return self.process(job)
         except UserError as error:
-            return report_error(source, str(error))
+            return photo_report.report_error(job.photo, error)
         except Exception as error:  # not foreseen
-            return report_error(source, f"{source}: {type(error).__name__}: {error}")
+            text = " ".join(str(error).split())
+            return photo_report.report_error(job.photo, f"{job.photo}: {type(error).__name__}: {text}")
 
-    def process(self, source):
-        """Edit the photo at `source`, a Path, and write its outputs. Returns the report on it. Raises UserError."""
+    def process(self, job):
+        """Edit the photo of an outputs.Job and write its outputs. Returns the report on it. Raises UserError."""
+        missing = self._missing(job)
+        if not missing:
+            return photo_report.report_finished(job.photo, job.outputs.values())
         begin = time.perf_counter()
-        photo = photo_file.read(source, self.max_megapixels)
+        photo = photo_file.read(job.photo, self.max_megapixels)
         read = time.perf_counter()
         faces = self.detector.find(photo.rgb)
-        chosen = self._choose(faces, source)
+        chosen = self._choose(faces, job.photo)
         detected = time.perf_counter()
-        report = report_on(source, photo, faces, chosen)
-        seconds = {"read": read - begin, "detect": detected - read}
+        frames = self.aligner.align(photo.rgb, [faces[i] for i in chosen])
+        aligned = time.perf_counter()
+        report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, frames, strict=True)), self.strengths)
+        seconds = {"read": read - begin, "detect": detected - read, "align": aligned - detected}
         if chosen:
-            changes = {direction: changes_of(photo.rgb, chosen, translator)
+            changes = {direction: changes_of(photo.rgb, frames, translator)
                        for direction, translator in self.translators.items()}
             translated = time.perf_counter()
-            report["outputs"] = [str(path) for path in self._write(source, photo, faces, changes)]
-            seconds |= {"translate": translated - detected, "blend and write": time.perf_counter() - translated}
+            self._write(missing, photo, faces, changes)
+            report["notes"] = list(photo.notes)  # `save` may have added some
+            report["outputs"] = [str(path) for path in missing.values()]
+            seconds |= {"translate": translated - aligned, "blend and write": time.perf_counter() - translated}
         report["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
         return report
 
+    def _missing(self, job):
+        """{kind: path} of the outputs to write. Raises UserError if one of them may not be."""
+        missing = {}
+        for kind, path in job.outputs.items():
+            finished = job.resumes and not self.force and path.is_file() and is_marked(path)
+            check_writable(path, self.protected, self.force or finished)
+            if not finished:
+                missing[kind] = path
+        return missing
+
     def _choose(self, faces, source):
-        """Those of `faces` that are to be edited."""
+        """Numbers, from 0, of those of `faces` that are to be edited."""
         if isinstance(self.face, int):
             if faces and self.face > len(faces):
                 raise UserError(f"{source}: --face {self.face}, but {len(faces)} found; see --draw-boxes")
-            return faces[self.face - 1:self.face]
-        return faces[:1] if self.face == "largest" else faces
+            return range(len(faces))[self.face - 1:self.face]
+        return range(len(faces))[:1 if self.face == "largest" else None]
 
-    def _write(self, source, photo, faces, changes):
-        """Write the outputs for one photo; their paths. changes: {direction: [Change]}.
-
-        Nothing is written if one of the outputs may not be.
-        """
-        paths = self._paths(source, photo, changes)
-        self._claim(source, paths.values())
+    def _write(self, missing, photo, faces, changes):
+        """Write the outputs `missing` for one photo. changes: {direction: [Change]}."""
         shown = [("photo", photo.rgb)]
         for direction, face_changes in changes.items():
-            native = photo.edited(bands(photo.native.shape, face_changes, self.strength))
-            photo_file.save(paths[direction], photo, native)
-            if self.compare:  # from young to old
-                place = 0 if direction == "rejuvenate" else len(shown)
-                shown.insert(place, (self._title(direction), photo.rgb_of(native)))
-            if self.steps:
-                sheet = sheets.over_strengths(photo.rgb, face_changes, self.steps)
-                photo_file.save_sheet(paths[f"{direction}, steps"], sheet)
-        if self.compare:
-            photo_file.save_sheet(paths["compare"], sheets.before_and_after(shown, next(iter(changes.values()))))
-        if self.draw_boxes:
-            photo_file.save_sheet(paths["faces"], sheets.with_boxes(photo.rgb, faces))
-        return paths.values()
-
-    def _paths(self, source, photo, directions):
-        """{what: path} of all outputs for one photo."""
-        paths = {direction: self._path(source, photo, self._title(direction)) for direction in directions}
-        if self.steps:
-            paths |= {f"{d}, steps": path.with_name(f"{path.stem}_steps.jpg") for d, path in paths.items()}
-        for sheet, wanted in (("compare", self.compare), ("faces", self.draw_boxes)):
-            if wanted:
-                paths[sheet] = self._path(source, photo, sheet, is_sheet=True)
-        return paths
-
-    def _path(self, source, photo, title, is_sheet=False):
-        """Where the output `title` for `source` is written."""
-        if names_a_file(self.output):
-            path = Path(self.output)
-            photo_file.output_format(photo, path.suffix)  # raises if there is no such format
-            if is_sheet:
-                path = path.with_name(f"{path.stem}_{title}.jpg")
-            return path
-        suffix = photo_file.output_format(photo)[1]
-        if photo_file.format_of(source.suffix) == photo.format:
-            suffix = source.suffix  # .jpeg stays .jpeg
-        return Path(self.output or source.parent) / f"{source.stem}_{title}{'.jpg' if is_sheet else suffix}"
-
-    def _title(self, direction):
-        """What an output is called in file names and above a picture: the domain that its generator makes."""
-        return self.translators[direction].title or direction
-
-    def _claim(self, source, paths):
-        """Raises UserError if one of `paths` may not be written, or was written for another photo."""
-        for path in paths:
-            if path in self.written:
-                raise UserError(f"{source}: {path} was just written for another photo; rename one or use another -o")
-            check_writable(path, self.protected, self.force)
-        self.written.update(paths)
+            domain = self.domains[direction]
+            native = photo.edited(bands(photo.native.shape, face_changes, self.strengths[direction]))
+            if path := missing.get(Kind(domain)):
+                photo_file.save(path, photo, native)
+            if Kind(None, "compare") in missing:  # from young to old
+                shown.insert(0 if direction == "rejuvenate" else len(shown), (domain, photo.rgb_of(native)))
+            if path := missing.get(Kind(domain, "steps")):
+                photo_file.save_sheet(path, sheets.over_strengths(photo.rgb, face_changes, self.steps))
+        one = next(iter(changes.values()))
+        if path := missing.get(Kind(None, "compare")):
+            photo_file.save_sheet(path, sheets.before_and_after(shown, one))
+        if path := missing.get(Kind(None, "faces")):
+            frames = [change.frame for change in one]
+            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces, frames))

@@ -1,59 +1,159 @@
-"""Metadata of a photo: what of its EXIF and XMP outlives editing, and the mark that says that faces were edited."""
+"""Metadata of a photo: what of it outlives editing, and the mark that says that faces were edited.
 
+The output has one picture, upright, without signature: what claims more is not kept.
+"""
+
+import logging
 import re
+import struct
 import warnings
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import Image, PngImagePlugin
+
+from ageing.photos import exif as exif_tags
+from ageing.photos import xmp as xmp_packets
+
+# Pillow reads compressed texts and colour profiles of up to 1 MiB; some editors write larger ones.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
+PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
+logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)  # damaged files are reported as one UserError
 
 # Written into every output, and read back to tell earlier outputs from photos.
 EDITED_MARK = "Face ageing with CycleGAN: faces in this picture were changed by a neural network"
-# The IPTC's term for a photo that a generative model changed; newsrooms and platforms look for it.
-XMP_MARK = (b'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-            b'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/'
-            b'compositeWithTrainedAlgorithmicMedia"/>')
-XMP_EMPTY = (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-             b'</rdf:RDF></x:xmpmeta>')
-XMP_TAG = 700                   # of a TIFF
-XMP_KEY = "XML:com.adobe.xmp"   # of a text chunk of a PNG
+XMP_TAG, ICC_TAG, C2PA_TAG = 700, 34675, 52545     # of a TIFF
+XMP_KEY = "XML:com.adobe.xmp"                       # of a text chunk of a PNG
+# Tags that say how the pixels are stored.
+STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290,
+                291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
+                347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 32997, 32998}
+# Tags with other pictures of the unedited face (thumbnails, Photoshop's resources and layers, pages inside), or that
+# are kept in another way.
+DROPPED_TAGS = {exif_tags.ORIENTATION, 330, XMP_TAG, 34377, ICC_TAG, 37724, 50341, C2PA_TAG, *range(0x5012, 0x5034)}
+LONGEST_MAKER_NOTE = 30_000     # bytes
+LONGEST_SOFTWARE = 1_000        # bytes of the name that stood in the mark's place
+# Of Apple's maker notes: a live photo's video and the brightness of a gain map.
+APPLE_CLAIMS = {0x11: "motion video", 0x17: "motion video", 0x21: "HDR gain map", 0x30: "HDR gain map"}
+# Photoshop's resources of a JPEG that are kept: IPTC, copyright flag, its address, the IPTC's checksum.
+IPTC_RESOURCE = 0x0404
+KEPT_RESOURCES = (IPTC_RESOURCE, 0x040A, 0x040B, 0x0425)
+JPEG_ROOM = 65_533              # bytes of a JPEG's segment
+XMP_ROOM = JPEG_ROOM - 29       # less its name
+LONGEST_JPEG_PROFILE = 255 * (JPEG_ROOM - 14)   # bytes; it may fill 255 segments
 
-SOFTWARE, ORIENTATION = ExifTags.Base.Software, ExifTags.Base.Orientation
-# TIFF tags that say how the pixels are stored, and Photoshop's layers, which show the unedited face.
-STORAGE_TAGS = {254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339,
-                347, 529, 530, 531, 532, XMP_TAG, 34377, 34675, 37724, ORIENTATION}
-LONGEST_MAKER_NOTE = 30_000     # characters; a JPEG has room for 64 KiB of EXIF in all
+
+def is_kept(number):
+    """Whether the EXIF or TIFF tag of this number is copied to the output."""
+    return number not in STORAGE_TAGS and number not in DROPPED_TAGS
 
 
-def read_exif(image):
-    """(orientation 1 to 8, Exif to write back) of an open image, without the thumbnail, which shows the unedited face.
+def read_exif(image, tiff=None):
+    """(orientation or None, Exif to write back, [what is not kept]) of a loaded image.
 
-    (1, empty) if the EXIF is damaged: the photo can be edited all the same.
+    tiff: its open file, if it is a TIFF. Tags that cannot be read are left out, each by itself.
     """
-    kept = Image.Exif()
-    parts = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-    try:
-        tags = image.getexif()
-        for tag, value in tags.items():
-            if tag not in STORAGE_TAGS and tag not in parts:
-                kept[tag] = _as_read(value)
-        for part in parts:
-            if found := {tag: _as_read(value) for tag, value in tags.get_ifd(part).items()}:
-                if len(str(found.get(ExifTags.Base.MakerNote, ""))) > LONGEST_MAKER_NOTE:
-                    del found[ExifTags.Base.MakerNote]
-                kept.get_ifd(part).update(found)
-                kept[part] = found  # Pillow writes a TIFF's from here, the other formats' from get_ifd
-        kept.tobytes()
-        return tags.get(ORIENTATION, 1), kept
-    except Exception:  # damaged EXIF raises errors of many kinds
-        return 1, Image.Exif()
+    def wanted(number):
+        return is_kept(number) or number in (exif_tags.ORIENTATION, C2PA_TAG)
+
+    if tiff is not None:
+        exif = exif_tags.read(tiff, wanted)
+    else:
+        exif = exif_tags.parse(_exif_bytes(image), wanted)
+    orientation = exif.orientation()
+    missing = [f"{exif.lost} damaged EXIF tag{'s' * (exif.lost > 1)}"] if exif.lost else []
+    exif.tags.pop(exif_tags.ORIENTATION, None)
+    if exif.tags.pop(C2PA_TAG, None):
+        missing.append("content credentials")
+    inside = exif.tags.get(exif_tags.EXIF, {})
+    if isinstance(inside, dict):
+        if inside.pop(exif_tags.MICRO_VIDEO, None):
+            missing.append("motion video")
+        missing += _clean_maker_note(inside)
+    return orientation, exif, missing
 
 
-def read_xmp(image):
-    """The XMP of an open image as bytes, its orientation set to upright; None or empty if it has none."""
-    xmp = image.info.get("xmp")
-    if not xmp:
-        return xmp
-    xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    return re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb"\g<1>1", xmp)  # `photo_file.read` turns the pixels
+def _exif_bytes(image):
+    data = image.info.get("exif")
+    if data is None and (text := image.info.get("Raw profile type exif")):  # as ImageMagick writes it into a PNG
+        with_header = "".join(text.split("\n")[3:])
+        try:
+            data = bytes.fromhex(with_header)
+        except ValueError:
+            data = None
+    return data or exif_tags.Exif().tobytes()[0]
+
+
+def _clean_maker_note(tags):
+    """Remove a maker note that holds a picture, and what in Apple's does not hold; [what is not kept]."""
+    note = tags.get(exif_tags.MAKER_NOTE)
+    if not isinstance(note, exif_tags.Tag):
+        return []
+    if len(note.data) > LONGEST_MAKER_NOTE or b"\xff\xd8\xff" in note.data:
+        del tags[exif_tags.MAKER_NOTE]
+        return []
+    if not note.data.startswith(b"Apple iOS\0\0\1MM"):
+        return []
+    first, size = 16, 12
+    count = min(struct.unpack(">H", note.data[14:16].ljust(2, b"\0"))[0], (len(note.data) - first) // size)
+    entries = [note.data[first + size * i:first + size * (i + 1)] for i in range(count)]
+    kept = [entry for entry in entries if int.from_bytes(entry[:2], "big") not in APPLE_CLAIMS]
+    said = {APPLE_CLAIMS[number] for number in (int.from_bytes(entry[:2], "big") for entry in entries)
+            if number in APPLE_CLAIMS}
+    if said:
+        data = note.data[:14] + struct.pack(">H", len(kept)) + b"".join(kept)
+        data += note.data[first + size * count:][:4] + bytes(size * (count - len(kept))) \
+            + note.data[first + size * count + 4:]  # values stay at their places
+        tags[exif_tags.MAKER_NOTE] = exif_tags.Tag(note.kind, data)
+    return sorted(said & {"HDR gain map"})  # a live photo's video lies in another file
+
+
+def xmp_of(image):
+    """The XMP of an image as bytes; None or empty if it has none."""
+    xmp = image.info.get("xmp") or image.info.get(XMP_KEY)
+    return xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
+
+
+def xmp_orientation(xmp):
+    """1 to 8: the orientation that XMP bytes state, 1 if none."""
+    found = re.search(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])""", xmp or b"")
+    return int(found[1]) if found else 1
+
+
+def other_claims(image):
+    """[what an image has beside EXIF and XMP that is not kept]: of signatures and second pictures."""
+    missing = []
+    if any(name == "APP11" and b"jumb" in data[:64] for name, data in getattr(image, "applist", ())) or any(
+            chunk[0] == b"caBX" for chunk in getattr(image, "private_chunks", ())):
+        missing.append("content credentials")
+    if any(name == "APP2" and data.startswith(b"urn:iso:std:iso:ts:21496") for name, data in
+           getattr(image, "applist", ())):
+        missing.append("HDR gain map")
+    if any("gainmap" in str(kind).lower() for kind in image.info.get("aux", ())):  # of an HEIF
+        missing.append("HDR gain map")
+    if image.info.get("depth_images"):
+        missing.append("depth map")
+    if image.format == "MPO" and not missing:
+        entries = getattr(image, "mpinfo", {}).get(0xB002, ())
+        kinds = [str(entry.get("Attribute", {}).get("MPType", "")) for entry in entries[1:]]
+        if not all("Thumbnail" in kind for kind in kinds):
+            missing.append("second picture (gain map or stereo view)")
+    return missing
+
+
+def photoshop_resources(image):
+    """{number: bytes} of those Photoshop resources of a JPEG that are kept."""
+    found = image.info.get("photoshop") if image.format in ("JPEG", "MPO") else None
+    found = found if isinstance(found, dict) else {}
+    return {number: found[number] for number in KEPT_RESOURCES if isinstance(found.get(number), bytes)}
+
+
+def jpeg_segment(resources):
+    """The bytes of a JPEG segment with Photoshop resources; empty if there are none or it would be too long."""
+    data = b"Photoshop 3.0\0"
+    for number, value in resources.items():
+        data += b"8BIM" + struct.pack(">HHL", number, 0, len(value)) + value + bytes(len(value) % 2)
+    if not resources or len(data) > JPEG_ROOM:
+        return b""
+    return b"\xff\xed" + struct.pack(">H", len(data) + 2) + data
 
 
 def is_marked(path):
@@ -62,48 +162,49 @@ def is_marked(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                exif = image.info.get("exif", b"")
-                tags = image.getexif() if image.format == "TIFF" else {}
-                return (EDITED_MARK.encode() in exif or EDITED_MARK in str(image.info.get("Software", ""))
-                        or EDITED_MARK in str(tags.get(SOFTWARE, "")))
+                if EDITED_MARK in str(image.info.get("Software", "")):
+                    return True
+                if image.format != "TIFF":
+                    return EDITED_MARK.encode() in image.info.get("exif", b"")
+        with open(path, "rb") as file:
+            software = exif_tags.read(file, lambda number: number == exif_tags.SOFTWARE).tags.get(exif_tags.SOFTWARE)
+        return software is not None and EDITED_MARK.encode() in software.data
     except Exception:  # a damaged file: whoever reads it as a photo reports that
         return False
 
 
-def mark_exif(exif):
-    """Set the mark in an Exif, before the name of the software that stood there. A mark is set once."""
-    before = exif.get(SOFTWARE, "")
-    before = (before.decode("latin-1") if isinstance(before, bytes) else str(before)).strip("\0 ")
-    if EDITED_MARK not in before:
-        exif[SOFTWARE] = _as_read(EDITED_MARK + (f"; before: {before}" if before else ""))
+def marked_exif(exif, width, height):
+    """A copy of `exif` with the mark before the name of the software that stood there, and the picture's size.
 
-
-def marked_xmp(xmp):
-    """XMP bytes with the IPTC's mark. xmp: bytes, or None or empty for new ones."""
-    xmp = xmp or XMP_EMPTY
-    if b"DigitalSourceType" not in xmp:
-        xmp = xmp.replace(b"</rdf:RDF>", XMP_MARK + b"</rdf:RDF>", 1)
-    return xmp
+    A mark is set once.
+    """
+    exif = exif.copy()
+    before = exif.tags.get(exif_tags.SOFTWARE)
+    before = before.data.strip(b"\0 ")[:LONGEST_SOFTWARE] if isinstance(before, exif_tags.Tag) else b""
+    if EDITED_MARK.encode() not in before:
+        mark = EDITED_MARK.encode()
+        exif.put(exif_tags.SOFTWARE, exif_tags.TEXT, mark + (b"; before: " + before if before else b""))
+    for number, value in ((exif_tags.PIXEL_WIDTH, width), (exif_tags.PIXEL_HEIGHT, height)):
+        if number in exif.tags.get(exif_tags.EXIF, {}):
+            exif.put(number, exif_tags.LONG, value, inside=exif_tags.EXIF)
+    return exif
 
 
 def png_text(texts, xmp):
     """A PNG's text chunks: `texts` {key: value} of the photo, the mark and the XMP bytes."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in {**texts, "Software": EDITED_MARK}.items():
-        if key != XMP_KEY:
-            chunks.add_itxt(key, str(value)) if not str(value).isascii() else chunks.add_text(key, str(value))
+        if key == XMP_KEY or key.lower() in ("raw profile type exif", "raw profile type app1", "raw profile type xmp"):
+            continue  # written anew, without thumbnail and orientation
+        text, long = str(value), len(value) > 1000
+        if text.isascii() and not isinstance(value, PngImagePlugin.iTXt):
+            chunks.add_text(key, text, zip=long)
+        else:
+            chunks.add_itxt(key, text, getattr(value, "lang", None) or "", getattr(value, "tkey", None) or "", zip=long)
     chunks.add_itxt(XMP_KEY, xmp.decode("utf-8", "replace"))
     return chunks
 
 
-def tiff_tags(exif, xmp):
-    """The tags of a TIFF: a copy of `exif`, with the XMP bytes."""
-    tags = Image.Exif()
-    tags.load(exif.tobytes())
-    tags[XMP_TAG] = xmp
-    return tags
-
-
-def _as_read(value):
-    """Text that is not ASCII as the bytes it was read from: Pillow would write question marks."""
-    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
+def new_xmp():
+    """XMP bytes with nothing but the mark."""
+    return xmp_packets.marked(None, 0, 0)[0]

@@ -14,7 +14,9 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ageing.errors import UserError, reason
-from ageing.photos import metadata, sixteen_bit
+from ageing.photos import exif as exif_tags
+from ageing.photos import metadata, opening, sixteen_bit
+from ageing.photos import xmp as xmp_packets
 from ageing.storage import replacing
 
 # Formats whose metadata has room for the mark, with their suffix. Photos of other formats are written as PNG.
@@ -38,7 +40,7 @@ class Photo:
 
     native: uint8 or uint16 (H, W) or (H, W, C), channels in the order of `mode` ("L", "LA", "RGB", "RGBA", "CMYK");
     rgb: uint8 (H, W, 3), the input of detector and generator; format: Pillow's name; meta: what `save` writes back;
-    frames: how many pictures the file holds, of which this is the first.
+    notes: short texts on what of the file is not read, or not kept in what was saved.
     """
 
     native: np.ndarray
@@ -46,7 +48,12 @@ class Photo:
     mode: str
     format: str
     meta: dict
-    frames: int = 1
+    notes: list = dataclasses.field(default_factory=list)
+
+    def note(self, text):
+        """Add a text to `notes`, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def edited(self, bands):
         """A copy of `native` with `bands` added, see blending.bands. All other values stay the same."""
@@ -95,28 +102,77 @@ def _read(path, megapixels):
         raise UserError(f"{path}: not a file")
     if not path.stat().st_size:
         raise UserError(f"{path}: an empty file")
-    Image.MAX_IMAGE_PIXELS = None  # the limit is `megapixels`, whose message names the option that raises it
-    with Image.open(path) as image:
-        width, height = image.size
-        if width * height > megapixels * 1e6:
-            raise UserError(f"{path}: {width} x {height} is more than {megapixels:g} megapixels; "
-                            "raise the limit with --max-megapixels")
-        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-        deep = sixteen_bit.is_deep(image)
-        image.load()  # raises if the file is damaged
-        orientation, exif = metadata.read_exif(image)
-        if not deep:
-            native, mode = _pixels(image, path)
-        meta = _meta(image, path) | {"exif": exif}
+    layout = sixteen_bit.tiff_layout(path)
+    if layout is not None:
+        sixteen_bit.check_layout(path, layout)
+        if layout.is_deep:
+            return _read_deep_tiff(path, layout, megapixels)
+    found = opening.load(path, megapixels)
+    with found.image as image:
+        if not found.deep:
+            native, mode = _pixels(image, path, layout)
+        meta, orientation, missing = _meta(image, path)
+        frames = _frames(image, path)
+        notes = ["its 16 bits a channel became 8"] if layout is not None and set(layout.bits) == {16} else []
         form = {"MPO": "JPEG"}.get(image.format, image.format)
-    if deep:  # outside of the block above, which holds Pillow's copy of the pixels
-        native, mode = sixteen_bit.read(path)
+        stored, transparent = image.mode, image.info.get("transparency")
+    if found.deep:  # outside of the block above, which holds Pillow's copy of the pixels
+        data = path.read_bytes() if found.data is None else found.data
+        native, mode = sixteen_bit.read_png(path, data, stored, transparent)
+    if found.data is not None:
+        missing.append("damaged metadata")
+    return _photo(native, mode, form, meta, 1 if found.upright else orientation, frames, missing, notes)
+
+
+def _read_deep_tiff(path, layout, megapixels):
+    """The Photo in a TIFF with 16 bits a channel: Pillow would read 8 of them."""
+    opening.check_size(path, layout.width, layout.height, megapixels)
+    native, mode = sixteen_bit.read_tiff(path, layout)
+    with open(path, "rb") as file:
+        orientation, exif, missing = metadata.read_exif(None, file)
+        other = exif_tags.read(file, lambda number: number in (metadata.XMP_TAG, metadata.ICC_TAG)).tags
+        frames = exif_tags.count_pages(file)
+    xmp, profile = (other[tag].data if tag in other else None for tag in (metadata.XMP_TAG, metadata.ICC_TAG))
+    meta = {"exif": exif, "xmp": xmp, "icc_profile": profile, "dpi": exif.dpi()}
+    if layout.compression in sixteen_bit.DEFLATE:
+        meta["compression"] = "tiff_adobe_deflate"
+    return _photo(native, mode, "TIFF", meta, orientation, frames, missing, [])
+
+
+def _photo(native, mode, form, meta, orientation, frames, missing, notes):
+    """The upright Photo of pixels as they are stored. missing: [what is not kept]."""
+    if orientation is None:
+        orientation = metadata.xmp_orientation(meta["xmp"])
     native = np.ascontiguousarray(TURNS.get(orientation, lambda x: x)(native))
-    return Photo(native, _rgb(native, mode), mode, form, meta, frames)
+    height, width = native.shape[:2]
+    if not height or not width:
+        raise ValueError("no pixels")
+    meta["xmp"], more = xmp_packets.marked(meta["xmp"], width, height)
+    meta["exif"] = metadata.marked_exif(meta["exif"], width, height)
+    meta["dpi"] = _sane(meta["dpi"])
+    if frames > 1:
+        notes.append(f"only the first of its {frames} pictures is read")
+    if missing or more:
+        notes.append("not kept: " + ", ".join(dict.fromkeys([*missing, *sorted(more)])))
+    return Photo(native, _rgb(native, mode), mode, form, meta, notes)
 
 
-def _pixels(image, path):
-    """(array, mode) of an open image of up to eight bits."""
+def _frames(image, path):
+    """How many pictures a file holds. Layers of a PSD are none; those of a JPEG are told by metadata.other_claims."""
+    if image.format in ("MPO", "PSD"):
+        return 1
+    if image.format == "TIFF":
+        with open(path, "rb") as file:
+            return exif_tags.count_pages(file)
+    return getattr(image, "n_frames", 1)
+
+
+def _pixels(image, path, layout):
+    """(array, mode) of a loaded image of up to eight bits, or of grey with more. layout: of a TIFF."""
+    if layout is not None and set(layout.bits) == {12}:
+        return sixteen_bit.twelve_to_sixteen_bits(np.array(image).astype(np.uint16)), "L"
+    if image.format == "PPM" and image.mode == "I":  # Pillow scales it to 16 bits
+        return np.array(image).astype(np.uint16), "L"
     if image.mode.startswith("I;16"):  # of a format that is not written with 16 bits
         return (np.array(image) >> 8).astype(np.uint8), "L"
     if image.mode not in EDITED_AS:
@@ -139,17 +195,35 @@ def _rgb(native, mode):
 
 
 def _meta(image, path):
-    """What `save` needs of an open image in addition to its EXIF: other metadata, and how it was encoded."""
+    """(what `save` needs of a loaded image in addition to its pixels, orientation or None, [what is not kept])."""
     info = image.info
     meta = {name: info.get(name) for name in ("icc_profile", "dpi", "comment", "progressive", "compression")}
-    meta |= {"xmp": metadata.read_xmp(image), "text": getattr(image, "text", {})}
+    if image.format == "TIFF":
+        with open(path, "rb") as file:
+            orientation, meta["exif"], missing = metadata.read_exif(image, file)
+            xmp = exif_tags.read(file, lambda number: number == metadata.XMP_TAG).tags.get(metadata.XMP_TAG)
+            meta["xmp"] = xmp.data if xmp else None
+    else:
+        orientation, meta["exif"], missing = metadata.read_exif(image)
+        meta["xmp"] = metadata.xmp_of(image)
+    missing += metadata.other_claims(image)
+    meta |= {"text": getattr(image, "text", {}), "resources": metadata.photoshop_resources(image)}
     if image.mode == "LAB":
         meta["icc_profile"] = None
     if image.format == "WEBP":
         meta["lossless"] = _is_lossless_webp(path)
     if image.format in ("JPEG", "MPO"):
         meta |= {"qtables": image.quantization, "subsampling": JpegImagePlugin.get_sampling(image)}
-    return meta
+    return meta, orientation, missing
+
+
+def _sane(dpi):
+    """(horizontal, vertical) pixels an inch as numbers that every format can hold, or None."""
+    try:
+        dpi = tuple(float(value) for value in dpi)
+        return dpi if len(dpi) == 2 and all(0.5 < value < 65_535 for value in dpi) else None
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
 
 
 def _is_lossless_webp(path):
@@ -164,15 +238,27 @@ def _is_lossless_webp(path):
 
 
 def output_format(photo, suffix=None):
-    """(Pillow's format, suffix) to write `photo` with: those of `suffix`, else its own, else PNG. Raises UserError."""
+    """(Pillow's format, suffix) to write `photo` with: those of `suffix`, else its own, else PNG. Raises UserError.
+
+    HEIF becomes JPEG: what its users expect, and a tenth of a PNG's size.
+    """
     if suffix is None:
         form = photo.format if photo.format in FORMATS else "PNG"
+        if photo.format == "HEIF" and photo.mode in WRITABLE["JPEG"]:
+            form = "JPEG"
         return form, FORMATS[form]
     form = format_of(suffix)
     if form not in FORMATS:
         raise UserError(f"{suffix}: faces are written as {', '.join(FORMATS.values())} only: other formats cannot say "
                         "in their metadata that they were edited")
     return form, suffix
+
+
+def target_suffix(photo, source):
+    """The suffix of outputs for `photo`, read from the path `source`: its own if it names their format (.jpeg)."""
+    form, suffix = output_format(photo)
+    own = Path(source).suffix
+    return own if format_of(own) == form else suffix
 
 
 def format_of(suffix):
@@ -183,7 +269,8 @@ def format_of(suffix):
 def save(path, photo, native):
     """Write `native`, an edited copy of photo.native, to `path`, with the photo's metadata and the mark.
 
-    The suffix decides the format. Raises UserError if the file cannot be written.
+    The suffix decides the format. What the format has no room for is added to photo.notes.
+    Raises UserError if the file cannot be written.
     """
     form, _ = output_format(photo, Path(path).suffix)
     try:
@@ -197,53 +284,87 @@ def save(path, photo, native):
 
 def save_sheet(path, pixels):
     """Write uint8 RGB `pixels`, a picture that shows edited faces, to `path`, with the mark."""
-    save(path, Photo(pixels, pixels, "RGB", "", {"exif": Image.Exif()}), pixels)
+    save(path, Photo(pixels, pixels, "RGB", "", {}), pixels)
 
 
 def _save(path, form, photo, native):
     deep = native.dtype == np.uint16
     if deep and form not in ("PNG", "TIFF"):
         native, deep = sixteen_bit.to_eight_bits(native), False
-    options = _options(form, photo.meta, form == photo.format)
+        photo.note("its 16 bits a channel became 8")
+    exif = metadata.marked_exif(photo.meta.get("exif") or exif_tags.Exif(), native.shape[1], native.shape[0])
+    options = _options(form, photo, exif)
     with replacing(path) as temporary:
         if deep and photo.mode != "L":
             write = {"PNG": sixteen_bit.write_png, "TIFF": sixteen_bit.write_tiff}[form]
             write(temporary, native, options)
-            return
-        image = Image.fromarray(native, None if deep else photo.mode)
-        if image.mode not in WRITABLE[form]:
-            if image.mode != "RGBA":
-                options.pop("icc_profile", None)  # it describes grey or inks
-            image = image.convert("RGBA" if image.mode == "LA" and "RGBA" in WRITABLE[form] else "RGB")
-        image.save(temporary, form, **options)
+        else:
+            image = Image.fromarray(native, None if deep else photo.mode)
+            if image.mode not in WRITABLE[form]:
+                if image.mode != "RGBA":
+                    options.pop("icc_profile", None)  # it describes grey or inks
+                image = image.convert("RGBA" if image.mode == "LA" and "RGBA" in WRITABLE[form] else "RGB")
+            image.save(temporary, form, **options)
+        if form == "TIFF":
+            tags = exif.copy()
+            tags.tags[metadata.XMP_TAG] = exif_tags.Tag(exif_tags.BYTE, _xmp_of(photo))
+            exif_tags.add_to_tiff(temporary, tags, replaced=exif_tags.RESOLUTION_TAGS if "dpi" not in options else ())
 
 
-def _options(form, meta, same):
-    """Pillow's options for writing a file of format `form`. same: the photo came in this format."""
-    exif, xmp = meta["exif"], metadata.marked_xmp(meta.get("xmp"))
-    metadata.mark_exif(exif)
+def _xmp_of(photo):
+    return photo.meta.get("xmp") or metadata.new_xmp()
+
+
+def _options(form, photo, exif):
+    """Pillow's options for writing a file of format `form`. exif: with the mark."""
+    meta, same, xmp = photo.meta, form == photo.format, _xmp_of(photo)
     options = {name: meta[name] for name in ("icc_profile", "dpi") if meta.get(name)}
-    if form == "PNG":
-        return options | {"exif": exif.tobytes(), "pnginfo": metadata.png_text(meta.get("text", {}), xmp)}
+    if form != "JPEG" and metadata.IPTC_RESOURCE in meta.get("resources", {}):
+        photo.note(f"its IPTC caption is not kept in {form}")
     if form == "TIFF":
+        if same and exif_tags.X_RESOLUTION in exif.tags:
+            options.pop("dpi", None)  # the tags say it exactly
         if same and meta.get("compression") in ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd"):
             options["compression"] = meta["compression"]
-        return options | {"exif": metadata.tiff_tags(exif, xmp)}
-    options |= {"exif": exif.tobytes(), "xmp": xmp}
+        return options
+    if form == "PNG":
+        texts = metadata.png_text(meta.get("text", {}), xmp)
+        return options | {"exif": exif.tobytes()[0], "pnginfo": texts}
     if form == "JPEG":
-        return options | _jpeg_options(meta, same)
+        return options | _jpeg_metadata(photo, exif, xmp) | _jpeg_options(meta, same)
     options.pop("dpi", None)
+    options |= {"exif": exif.tobytes()[0], "xmp": xmp}
     if form == "WEBP":
         options |= {"lossless": bool(same and meta.get("lossless")), "exact": True}
     return options | {"quality": 95}
 
 
+def _jpeg_metadata(photo, exif, xmp):
+    """Options that fit into a JPEG's segments. What does not fit is noted."""
+    found, without = exif.tobytes(metadata.JPEG_ROOM)
+    xmp, less = xmp_packets.shrunk(xmp, metadata.XMP_ROOM)
+    resources = photo.meta.get("resources", {})
+    options = {"exif": found, "xmp": xmp, "extra": metadata.jpeg_segment(resources)}
+    comment = photo.meta.get("comment")
+    if comment and len(comment) <= metadata.JPEG_ROOM:
+        options["comment"] = comment
+    large = [f"{without} EXIF tag{'s' * (without > 1)}"] * bool(without)
+    large += [f"{less} XMP {'properties' if less > 1 else 'property'}"] * bool(less)
+    large += ["IPTC caption"] * bool(resources and not options["extra"])
+    large += ["comment"] * bool(comment and "comment" not in options)
+    if len(photo.meta.get("icc_profile") or b"") > metadata.LONGEST_JPEG_PROFILE:
+        options["icc_profile"] = None
+        large.append("colour profile")
+    if large:
+        photo.note(f"too large for a JPEG: {', '.join(large)}")
+    return options
+
+
 def _jpeg_options(meta, same):
     options = {"progressive": meta.get("progressive", False)}
-    if meta.get("comment"):
-        options["comment"] = meta["comment"]
-    if not (same and meta.get("qtables")):
+    tables = meta.get("qtables")
+    if not (same and tables and set(tables) == set(range(len(tables))) and len(tables) <= 4):
         return options | {"quality": 95, "subsampling": 0}
     if meta.get("subsampling", -1) >= 0:
         options["subsampling"] = meta["subsampling"]
-    return options | {"qtables": meta["qtables"]}  # the original's: unchanged pixels are written almost as they were
+    return options | {"qtables": tables}  # the original's: unchanged pixels are written almost as they were

@@ -1,45 +1,155 @@
 """The report on each photo: what --json writes and the terminal shows."""
 
 import json
+import sys
+from pathlib import Path
 
 from ageing.storage import replacing
 
+MANY = 10   # photos; of more, only errors and the closing summary are shown
 
-def report_on(source, photo, faces, chosen):
-    """The report on a photo before anything is written: its size, `faces`, and which of them are `chosen`."""
-    report = {
+
+class Reports:
+    """The reports of one run, shown as they are added.
+
+    told: the stream for all but errors. photos: how many there will be. earlier: {photo: report} of an earlier run,
+    which add what is known of photos that were done before.
+    """
+
+    def __init__(self, told, photos, earlier=None):
+        self.told, self.photos, self.earlier, self.all = told, photos, earlier or {}, []
+        self.bar, self.print = None, print
+        if photos > 1:  # importing it takes a twentieth of the time for one photo
+            from tqdm import tqdm
+            self.bar, self.print = tqdm, tqdm.write
+
+    def progress(self, jobs):
+        """`jobs`, with a progress bar if there are several and stderr is a terminal."""
+        return self.bar(jobs, unit="photo", disable=None) if self.bar else jobs
+
+    def tell(self, line):
+        self.print(line, file=self.told)
+
+    def add(self, report):
+        if "error" in report:
+            self.print(summary(report), file=sys.stderr)
+        elif self.photos <= MANY:
+            self.tell(summary(report))
+        self.all.append(self.earlier.get(report["photo"], report) | report if "done before" in report else report)
+
+    def close(self, skipped):
+        """Show the closing summary, if there is more to say than one line on one photo. skipped: see `closing`."""
+        if self.photos > 1 or skipped:
+            self.tell(closing(self.all, skipped))
+
+    def write(self, where):
+        """Write all reports as JSON to the file `where`, or to stdout if it is "-"."""
+        text = json.dumps(self.all, indent=2)
+        if where == "-":
+            print(text)
+            return
+        with replacing(where) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    @property
+    def failed(self):
+        return any("error" in report for report in self.all)
+
+    @property
+    def succeeded(self):
+        """Whether there are outputs, of this run or an earlier one."""
+        return any(report.get("outputs") for report in self.all)
+
+
+def read(path):
+    """{photo: report} that an earlier run wrote to the file `path`; None if it is missing or holds something else."""
+    try:
+        reports = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    kinds = {"photo", "folder"}
+    if not isinstance(reports, list) or not all(isinstance(r, dict) and kinds & r.keys() for r in reports):
+        return None
+    return {report["photo"]: report for report in reports if "photo" in report and "error" not in report}
+
+
+def report_on(source, photo, faces, frames, strengths):
+    """The report on a photo before anything is written: its size, its `faces` and how they are edited.
+
+    frames: {index of a face that is edited: its alignment.Frame}. strengths: {direction: strength}.
+    """
+    return {
         "photo": str(source), "width": photo.rgb.shape[1], "height": photo.rgb.shape[0],
-        "faces": [{"box": [round(v, 1) for v in face.box], "confidence": round(face.confidence, 3),
-                   "edited": face in chosen} for face in faces],
-        "outputs": [], "seconds": {},
+        "faces": [{"box": [round(v, 1) for v in face.box], "turn": face.turn, "confidence": round(face.confidence, 3),
+                   "aligned": frames[i].aligned if i in frames else None, "edited": i in frames}
+                  for i, face in enumerate(faces)],
+        "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
+        "outputs": [], "notes": list(photo.notes), "seconds": {},
     }
-    if photo.frames > 1:
-        report["note"] = f"only the first of its {photo.frames} pictures is read"
-    return report
 
 
-def report_error(source, message):
-    """The report on a photo that could not be edited."""
-    return {"photo": str(source), "error": " ".join(message.split())}
+def report_finished(source, outputs):
+    """The report on a photo whose outputs were all written by an earlier run."""
+    return {"photo": str(source), "done before": True, "outputs": [str(path) for path in outputs]}
+
+
+def report_error(source, message, kind="photo"):
+    """The report on a photo (or, by `kind`, a folder) that could not be edited."""
+    return {kind: str(source), "error": str(message)}
 
 
 def summary(report):
     """The report in one line."""
     if "error" in report:
-        return f"error: {report['error']}"
+        return printable(f"error: {report['error']}")
+    outputs = ", ".join(report["outputs"])
+    if "done before" in report:
+        return printable(f"{report['photo']}: done before, see {outputs} (--force makes them anew)")
     n = len(report["faces"])
     if not n:
-        return f"{report['photo']}: no face found, nothing written (lower --confidence to find more)"
-    edited = sum(face["edited"] for face in report["faces"])
-    note = f" ({report['note']})" if "note" in report else ""
-    return f"{report['photo']}: {edited} of {n} face{'s' * (n > 1)} -> {', '.join(report['outputs'])}{note}"
+        return printable(f"{report['photo']}: no face found, nothing written (lower --confidence to find more)")
+    edited, unaligned = _faces_of([report])
+    notes = [f"{unaligned} not aligned: landmarks unclear"] * bool(unaligned) + report["notes"]
+    told = f" ({'; '.join(notes)})" if notes else ""
+    return printable(f"{report['photo']}: {edited} of {_count(n, 'face')} -> {outputs}{told}")
 
 
-def write(where, reports):
-    """Write `reports` as JSON to the file `where`, or to stdout if it is "-"."""
-    text = json.dumps(reports, indent=2)
-    if where == "-":
-        print(text)
-        return
-    with replacing(where) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+def closing(reports, skipped):
+    """All reports in one line. skipped: text on the other files in the folders, or ""."""
+    done = sum("done before" in report for report in reports)
+    errors = sum("error" in report for report in reports)
+    read_now = [report for report in reports if "faces" in report and "done before" not in report]
+    aged = [report for report in read_now if report["outputs"]]
+    parts = []
+    if aged:
+        edited, unaligned = _faces_of(aged)
+        told = f", {unaligned} not aligned" if unaligned else ""
+        parts.append(f"{len(aged)} edited ({_count(edited, 'face')}{told})")
+    if faceless := len(read_now) - len(aged):
+        parts.append(f"{faceless} without a face")
+    if errors:
+        parts.append(_count(errors, "error"))
+    photos = sum("photo" in report for report in reports) - done
+    parts = [f"{_count(photos, 'photo')}: {', '.join(parts)}"] if parts else []
+    if done:
+        parts.append(f"{done} done before")
+    if noted := sum(bool(report["notes"]) for report in read_now):
+        parts.append(f"notes on {noted}, see --json")
+    if skipped:
+        parts.append(f"skipped: {skipped}")
+    return printable("; ".join(parts))
+
+
+def printable(text):
+    """`text` in one line: a file name may hold line breaks and bytes that are no text, which become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _faces_of(reports):
+    """(how many faces were edited, how many of these were not aligned)."""
+    edited = [face for report in reports for face in report["faces"] if face["edited"]]
+    return len(edited), sum(not face["aligned"] for face in edited)
+
+
+def _count(n, what):
+    return f"{n} {what}{'s' * (n != 1)}"

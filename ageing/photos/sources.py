@@ -1,37 +1,157 @@
 """Which files a command line means: the photos that it names, and which files may be written."""
 
+import collections
+import dataclasses
 import glob
+import importlib.util
 import os
 from pathlib import Path
 
 from ageing.errors import UserError, reason
 from ageing.photos.metadata import is_marked
+from ageing.photos.photo_report import printable
 
 # Files of a folder that are taken for photos. A file that is named itself may be of any format that Pillow reads.
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2",
-            ".ppm", ".pgm"}
+            ".ppm", ".pgm", ".tga"}
+HEIF_SUFFIXES = {".heic", ".heif", ".hif"}  # the same, if pillow-heif is installed
 
 
-def expand(names):
-    """[Path] of the photos that `names` (files, folders, patterns) mean, in order, each once.
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A photo. below: its folder, relative to the one that was named. named: it was named itself, by its full name."""
 
-    Of a folder, earlier outputs, hidden files and files of other kinds are left out. A named file need not exist.
-    Raises UserError if a folder cannot be read.
+    path: Path
+    below: Path = Path()
+    named: bool = False
+
+
+@dataclasses.dataclass
+class Found:
+    """photos: [Source] in order, each once. skipped: how many files of the folders are no photos, {suffix: number}.
+
+    outputs, folders: how many earlier outputs, and folders inside of folders, are left out. unreadable: {folder inside
+    of a named folder: why it could not be read}.
     """
-    found = {}
+
+    photos: list = dataclasses.field(default_factory=list)
+    skipped: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    outputs: int = 0
+    folders: int = 0
+    unreadable: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def resumes(self):
+        """Whether a photo whose outputs exist is done; for a single photo that was named itself they are an error."""
+        return len(self.photos) > 1 or not any(photo.named for photo in self.photos)
+
+    @property
+    def told_skipped(self):
+        """`skipped` as text, for example "4 .txt, 2 .mp4"."""
+        kinds = sorted(self.skipped.items(), key=lambda item: (-item[1], item[0]))
+        text = ", ".join(f"{n} {printable(suffix) or 'without a suffix'}" for suffix, n in kinds)
+        return text + " (HEIC and HEIF: pip install pillow-heif)" * bool(HEIF_SUFFIXES & self.skipped.keys())
+
+
+def find(names, recursive=False):
+    """What `names` (files, folders, patterns) mean: Found. recursive: with the folders inside of folders.
+
+    Of a folder, earlier outputs, hidden files and files of other kinds are left out; of a pattern, earlier outputs; of
+    several files too, unless they are nothing else: a shell may have made them from a pattern.
+    Raises UserError that lists every name that gives no photo.
+    """
+    found, faults, seen = Found(), [], set()
     for name in names:
-        path = Path(name)
+        path, photos = Path(name), []
         try:
             if path.is_dir():
-                inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
-                found |= dict.fromkeys(p for p in inside if not is_marked(p))
-            elif glob.has_magic(name) and not path.exists():
-                found |= dict.fromkeys(sorted(Path(p) for p in glob.glob(name) if os.path.isfile(p)))
+                inside = _in_folder(path, recursive)
+                photos, fault = inside.photos, _fault_of_folder(inside)
+                found.skipped += inside.skipped
+                found.unreadable |= inside.unreadable
+            elif path.exists() or os.path.islink(path) or not glob.has_magic(name):
+                fault = _fault_of_file(name, path)
+                photos = [] if fault else [Source(path, named=True)]
             else:
-                found[path] = None
+                matches = matches_of(name)
+                photos = [Source(p) for p in matches if not is_marked(p)]
+                fault = "matches only earlier outputs of this program" if matches else "matches no file"
         except OSError as error:
-            raise UserError(f"{name[:80]}: cannot be read ({reason(error)})") from error
-    return list(found)
+            fault = f"cannot be read ({reason(error)})"
+        if not photos:
+            faults.append(f"{printable(name[:80])}: {fault}")
+        for photo in photos:
+            place = real_path(photo.path.parent) / photo.path.name
+            if place not in seen:
+                seen.add(place)
+                found.photos.append(photo)
+    if faults:
+        raise UserError("; ".join(faults))
+    _leave_out_named_outputs(found)
+    return found
+
+
+def _leave_out_named_outputs(found):
+    named = [photo for photo in found.photos if photo.named]
+    outputs = {photo for photo in named if len(named) > 1 and is_marked(photo.path)}
+    if len(outputs) < len(named):
+        found.photos = [photo for photo in found.photos if photo not in outputs]
+
+
+def _in_folder(folder, recursive):
+    """Found of one folder."""
+    def note(error):
+        if Path(error.filename) == folder:
+            raise error
+        found.unreadable[error.filename] = reason(error)
+
+    found = Found()
+    suffixes = SUFFIXES | HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else SUFFIXES
+    for place, folders, files in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        if not recursive:
+            found.folders = len(folders)
+            folders.clear()
+        for path in (Path(place, name) for name in sorted(files) if name[0] != "."):
+            if path.suffix.lower() not in suffixes:
+                found.skipped[path.suffix.lower()] += 1
+            elif path.is_file() and is_marked(path):  # is_file: opening a pipe would wait for its writer
+                found.outputs += 1
+            else:
+                found.photos.append(Source(path, path.parent.relative_to(folder)))
+    return found
+
+
+def _fault_of_folder(found):
+    """What to say of a folder without photos."""
+    others = [f"{found.outputs} earlier output{'s' * (found.outputs > 1)}"] * bool(found.outputs)
+    others += [found.told_skipped] * bool(found.skipped)
+    text = ", only ".join(["no photos there", ", ".join(others)] if others else ["no photos there"])
+    return f"{text}; -r also looks into the folders inside" if found.folders else text
+
+
+def _fault_of_file(name, path):
+    """Why the named file is no photo that can be edited, or None."""
+    if name == "-" and not path.exists():
+        return "photos are not read from standard input; save it in a file first"
+    if not path.exists():
+        return "no such file"
+    # /dev/stdin and /dev/fd/63 may lead to regular files, but outputs cannot be written beside them.
+    folder = os.path.realpath(path.parent)
+    if not path.is_file() or folder in ("/dev", "/dev/fd") or folder.startswith("/proc/"):
+        return "not a file on disk; save the photo in one first"
+    return None
+
+
+def matches_of(pattern):
+    """[Path] of the files that match `pattern`, sorted. A part of it that exists is literal, whatever its brackets."""
+    parts = Path(pattern).parts
+    places = [Path(parts[0])] if Path(pattern).is_absolute() else [Path()]
+    for part in parts[1:] if Path(pattern).is_absolute() else parts:
+        places = [match for place in places
+                  for match in ([place / part] if os.path.lexists(place / part) else
+                                [place / name for name in sorted(glob.glob(part, root_dir=place))])]
+    return [path for path in places if path.is_file()]
 
 
 def names_a_file(output):

@@ -7,6 +7,8 @@ from ageing.evaluation.judges import Readings
 from ageing.evaluation.second_judge import Opinion
 from ageing.evaluation.translation import with_change
 
+ASTRONAUT = np.array([[111.2, -4.4, 171.9], [4.4, 111.2, 67.5]])  # her frame in samples/astronaut.jpg, by dlib
+
 
 class SecondOracle:
     """Half of the first one's ages; lighter faces are male."""
@@ -17,7 +19,10 @@ class SecondOracle:
 
 
 class Oracle:
-    """In place of Judges. Age: the mean grey value. Descriptor: nine pixels. Everybody is male."""
+    """In place of Judges. Age: the mean grey value. Descriptor: nine pixels. Everybody is male.
+
+    Sees the astronaut in every photo that is not of one colour.
+    """
 
     second = SecondOracle()
 
@@ -29,8 +34,11 @@ class Oracle:
     def male(self, faces, title=""):
         return self.read(faces).male
 
-    def ages(self, faces, title=""):
-        return self.read(faces).ages
+    def mean_ages(self, faces, title=""):
+        return self.read(faces).mean_ages
+
+    def frames(self, photo):
+        return [ASTRONAUT] if np.ptp(photo, axis=(0, 1)).any() else []
 
 
 class Generator:

@@ -9,8 +9,7 @@ from PIL import Image
 
 from ageing.errors import UserError
 from ageing.evaluation import judges
-from ageing.photos.alignment import crop
-from ageing.photos.detector import Detector
+from ageing.photos.alignment import cut
 
 
 def test_missing_packages_are_named(monkeypatch):
@@ -24,11 +23,12 @@ def test_real_judges_recognise_the_astronaut_and_her_mirror_image():
         pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
     installed = judges.Judges()
     photo = np.asarray(Image.open(ROOT / "samples/astronaut.jpg"))
-    face = crop(photo, Detector().find(photo)[0].square, 128)
+    frame, = installed.frames(photo)
+    face = cut(photo, frame, 128)
     faces = np.stack([face, face[:, ::-1]])
     readings = installed.read(faces)
     assert not readings.male.any()
     assert ((readings.ages > 20) & (readings.ages < 55)).all()
     assert np.linalg.norm(readings.descriptors[0] - readings.descriptors[1]) < judges.SAME_PERSON
     np.testing.assert_array_equal(installed.male(faces), readings.male)
-    np.testing.assert_array_equal(installed.ages(faces), readings.ages)
+    np.testing.assert_allclose(installed.mean_ages(faces), (readings.ages + readings.second.ages) / 2)

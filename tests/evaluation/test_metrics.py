@@ -90,3 +90,11 @@ def test_checkerboard_raises_its_number(period):
     assert ratio > 2 * plain
     assert levels == pytest.approx(2, rel=0.05)
     assert metrics.checkerboard(np.zeros((2, 64, 64, 3))) == ((1, 1, 1), (0, 0, 0))
+
+
+def test_ratio_of_means_has_the_interval_of_the_delta_method():
+    values, reference = RNG.normal(15, 5, 200), RNG.normal(20, 8, 300)
+    ratio, low, high = metrics.ratio_of_means(values, reference)
+    assert ratio == pytest.approx(values.mean() / reference.mean())
+    relative = np.sqrt(sum((v.std() / v.mean()) ** 2 / len(v) for v in (values, reference)))
+    assert (low, high) == pytest.approx((ratio * (1 - 1.96 * relative), ratio * (1 + 1.96 * relative)), abs=0.015)

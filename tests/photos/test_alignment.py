@@ -1,33 +1,187 @@
-"""The square around a face, and what is cut out of it."""
+"""Frames of faces: from landmarks, from the detector's box alone, and what is cut out of the photo."""
 
+import functools
+
+import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
+from PIL import Image
 from sample_photos import gradient
 
 from ageing.photos import alignment
+from ageing.photos.alignment import Aligner, Frame, apply, cut, frame_of, umeyama
+from ageing.photos.detector import Face
+
+BOX = (178, 68, 270, 186)  # of the astronaut's face
+SIDE = 64
 
 
-def test_square_has_utkface_framing():
-    left, top, side = alignment.square_of((100, 50, 180, 150))
-    assert side == 102  # 1.02 times the height
+@functools.cache
+def aligner():
+    return Aligner()
+
+
+@functools.cache
+def astronaut():
+    return np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+
+
+def similarity(degrees, scale, x, y):
+    return np.hstack([cv2.getRotationMatrix2D((0, 0), -degrees, scale)[:, :2], [[x], [y]]])
+
+
+@pytest.mark.parametrize("degrees", [0, 37, 180, -120])
+def test_umeyama_finds_the_similarity_that_was_applied(degrees):
+    points = np.random.default_rng(1).normal(size=(7, 2))
+    matrix = similarity(degrees, 3.5, -20, 11)
+    np.testing.assert_allclose(umeyama(points, apply(matrix, points)), matrix, atol=1e-9)
+
+
+def test_umeyama_never_mirrors_and_takes_the_best_scale():
+    points = np.random.default_rng(2).normal(size=(7, 2))
+    found = umeyama(points, points * (-1, 1))
+    assert np.linalg.det(found[:, :2]) > 0
+    noisy = apply(similarity(10, 2, 0, 0), points) + np.random.default_rng(3).normal(0, 0.1, (7, 2))
+    best = umeyama(points, noisy)
+    error = np.square(apply(best, points) - noisy).sum()
+    for nudge in (0.99, 1.01):
+        assert np.square(apply(alignment.about_centre(best, nudge), points) - noisy).sum() > error
+
+
+@pytest.mark.parametrize("degrees", [15, 30, 45, 60, -30, -60])
+def test_a_tilted_head_gives_the_same_crop(degrees):
+    photo = astronaut()
+    upright, = aligner().align(photo, [Face(BOX, 1.0)])
+    middle = apply(upright.matrix, alignment.CENTRE)[0]
+    turned = cv2.getRotationMatrix2D(middle.tolist(), -degrees, 1)
+    tilted, = aligner().align(cv2.warpAffine(photo, turned, photo.shape[1::-1], flags=cv2.INTER_CUBIC),
+                              [Face(BOX, 1.0)])
+    assert upright.aligned
+    assert tilted.aligned
+    expected = apply(turned, upright.corners)
+    assert np.linalg.norm(tilted.corners - expected, axis=1).max() < 0.07 * upright.side
+    crops = [cut(photo, upright.matrix, SIDE),
+             cut(cv2.warpAffine(photo, turned, photo.shape[1::-1], flags=cv2.INTER_CUBIC), tilted.matrix, SIDE)]
+    middle = np.s_[8:-8, 8:-8]  # the corners may show what lay outside of the photo
+    assert np.abs(crops[0][middle].astype(int) - crops[1][middle]).mean() < 6
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_face_that_lies_on_its_side_gives_the_same_frame(turn):
+    photo = astronaut()
+    height, width = photo.shape[:2]
+    upright, = aligner().align(photo, [Face(BOX, 1.0)])
+    left, top, right, bottom = BOX
+    lying = np.ascontiguousarray(np.rot90(photo, -turn // 90))  # clockwise
+    box = {90: (height - bottom, left, height - top, right),
+           180: (width - right, height - bottom, width - left, height - top),
+           270: (top, width - right, bottom, width - left)}[turn]
+    found, = aligner().align(lying, [Face(box, 1.0, turn)])
+    assert found.aligned
+    crops = cut(photo, upright.matrix, SIDE), cut(lying, found.matrix, SIDE)
+    assert np.abs(crops[0].astype(int) - crops[1]).mean() < 2
+    square = frame_of(box, turn)
+    np.testing.assert_allclose(cut(lying, square.matrix, SIDE), cut(photo, frame_of(BOX).matrix, SIDE), atol=5)
+
+
+def test_a_face_of_utkface_in_its_frame_stays_as_it_is():
+    """The whole way, for a photo that is such a crop already: landmarks find the frame that it has."""
+    photo = astronaut()
+    frame, = aligner().align(photo, [Face(BOX, 1.0)])
+    crop = cut(photo, frame.matrix, 200)
+    again, = aligner().align(crop, [Face((14, 0, 186, 195), 1.0)])
+    assert again.aligned
+    assert np.linalg.norm(again.corners - [(0, 0), (200, 0), (200, 200), (0, 200)], axis=1).max() < 5
+    assert np.abs(cut(crop, again.matrix, 200)[10:-10, 10:-10].astype(int) - crop[10:-10, 10:-10]).mean() < 5
+
+
+@pytest.mark.parametrize("spoil", ["no face", "noise", "two thirds covered"])
+def test_without_trusted_landmarks_the_square_is_taken(spoil):
+    photo = gradient(300, 300) if spoil == "no face" else astronaut().copy()
+    left, top, side = frame_of(BOX).square
+    if spoil == "two thirds covered":
+        photo[top:top + side, left:left + side * 2 // 3] = 120, 100, 80
+    elif spoil == "noise":
+        photo = np.random.default_rng(1).integers(0, 255, photo.shape, np.uint8)
+    frame, = aligner().align(photo, [Face(BOX, 1.0)])
+    assert not frame.aligned
+    np.testing.assert_array_equal(frame.matrix, frame_of(BOX).matrix)
+
+
+def test_faces_do_not_depend_on_each_other():
+    photo = astronaut()
+    faces = [Face(BOX, 1.0), Face((300, 300, 400, 420), 1.0), Face((-500, -500, -400, -380), 1.0)]
+    together = aligner().align(photo, faces)
+    assert [frame.aligned for frame in together] == [True, False, False]
+    for one, frame in zip(faces, together, strict=True):
+        np.testing.assert_allclose(frame.matrix, aligner().align(photo, [one])[0].matrix, atol=0.05)
+    assert aligner().align(photo, []) == []
+
+
+@pytest.mark.parametrize("box", [(10, 10, 11, 11), (0, 0, 3, 4), (-5, -5, 400, 400), (490, 490, 530, 540)])
+def test_tiny_faces_and_borders_do_no_harm(box):
+    frame, = aligner().align(astronaut(), [Face(box, 1.0)])
+    assert frame.side > 0
+    assert cut(astronaut(), frame.matrix, 32).shape == (32, 32, 3)
+
+
+def test_the_square_of_a_box_has_utkface_framing():
+    frame = frame_of((100, 50, 180, 150))
+    left, top, side = frame.square
+    assert side == frame.side == 102  # 1.02 times the height
     assert left + side / 2 == 140
     assert top + side / 2 == pytest.approx(100 + 0.018 * 102, abs=0.51)
+    assert not frame.aligned
+    assert frame_of((100, 50, 200, 130), turn=90).square[2] == 102  # a face that lies on its side is as high as wide
+
+
+def test_a_square_holds_its_frame():
+    frame = Frame(similarity(45, 100, 200, 50), True)
+    left, top, side = frame.square
+    assert side in (142, 143)
+    assert left <= frame.corners[:, 0].min()
+    assert top <= frame.corners[:, 1].min()
+    assert frame.moved(30, 20).square == (left - 30, top - 20, side)
 
 
 def test_clip_is_the_part_inside_of_the_photo():
-    assert alignment.clip((10, 20, 30), height=100, width=200) == (10, 20, 40, 50)
-    assert alignment.clip((-10, -20, 300), height=100, width=200) == (0, 0, 200, 100)
+    assert alignment.clip((10, 20, 40, 50), height=100, width=200) == (10, 20, 40, 50)
+    assert alignment.clip((-10, -20, 290, 280), height=100, width=200) == (0, 0, 200, 100)
 
 
-def test_crop_inside_is_the_photo_itself():
+def square(left, top, side):
+    return np.array([[side, 0.0, left], [0, side, top]])
+
+
+def test_cut_inside_is_the_photo_itself():
     photo = gradient(60, 80)
-    np.testing.assert_array_equal(alignment.crop(photo, (10, 20, 32), 32), photo[20:52, 10:42])
+    np.testing.assert_array_equal(cut(photo, square(10, 20, 32), 32), photo[20:52, 10:42])
 
 
-def test_crop_over_the_border_is_filled_by_reflection():
+def test_cut_over_the_border_is_filled_by_reflection():
     photo = gradient(40, 40)
-    out = alignment.crop(photo, (-8, 24, 32), 32)
+    out = cut(photo, square(-8, 24, 32), 32)
     np.testing.assert_array_equal(out[:16, 8:], photo[24:, :24])
     np.testing.assert_array_equal(out[:16, :8], photo[24:, 1:9][:, ::-1])
     np.testing.assert_array_equal(out[16:, 8:], photo[23:39, :24][::-1][:16])
-    assert alignment.crop(photo[:1, :1], (-50, -50, 120), 16).shape == (16, 16, 3)  # far outside
+    assert cut(photo[:1, :1], square(-50, -50, 120), 16).shape == (16, 16, 3)  # far outside
+
+
+def test_cut_filters_where_it_shrinks():
+    """A pattern finer than the crop's pixels becomes its mean, whatever the tilt."""
+    photo = np.zeros((400, 400, 3), np.uint8)
+    photo[::2, 1::2] = photo[1::2, ::2] = 200
+    for degrees in (0, 20, 45):
+        out = cut(photo, similarity(degrees, 230, 180, 60), 32)
+        assert np.abs(out.astype(int) - 100).max() <= 3
+
+
+def test_cut_of_a_crop_is_what_training_sees():
+    """A whole UTKFace crop of 200 pixels, resized as face_folder.decode resizes it."""
+    face = Image.fromarray(astronaut()).crop((168, 64, 280, 176))
+    crop = np.asarray(face.resize((200, 200), Image.Resampling.LANCZOS))
+    trained = np.asarray(Image.fromarray(crop).resize((128, 128), Image.Resampling.LANCZOS, reducing_gap=3.0))
+    assert np.abs(cut(crop, square(0, 0, 200), 128).astype(int) - trained).mean() < 1.5
+
+

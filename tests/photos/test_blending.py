@@ -3,30 +3,45 @@
 import numpy as np
 import pytest
 from conftest import Stub
-from sample_photos import face, gradient
+from sample_photos import gradient
+from test_alignment import similarity
 
-from ageing.photos.alignment import SIDE_OF_HEIGHT
+from ageing.photos.alignment import SIDE_OF_HEIGHT, Frame, apply, frame_of
 from ageing.photos.blending import FEATHER, edit
+
+TILTED = Frame(similarity(30, 90, 60, 20), True)
+
+
+def face(*box):
+    return frame_of(box)
+
+
+def inside(frame, shape, shrink=1.0):
+    """Whether each pixel's centre lies in the frame, made smaller about its centre: bool (H, W)."""
+    y, x = np.mgrid[:shape[0], :shape[1]] + 0.5
+    places = np.stack([x, y], -1) - frame.corners.mean(0)
+    return (np.abs(places @ np.linalg.inv(frame.matrix[:, :2]).T) <= shrink / 2).all(-1)
 
 
 def test_strength_zero_is_the_photo():
     photo = gradient(90, 90)
-    assert np.array_equal(edit(photo, [face(20, 20, 60, 70)], Stub(40), strength=0), photo)
+    assert np.array_equal(edit(photo, [face(20, 20, 60, 70), TILTED], Stub(40), strength=0), photo)
     assert edit(photo, [], Stub(40)) is not photo
 
 
-def test_outside_of_the_squares_nothing_changes_and_inside_all_does():
+@pytest.mark.parametrize("frames", [[face(40, 200, 200, 400), face(220, 10, 260, 60)],
+                                    [Frame(similarity(33, 180, 120, 210), True),
+                                     Frame(similarity(-70, 300, 10, 500), True)],
+                                    [Frame(similarity(200, 24, 100, 100), True)]], ids=["upright", "tilted", "tiny"])
+def test_outside_of_the_frames_nothing_changes_and_inside_all_does(frames):
     photo = gradient(700, 300)  # several bands
-    found = [face(40, 200, 200, 400), face(220, 10, 260, 60)]
-    edited = edit(photo, found, Stub(40))
-    outside = np.ones(photo.shape[:2], bool)
-    for f in found:
-        left, top, side = f.square
-        outside[max(top, 0):top + side, max(left, 0):left + side] = False
-        quarter = side // 4
-        inner = np.s_[top + quarter:top + side - quarter, left + quarter:left + side - quarter]
-        np.testing.assert_array_equal(edited[inner], photo[inner] + 40)
+    edited = edit(photo, frames, Stub(30))
+    outside = ~np.any([inside(frame, photo.shape) for frame in frames], axis=0)
     np.testing.assert_array_equal(edited[outside], photo[outside])
+    for frame in frames:
+        inner = inside(frame, photo.shape, 0.5)
+        assert inner.any()
+        np.testing.assert_array_equal(edited[inner], photo[inner] + 30)
 
 
 def test_change_scales_with_strength():
@@ -85,8 +100,8 @@ def test_changes_come_back_in_their_place():
             out[:, 8:12, 20:24] = 100  # of 32: rows at .3, columns at .7 of the side
             return out
 
-    left, top, side = (found := face(60, 60, 220, 260)).square
-    change = np.abs(edit(photo, [found], Spot(0)).astype(int) - photo).sum(2)
-    y, x = np.argwhere(change > change.max() / 2).mean(0)
-    assert (y - top + 0.5) / side == pytest.approx(10 / 32, abs=0.01)
-    assert (x - left + 0.5) / side == pytest.approx(22 / 32, abs=0.01)
+    tilted, tiny = Frame(similarity(35, 150, 150, 40), True), Frame(similarity(100, 20, 150, 40), True)
+    for found in (face(60, 60, 220, 260), tilted, tiny):
+        change = np.abs(edit(photo, [found], Spot(0)).astype(int) - photo).sum(2)
+        middle = (np.argwhere(change > 0) * change[change > 0][:, None]).sum(0)[::-1] / change.sum() + 0.5
+        np.testing.assert_allclose(middle, apply(found.matrix, [(22 / 32, 10 / 32)])[0], atol=0.02 * found.side)

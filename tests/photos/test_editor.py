@@ -1,13 +1,19 @@
 """One photo after the other: which faces are edited, what is written, what is reported."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import Stub
 from PIL import Image
 from sample_photos import face, gradient
 
+from ageing.errors import UserError
+from ageing.photos import outputs
+from ageing.photos.alignment import frame_of
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import summary
+from ageing.photos.sources import find
 
 LARGE, SMALL = face(20, 20, 100, 120), face(180, 40, 220, 90)
 
@@ -22,6 +28,13 @@ class Finds:
         return self.faces if photo.shape[0] != 60 else 1 / 0
 
 
+class Upright:
+    """In place of an Aligner: the detector's squares; faces under 60 pixels count as not aligned."""
+
+    def align(self, photo, faces):
+        return [dataclasses.replace(frame_of(face.box), aligned=face.box[3] - face.box[1] >= 60) for face in faces]
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -29,8 +42,17 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def editor(*faces, **more):
-    return Editor(Finds(*faces), {"age": Stub(40)}, **more)
+def editor(*faces, translators=None, **more):
+    return Editor(Finds(*faces), Upright(), translators or {"age": Stub(40)}, **more)
+
+
+def jobs(one, *names, output=None):
+    return outputs.plan(find(names), one.kinds, output)
+
+
+def attempt(one, *names, output=None):
+    """The report on each photo, errors included."""
+    return [one.attempt(job) for job in jobs(one, *names, output=output)]
 
 
 def change(path, source="photo.png"):
@@ -39,53 +61,117 @@ def change(path, source="photo.png"):
 
 @pytest.mark.parametrize(("which", "edited"), [("all", [True, True]), ("largest", [True, False]), (2, [False, True])])
 def test_faces_are_chosen(place, which, edited):
-    report = editor(LARGE, SMALL, face=which).process(place / "photo.png")
+    report, = attempt(editor(LARGE, SMALL, face=which), "photo.png")
     assert [f["edited"] for f in report["faces"]] == edited
     assert [f["box"] for f in report["faces"]] == [[20, 20, 100, 120], [180, 40, 220, 90]]
+    assert [f["turn"] for f in report["faces"]] == [0, 0]
     changed = change("photo_50s.png")
     assert [changed[:, :150].any(), changed[:, 150:].any()] == edited
     assert f"photo.png: {sum(edited)} of 2 faces -> " in summary(report)
 
 
+def test_faces_that_were_not_aligned_are_told(place):
+    report, = attempt(editor(LARGE, SMALL), "photo.png")
+    assert [f["aligned"] for f in report["faces"]] == [True, False]
+    assert summary(report).endswith("(1 not aligned: landmarks unclear)")
+    report, = attempt(editor(LARGE, SMALL, face="largest", force=True), "photo.png")
+    assert [f["aligned"] for f in report["faces"]] == [True, None]  # the other one was not looked at
+    assert "aligned" not in summary(report)
+
+
 def test_a_number_that_no_face_has(place):
-    report = editor(LARGE, SMALL, face=3).attempt(place / "photo.png")
+    report, = attempt(editor(LARGE, SMALL, face=3), "photo.png")
     assert "--face 3, but 2 found; see --draw-boxes" in report["error"]
     assert not (place / "photo_50s.png").exists()
 
 
 def test_a_photo_without_faces_is_reported_and_nothing_is_written(place):
-    report = editor().process(place / "photo.png")
+    report, = attempt(editor(), "photo.png")
     assert report["faces"] == report["outputs"] == []
     assert [path.name for path in place.iterdir()] == ["photo.png"]
 
 
 def test_any_other_error_stops_its_photo_only(place):
     Image.new("RGB", (80, 60)).save("bad.png")
-    one = editor(LARGE)
-    bad, good = (one.attempt(place / name) for name in ("bad.png", "photo.png"))
-    assert bad["error"] == f"{place}/bad.png: ZeroDivisionError: division by zero"
+    bad, good = attempt(editor(LARGE), "bad.png", "photo.png")
+    assert bad["error"] == "bad.png: ZeroDivisionError: division by zero"
     assert summary(bad) == f"error: {bad['error']}"
-    assert good["outputs"] == [f"{place}/photo_50s.png"]
+    assert good["outputs"] == ["photo_50s.png"]
 
 
-def test_two_photos_of_a_name_do_not_overwrite_each_other(place):
-    (place / "x").mkdir()
-    Image.fromarray(gradient(150, 250)).save("x/photo.png")
-    one = editor(LARGE, output="out", force=True)
-    one.process(place / "photo.png")
-    assert "was just written for another photo" in one.attempt(place / "x/photo.png")["error"]
+def test_each_direction_has_its_strength(place):
+    younger = Stub(-40)
+    younger.title = "20s"
+    one = editor(LARGE, translators={"age": Stub(40), "rejuvenate": younger}, strengths={"age": 0.5})
+    report, = attempt(one, "photo.png")
+    assert report["strengths"] == {"age": 0.5, "rejuvenate": 1.0}
+    assert change("photo_50s.png")[70, 60, :2].tolist() == [20, 20]
+    assert change("photo_20s.png")[70, 60, :2].tolist() == [-40, -40]
+
+
+def test_generators_of_one_title_are_told_apart_by_their_direction(place):
+    report, = attempt(editor(LARGE, translators={"age": Stub(40), "rejuvenate": Stub(-40)}), "photo.png")
+    assert report["outputs"] == ["photo_age.png", "photo_rejuvenate.png"]
 
 
 def test_nothing_is_written_if_one_output_exists(place):
     (place / "photo_compare.jpg").write_text("mine")
-    report = editor(LARGE, compare=True, draw_boxes=True).attempt(place / "photo.png")
+    report, = attempt(editor(LARGE, compare=True, draw_boxes=True), "photo.png")
     assert "photo_compare.jpg: exists already" in report["error"]
     assert sorted(path.name for path in place.iterdir()) == ["photo.png", "photo_compare.jpg"]
 
 
+def test_a_second_run_over_a_folder_writes_what_is_missing(place):
+    (place / "in").mkdir()
+    (place / "photo.png").rename("in/photo.png")
+    attempt(editor(LARGE), "in")
+    before = (place / "in/photo_50s.png").stat().st_mtime_ns
+    done, = attempt(editor(1 / 1), "in")  # this detector would fail
+    assert done == {"photo": "in/photo.png", "done before": True, "outputs": ["in/photo_50s.png"]}
+    assert summary(done) == "in/photo.png: done before, see in/photo_50s.png (--force makes them anew)"
+    more, = attempt(editor(LARGE, compare=True), "in")
+    assert more["outputs"] == ["in/photo_compare.jpg"]
+    assert (place / "in/photo_50s.png").stat().st_mtime_ns == before
+    anew, = attempt(editor(LARGE, compare=True, force=True), "in")
+    assert anew["outputs"] == ["in/photo_50s.png", "in/photo_compare.jpg"]
+
+
+def test_a_file_that_is_no_output_does_not_count_as_done(place):
+    Image.open("photo.png").save("mine.png")
+    (place / "in").mkdir()
+    (place / "photo.png").rename("in/photo.png")
+    (place / "out").mkdir()
+    (place / "mine.png").rename("out/photo_50s.png")
+    report, = attempt(editor(LARGE), "in", output="out")
+    assert "out/photo_50s.png: exists already" in report["error"]
+
+
+def test_outputs_that_were_not_written_are_written_next_time(place, monkeypatch):
+    """Whatever fails, no name is taken for written."""
+    (place / "in").mkdir()
+    for name in ("p.jpg", "p.png"):
+        Image.open("photo.png").save(f"in/{name}")
+    one = editor(LARGE, compare=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("ageing.photos.sheets.before_and_after", lambda *a: 1 / 0)
+        assert all("ZeroDivisionError" in report["error"] for report in attempt(one, "in"))
+    reports = attempt(one, "in")
+    assert [report["outputs"] for report in reports] == [["in/p_jpg_compare.jpg"], ["in/p_png_compare.jpg"]]
+
+
+def test_sheets_of_a_very_wide_photo_fit_into_a_jpeg(place):
+    Image.new("RGB", (66_000, 40), "grey").save("wide.png")
+    ends = face(10, 5, 40, 35), face(65_900, 5, 65_930, 35)
+    report, = attempt(editor(*ends, compare=True, draw_boxes=True), "wide.png")
+    assert report["outputs"] == ["wide_50s.png", "wide_compare.jpg", "wide_faces.jpg"]
+    assert Image.open("wide_50s.png").size == (66_000, 40)
+    assert 60_000 < Image.open("wide_compare.jpg").width <= 65_500 == Image.open("wide_faces.jpg").width
+
+
 def test_outputs_keep_the_suffix_and_sheets_are_jpegs(place):
     Image.open("photo.png").save("scan.TIFF")
-    report = editor(LARGE, output="out", compare=True, steps=(0, 1), draw_boxes=True).process(place / "scan.TIFF")
+    one = editor(LARGE, compare=True, steps=(0, 1), draw_boxes=True)
+    report, = attempt(one, "scan.TIFF", output="out")
     assert report["outputs"] == [
         "out/scan_50s.TIFF", "out/scan_50s_steps.jpg", "out/scan_compare.jpg", "out/scan_faces.jpg"]
     assert sorted(path.name for path in (place / "out").iterdir()) == sorted(
@@ -93,13 +179,31 @@ def test_outputs_keep_the_suffix_and_sheets_are_jpegs(place):
 
 
 def test_an_output_that_names_a_file_decides_the_format(place):
-    report = editor(LARGE, output="older.webp", compare=True).process(place / "photo.png")
+    report, = attempt(editor(LARGE, compare=True), "photo.png", output="older.webp")
     assert report["outputs"] == ["older.webp", "older_compare.jpg"]
     assert Image.open("older.webp").format == "WEBP"
 
 
-def test_the_note_says_that_only_the_first_picture_is_read(place):
+@pytest.mark.parametrize("suffix", ["bmp", "gif", "jp2", "ppm", "pgm", "tga"])
+def test_a_photo_of_a_format_without_metadata_becomes_png(place, suffix):
+    Image.open("photo.png").convert("L" if suffix == "pgm" else "RGB").save(f"old.{suffix}")
+    report, = attempt(editor(LARGE), f"old.{suffix}")
+    assert report["outputs"] == ["old_50s.png"]
+    assert Image.open("old_50s.png").format == "PNG"
+    assert change("old_50s.png", "photo.png" if suffix != "pgm" else "old.pgm")[70, 60].any()
+
+
+def test_notes_on_a_photo_are_told(place):
     frames = [Image.fromarray(gradient(150, 250)), Image.new("RGB", (250, 150))]
     frames[0].save("moving.webp", save_all=True, append_images=frames[1:])
-    report = editor(LARGE).process(place / "moving.webp")
-    assert summary(report).endswith("(only the first of its 2 pictures is read)")
+    report, = attempt(editor(LARGE, SMALL), "moving.webp")
+    assert any("first of its 2 pictures" in note for note in report["notes"])
+    assert summary(report).endswith(f"(1 not aligned: landmarks unclear; {'; '.join(report['notes'])})")
+
+
+def test_errors_of_the_photo_are_raised_by_process(place):
+    one = editor(LARGE)
+    job, = jobs(one, "photo.png")
+    (place / "photo.png").unlink()
+    with pytest.raises(UserError, match="photo.png: no such file"):
+        one.process(job)

@@ -1,11 +1,16 @@
 """What a photo's metadata says after its faces were edited."""
 
+import io
+import struct
+
+import numpy as np
 import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from sample_photos import RGB, SRGB, exif, round_trip
 
-from ageing.photos import metadata
+from ageing.photos import exif as exif_tags
+from ageing.photos import metadata, photo_file, xmp
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
@@ -48,8 +53,9 @@ def test_the_mark_is_set_once(tmp_path):
 
 
 def test_xmp_is_kept_and_marked_and_its_orientation_is_upright(tmp_path):
-    more = b'<rdf:Description tiff:Orientation="6" dc:title="mine"/></rdf:RDF>'
-    Image.fromarray(RGB).save(tmp_path / "in.jpg", xmp=metadata.XMP_EMPTY.replace(b"</rdf:RDF>", more))
+    more = (b'<rdf:Description tiff:Orientation="6" dc:title="mine" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+            b'xmlns:dc="http://purl.org/dc/elements/1.1/"/></rdf:RDF>')
+    Image.fromarray(RGB).save(tmp_path / "in.jpg", xmp=xmp.EMPTY.replace(b"</rdf:RDF>", more))
     round_trip(tmp_path / "in.jpg")
     data = (tmp_path / "out.jpg").read_bytes()
     assert b'dc:title="mine"' in data
@@ -77,3 +83,161 @@ def test_damaged_exif_is_dropped_and_the_photo_is_edited(tmp_path):
     assert photo.rgb.shape == after.rgb.shape == RGB.shape
     with Image.open(tmp_path / "out.jpg") as image:
         assert image.getexif()[ExifTags.Base.Software] == metadata.EDITED_MARK
+
+
+def jpeg_with(path, *segments, exif_bytes=None, xmp_bytes=None, trailer=b""):
+    """A JPEG of RGB with more segments, (marker, bytes), behind its first one."""
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG", **{"exif": exif_bytes or b"", "xmp": xmp_bytes or b""})
+    data = file.getvalue()
+    more = b"".join(bytes([255, marker]) + struct.pack(">H", len(body) + 2) + body for marker, body in segments)
+    path.write_bytes(data[:20] + more + data[20:] + trailer)
+
+
+def photoshop(*resources):
+    return b"Photoshop 3.0\0" + b"".join(b"8BIM" + struct.pack(">HHL", number, 0, len(value)) + value
+                                         + bytes(len(value) % 2) for number, value in resources)
+
+
+def test_iptc_of_a_jpeg_is_kept_and_its_thumbnail_is_not(tmp_path):
+    caption = b"\x1c\x02\x78\x00\x07caption"
+    resources = photoshop((1036, b"\xff\xd8\xff thumbnail"), (0x0404, caption), (0x040A, b"\1"))
+    jpeg_with(tmp_path / "in.jpg", (0xED, resources))
+    photo, after = round_trip(tmp_path / "in.jpg")
+    assert after.meta["resources"] == {0x0404: caption, 0x040A: b"\1"}
+    assert b"thumbnail" not in (tmp_path / "out.jpg").read_bytes()
+    assert not photo.notes
+    photo_file.save(tmp_path / "out.png", photo, photo.native)
+    assert photo.notes == ["its IPTC caption is not kept in PNG"]
+
+
+CONTENT_CREDENTIALS = b"JP\0\1\0\0\0\1\0\0\0\x20jumb\0\0\0\x1djumdc2pa"
+
+
+@pytest.mark.parametrize(("segment", "said"), [
+    ((0xEB, CONTENT_CREDENTIALS), "content credentials"),
+    ((0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"), "HDR gain map")])
+def test_segments_that_do_not_hold_are_dropped_and_that_is_said(tmp_path, segment, said):
+    jpeg_with(tmp_path / "in.jpg", segment)
+    photo, _ = round_trip(tmp_path / "in.jpg")
+    assert photo.notes == [f"not kept: {said}"]
+    assert segment[1] not in (tmp_path / "out.jpg").read_bytes()
+
+
+def test_content_credentials_of_png_and_tiff_are_dropped(tmp_path):
+    info = PngInfo()
+    info.add(b"caBX", b"jumb")
+    Image.fromarray(RGB).save(tmp_path / "in.png", pnginfo=info)
+    Image.fromarray(RGB).save(tmp_path / "in.tif", tiffinfo={metadata.C2PA_TAG: b"jumb"})
+    for name in ("in.png", "in.tif"):
+        photo, _ = round_trip(tmp_path / name)
+        assert photo.notes == ["not kept: content credentials"]
+        assert b"jumb" not in (tmp_path / f"out{name[2:]}").read_bytes()
+
+
+def test_a_motion_photo_becomes_a_photo_and_one_note_says_so(tmp_path):
+    claims = (b'<rdf:Description xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" GCamera:MotionPhoto="1" '
+              b'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/></rdf:RDF>')
+    jpeg_with(tmp_path / "in.jpg", xmp_bytes=xmp.EMPTY.replace(b"</rdf:RDF>", claims), trailer=b"\0\0\0\x18ftypmp42")
+    photo, _ = round_trip(tmp_path / "in.jpg")
+    assert photo.notes == ["not kept: HDR gain map, motion video"]
+    for word in (b"MotionPhoto", b"hdrgm", b"ftypmp42"):
+        assert word not in (tmp_path / "out.jpg").read_bytes()
+
+
+def test_the_second_picture_of_a_jpeg_is_told(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "in.jpg", "MPO", save_all=True, append_images=[Image.fromarray(RGB)])
+    photo, after = round_trip(tmp_path / "in.jpg")
+    assert photo.notes == ["not kept: second picture (gain map or stereo view)"]
+    assert not after.notes
+    assert b"MPF\0" not in (tmp_path / "out.jpg").read_bytes()
+
+
+def test_apple_maker_notes_keep_all_but_the_gain_map(tmp_path):
+    entries = [(0x01, 9, 1, 14), (0x11, 2, 4, 0x41424300), (0x21, 10, 1, 76), (0x2E, 9, 1, 5), (0x30, 10, 1, 84)]
+    body = b"Apple iOS\0\0\1MM" + struct.pack(">H", len(entries))
+    body += b"".join(struct.pack(">HHLL", *entry) for entry in entries) + bytes(4) + bytes(16)
+    tags = exif_tags.Exif()
+    tags.tags[exif_tags.EXIF] = {exif_tags.MAKER_NOTE: exif_tags.Tag(7, body)}
+    jpeg_with(tmp_path / "in.jpg", exif_bytes=tags.tobytes()[0])
+    photo, after = round_trip(tmp_path / "in.jpg")
+    note = after.meta["exif"].tags[exif_tags.EXIF][exif_tags.MAKER_NOTE].data
+    assert len(note) == len(body)
+    assert struct.unpack(">H", note[14:16]) == (2,)
+    assert [struct.unpack(">HHLL", note[at:at + 12]) for at in (16, 28)] == [entries[0], entries[3]]
+    assert note[40:44] == bytes(4)
+    assert photo.notes == ["not kept: HDR gain map"]
+
+
+def test_a_maker_note_with_a_picture_is_dropped(tmp_path):
+    tags = exif_tags.Exif()
+    tags.tags[exif_tags.EXIF] = {exif_tags.MAKER_NOTE: exif_tags.Tag(7, b"OLYMP\0\xff\xd8\xff\xdb preview")}
+    jpeg_with(tmp_path / "in.jpg", exif_bytes=tags.tobytes()[0])
+    round_trip(tmp_path / "in.jpg")
+    assert b"preview" not in (tmp_path / "out.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("length", [65_200, 65_354, 65_504])
+@pytest.mark.parametrize("form", ["attribute", "element", "spaces"])
+def test_xmp_that_fills_its_segment_is_written_with_the_mark(tmp_path, form, length):
+    head, tail = xmp.EMPTY.replace(b"</rdf:RDF>", b"|</rdf:RDF>").split(b"|")
+    before = {"attribute": b'<rdf:Description xmlns:p="a:b" p:small="1" p:large="%s"/>',
+              "element": b'<rdf:Description xmlns:p="a:b" p:small="1"><p:large>%s</p:large></rdf:Description>',
+              "spaces": b'<rdf:Description xmlns:p="a:b" p:small="1"/>%s'}[form]
+    fill = length - len(head + tail) - len(before) + 2
+    packet = head + before % ((b" " if form == "spaces" else b"x") * fill) + tail
+    assert len(packet) == length
+    jpeg_with(tmp_path / "in.jpg", xmp_bytes=packet)
+    photo, _ = round_trip(tmp_path / "in.jpg")
+    data = (tmp_path / "out.jpg").read_bytes()
+    assert data.count(b"compositeWithTrainedAlgorithmicMedia") == 1
+    assert b'p:small="1"' in data
+    shrinks = length > 65_250 and form != "spaces"
+    assert photo.notes == ["too large for a JPEG: 1 XMP property"] * shrinks
+
+
+def test_exif_that_fills_its_segment_is_written_with_the_mark(tmp_path):
+    tags = exif_tags.Exif()
+    tags.put(exif_tags.ORIENTATION, exif_tags.SHORT, 6)
+    tags.put(0x9286, exif_tags.TEXT, b"x" * 65_400, inside=exif_tags.EXIF)
+    jpeg_with(tmp_path / "in.jpg", exif_bytes=tags.tobytes()[0])
+    photo, after = round_trip(tmp_path / "in.jpg")
+    assert after.rgb.shape == (60, 40, 3)
+    assert metadata.is_marked(tmp_path / "out.jpg")
+    assert photo.notes == ["too large for a JPEG: 1 EXIF tag"]
+
+
+def test_what_is_too_large_for_a_jpeg_is_left_out(tmp_path):
+    """A PNG has room for any profile and EXIF."""
+    profile = SRGB + np.random.default_rng(1).integers(0, 256, 16_710_000, np.uint8).tobytes()
+    photo = photo_file.Photo(RGB, RGB, "RGB", "PNG", {"icc_profile": profile, "comment": b"c" * 70_000})
+    photo_file.save(tmp_path / "out.jpg", photo, RGB)
+    assert photo.notes == ["too large for a JPEG: comment, colour profile"]
+
+
+@pytest.mark.parametrize("segment", [
+    (0xED, b"Photoshop 3.0\0" + b"8BIM\4"), (0xE2, b"MPF\0MM\0*\0\0\0\x08" + b"\0\3" + b"\xff" * 30),
+    (0xE2, b"MPF\0II*\0\x08\0\0\0"), (0xE1, b"Exif\0\0MM\0*"), (0xE1, b"Exif\0\0"), (0xE2, b"ICC_PROFILE\0")])
+def test_a_damaged_segment_costs_no_photo(tmp_path, segment):
+    jpeg_with(tmp_path / "in.jpg", segment)
+    _, after = round_trip(tmp_path / "in.jpg")
+    assert after.rgb.shape == RGB.shape
+
+
+def test_raw_profiles_of_a_png_are_read_and_written_anew(tmp_path):
+    """As ImageMagick writes EXIF into a text; it holds orientation and thumbnail."""
+    data, info = exif(Orientation=6).tobytes(), PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(data):8}\n{data.hex()}\n")
+    Image.fromarray(RGB).save(tmp_path / "in.png", pnginfo=info)
+    _, after = round_trip(tmp_path / "in.png")
+    assert after.rgb.shape == (60, 40, 3)
+    with Image.open(tmp_path / "out.png") as image:
+        assert "Raw profile type exif" not in image.text
+        assert image.getexif()[ExifTags.Base.Make] == "Camera & Sons"
+
+
+def test_orientation_in_xmp_counts_where_exif_has_none(tmp_path):
+    more = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF>'
+    jpeg_with(tmp_path / "in.jpg", xmp_bytes=xmp.EMPTY.replace(b"</rdf:RDF>", more))
+    _, after = round_trip(tmp_path / "in.jpg")
+    assert after.rgb.shape == (60, 40, 3)

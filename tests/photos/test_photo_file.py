@@ -1,16 +1,18 @@
 """Photos are read upright and written back as they came, except for the edited faces."""
 
 import io
+import sys
 import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
-from sample_photos import RGB, SRGB, exif, picture, round_trip, stored_as
+from PIL import ExifTags, Image, PngImagePlugin
+from sample_photos import RGB, RNG, SRGB, exif, picture, round_trip, stored_as
 
 from ageing.errors import UserError
 from ageing.photos import photo_file
+from ageing.photos.metadata import is_marked
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [
@@ -72,17 +74,110 @@ def test_jpeg_keeps_its_tables_and_hardly_loses(tmp_path):
 
 
 def test_what_a_format_cannot_hold_is_one_line(tmp_path):
-    photo = photo_file.Photo(np.zeros((1, 70_000, 3), np.uint8), None, "RGB", "PNG", {"exif": Image.Exif()})
+    photo = photo_file.Photo(np.zeros((1, 70_000, 3), np.uint8), None, "RGB", "PNG", {})
     with pytest.raises(UserError, match=r"out.jpg:? (cannot|could not) be written"):
         photo_file.save(tmp_path / "out.jpg", photo, photo.native)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("suffix", "written"), [(".bmp", ".png"), (".gif", ".png"), (".ppm", ".png"),
-                                                 (".jpg", ".jpg")])
-def test_formats_without_room_for_the_mark_become_png(tmp_path, suffix, written):
-    Image.fromarray(RGB).save(tmp_path / f"in{suffix}")
-    assert photo_file.output_format(photo_file.read(tmp_path / f"in{suffix}"))[1] == written
+@pytest.mark.parametrize(("name", "written"), [
+    ("in.bmp", ".png"), ("in.gif", ".png"), ("in.jp2", ".png"), ("in.ppm", ".png"), ("in.pgm", ".png"),
+    ("in.tga", ".png"), ("in.jpeg", ".jpeg"), ("in.JPG", ".JPG"), ("in.jfif", ".jfif"),
+    ("in.tiff", ".tiff"), ("in.apng", ".apng")])
+def test_formats_without_room_for_the_mark_become_png(tmp_path, name, written):
+    Image.fromarray(RGB).convert("L" if name == "in.pgm" else "RGB").save(tmp_path / name)
+    photo = photo_file.read(tmp_path / name)
+    assert photo_file.target_suffix(photo, tmp_path / name) == written
+    before, after = round_trip(tmp_path / name, tmp_path / f"out{written}")
+    if written == ".png":
+        np.testing.assert_array_equal(after.native[:10], before.native[:10])
+    assert is_marked(tmp_path / f"out{written}")
+
+
+def test_a_name_that_lies_about_the_format_is_not_kept(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "in.jpg", "PNG")
+    assert photo_file.target_suffix(photo_file.read(tmp_path / "in.jpg"), "in.jpg") == ".png"
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_png_with_long_compressed_texts_and_profile_is_whole(tmp_path, deep):
+    """Pillow's bound of 1 MiB is for one chunk; this text has 1.2 MB, as Photoshop writes histories."""
+    long, info = "layer " * 200_000, PngImagePlugin.PngInfo()
+    info.add_text("History", long, zip=True)
+    info.add_itxt("Notes", long + "ü", "de", "Notizen", zip=True)
+    profile = SRGB + RNG.integers(0, 256, 1_500_000, np.uint8).tobytes()
+    image = Image.fromarray(RGB[..., 0].astype(np.uint16) * 257 if deep else RGB)
+    image.save(tmp_path / "in.png", pnginfo=info, icc_profile=profile)
+    before, after = round_trip(tmp_path / "in.png", bands=[])
+    np.testing.assert_array_equal(after.native, before.native)
+    assert after.meta["text"]["History"] == long
+    assert after.meta["text"]["Notes"] == long + "ü"
+    assert (after.meta["text"]["Notes"].lang, after.meta["text"]["Notes"].tkey) == ("de", "Notizen")
+    assert after.meta["icc_profile"] == profile
+    assert (tmp_path / "out.png").stat().st_size < 1.1 * (tmp_path / "in.png").stat().st_size
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"zTXt", b"iTXt"])
+def test_png_whose_text_unfolds_without_end_loses_the_text_only(tmp_path, kind):
+    bomb = zlib.compress(bytes(20 << 20), 1)
+    body = {b"iCCP": b"a\0\0", b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0"}[kind] + bomb
+    with_chunk(tmp_path / "in.png", kind, body)
+    before, after = round_trip(tmp_path / "in.png", bands=[])
+    np.testing.assert_array_equal(after.native, RGB)
+    assert before.notes == ["not kept: damaged metadata"]
+
+
+def test_png_with_a_wrong_checksum_in_a_text_is_read(tmp_path):
+    with_chunk(tmp_path / "in.png", b"tEXt", b"a\0b", b"\0\0\0\0")
+    np.testing.assert_array_equal(photo_file.read(tmp_path / "in.png").rgb, RGB)
+
+
+def with_chunk(path, kind, body, checksum=None):
+    """A PNG of RGB with one more chunk before its pixels."""
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "PNG")
+    data = file.getvalue()
+    chunk = len(body).to_bytes(4, "big") + kind + body
+    path.write_bytes(data[:33] + chunk + (checksum or zlib.crc32(chunk[4:]).to_bytes(4, "big")) + data[33:])
+
+
+def test_sixteen_bit_pgm_keeps_its_bits(tmp_path):
+    deep = RNG.integers(0, 65536, (40, 60), np.uint16)
+    (tmp_path / "in.pgm").write_bytes(b"P5 60 40 65535\n" + deep.astype(">u2").tobytes())
+    before, after = round_trip(tmp_path / "in.pgm", tmp_path / "out.png", bands=[])
+    np.testing.assert_array_equal(before.native, deep)
+    np.testing.assert_array_equal(after.native, deep)
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_becomes_jpeg(tmp_path, bits, orientation):
+    heif = pytest.importorskip("pillow_heif")
+    stored = stored_as(cv2.resize(RGB[::8, ::8], (64, 48), interpolation=cv2.INTER_CUBIC), orientation)
+    size = stored.shape[1::-1]
+    if bits == 8:
+        image = heif.from_bytes("RGB", size, stored.tobytes())
+    else:
+        image = heif.from_bytes("RGB;16", size, (stored.astype(np.uint16) * 257).tobytes())
+    image.save(tmp_path / "in.heic", quality=95, exif=exif(Orientation=orientation).tobytes(), bit_depth=bits)
+    photo = photo_file.read(tmp_path / "in.heic")
+    assert photo.rgb.shape == (48, 64, 3)
+    assert np.abs(np.rot90(stored, -1 if orientation == 6 else 0).astype(int) - photo.rgb).mean() < 12
+    assert photo_file.target_suffix(photo, tmp_path / "in.heic") == ".jpg"
+    photo_file.save(tmp_path / "out.jpg", photo, photo.native)
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert written.getexif()[ExifTags.Base.Make] == "Camera & Sons"
+        assert ExifTags.Base.Orientation not in written.getexif()
+        assert written.size == (64, 48)
+
+
+def test_heic_without_its_package_says_how(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setattr(Image, "OPEN", {name: known for name, known in Image.OPEN.items() if name != "HEIF"})
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    (tmp_path / "in.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(80))
+    with pytest.raises(UserError, match=r"in.heic: .*; install it with pip install pillow-heif"):
+        photo_file.read(tmp_path / "in.heic")
 
 
 def test_other_suffixes_convert_or_are_refused(tmp_path):
@@ -98,7 +193,7 @@ def test_animations_are_read_as_their_first_picture(tmp_path):
     frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:], lossless=True)
     photo = photo_file.read(tmp_path / "in.webp")
-    assert photo.frames == 2
+    assert photo.notes == ["only the first of its 2 pictures is read"]
     np.testing.assert_array_equal(photo.rgb, RGB)
 
 
@@ -129,8 +224,55 @@ def test_what_cannot_be_a_photo_is_named(tmp_path):
     with pytest.raises(UserError, match="nothing.jpg: no such file"):
         photo_file.read(tmp_path / "nothing.jpg")
     Image.fromarray(RGB[..., 0].astype(np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(UserError, match=r"float.tif: pixels of kind F"):
+    with pytest.raises(UserError, match=r"float.tif: signed or floating-point pixels"):
         photo_file.read(tmp_path / "float.tif")
     Image.fromarray(RGB).save(tmp_path / "in.png")
     with pytest.raises(UserError, match=r"in.png: 60 x 40 is more than 0.001 megapixels; .*--max-megapixels"):
         photo_file.read(tmp_path / "in.png", megapixels=0.001)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path):
+    """Each scan goes over all pixels: a small file could take minutes."""
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    (tmp_path / "in.jpg").write_bytes(data + b"\xff\xda\0\2" * 200)  # a video may hold these bytes
+    photo_file.read(tmp_path / "in.jpg")
+    comment = b"\xff\xfe\0\6\xff\xda\xff\xd9"
+    (tmp_path / "in.jpg").write_bytes(data[:2] + comment + data[2:last] + data[last:-2] * 200 + b"\xff\xd9")
+    with pytest.raises(UserError, match=r"in.jpg: a damaged image \(more than 100 scans\)"):
+        photo_file.read(tmp_path / "in.jpg")
+
+
+def test_postscript_is_not_run(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "in.eps")
+    with pytest.raises(UserError, match=r"in.eps: not an image that can be read here"):
+        photo_file.read(tmp_path / "in.eps")
+
+
+def test_a_preview_is_not_taken_for_the_photo(tmp_path):
+    """As the first picture of raw files is."""
+    Image.fromarray(RGB).save(tmp_path / "in.tif", tiffinfo={254: 1})
+    with pytest.raises(UserError, match=r"in.tif: a preview in place of the picture"):
+        photo_file.read(tmp_path / "in.tif")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_orientation_of_a_tiff_is_applied_once(tmp_path, orientation, compression):
+    Image.fromarray(stored_as(RGB, orientation)).save(tmp_path / "in.tif", tiffinfo={274: orientation},
+                                                      compression=compression)
+    before, after = round_trip(tmp_path / "in.tif", bands=[])
+    np.testing.assert_array_equal(before.rgb, RGB)
+    np.testing.assert_array_equal(after.rgb, RGB)
+
+
+def test_a_damaged_tiff_is_one_line_and_libtiff_is_silent(tmp_path, capfd):
+    Image.fromarray(RGB).save(tmp_path / "in.tif", compression="tiff_adobe_deflate")
+    data = bytearray((tmp_path / "in.tif").read_bytes())
+    data[20:60] = b"\xff" * 40
+    (tmp_path / "in.tif").write_bytes(data)
+    with pytest.raises(UserError, match=r"in.tif: a damaged image"):
+        photo_file.read(tmp_path / "in.tif")
+    assert not capfd.readouterr().err

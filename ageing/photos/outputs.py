@@ -1,0 +1,92 @@
+"""Where the outputs for each photo are written: decided for all photos before any is edited."""
+
+import collections
+import dataclasses
+import typing
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from ageing.errors import UserError
+from ageing.photos import photo_file
+from ageing.photos.sources import HEIF_SUFFIXES, names_a_file
+
+
+class Header(typing.NamedTuple):
+    """What decides the format of outputs: Pillow's format and mode of a photo."""
+
+    format: str
+    mode: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What is written. domain: what its generator makes, "50s"; None: it shows all. sheet: its name; None: a photo."""
+
+    domain: str | None = None
+    sheet: str | None = None
+
+    @property
+    def ending(self):
+        return "_".join(filter(None, (self.domain, self.sheet)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photo and its outputs, {Kind: path}. resumes: outputs of an earlier run stay, only missing ones are written."""
+
+    photo: Path
+    outputs: dict
+    resumes: bool = False
+
+
+def plan(found, kinds, output=None):
+    """[Job], one for each photo of sources.Found, with a path for each of `kinds`. Sheets are JPEGs.
+
+    output: a file, for one photo, or a folder, which keeps the tree of the photos' folders; None: beside the photo.
+    Outputs that would get one name get their photo's suffix into it: p.jpg and p.png become p_jpg_compare.jpg and
+    p_png_compare.jpg. Raises UserError if that is not enough, or if `output` has a suffix that cannot be written.
+    """
+    if names_a_file(output):
+        return [Job(source.path, _named(Path(output), kinds), found.resumes) for source in found.photos]
+    suffixes = {source: photo_file.target_suffix(_header(source.path), source.path) for source in found.photos}
+
+    def path_of(source, kind, distinct=False):
+        stem = f"{source.path.stem}_{source.path.suffix[1:]}" if distinct else source.path.stem
+        folder = Path(output, source.below) if output else source.path.parent
+        return folder / f"{stem}_{kind.ending}{'.jpg' if kind.sheet else suffixes[source]}"
+
+    every = [(source, kind) for source in found.photos for kind in kinds]
+    uses = collections.Counter(path_of(*one) for one in every)
+    paths = {one: path_of(*one, distinct=uses[path_of(*one)] > 1) for one in every}
+    _check_distinct(paths)
+    return [Job(source.path, {kind: paths[source, kind] for kind in kinds}, found.resumes) for source in found.photos]
+
+
+def _named(file, kinds):
+    """{kind: path}: the edited photo is `file` itself, sheets lie beside it."""
+    photo_file.output_format(None, file.suffix)  # raises if there is no such format
+    return {kind: file.with_name(f"{file.stem}_{kind.sheet}.jpg") if kind.sheet else file for kind in kinds}
+
+
+def _header(path):
+    """Header of the photo at `path`; if it is damaged, the one that its suffix promises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return Header({"MPO": "JPEG"}.get(image.format, image.format), image.mode)
+    except Exception:  # reading it will say what is wrong
+        is_heif = path.suffix.lower() in HEIF_SUFFIXES
+        return Header("HEIF" if is_heif else photo_file.format_of(path.suffix), "RGB")
+
+
+def _check_distinct(paths):
+    """Raises UserError if two of `paths`, {(source, kind): path}, are equal."""
+    first = {}
+    for (source, _), path in paths.items():
+        other = first.setdefault(path, source)
+        if other != source:
+            raise UserError(f"{other.path} and {source.path} would both be written to {path}: edit them in two runs, "
+                            "each with its own -o, or name the folder that holds both, with -r")
