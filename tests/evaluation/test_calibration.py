@@ -16,6 +16,7 @@ def test_gains_on_crops_are_written_as_gains_on_photos(tmp_path, monkeypatch):
     assert written["age"] == written["rejuvenate"] == {
         "strength": [0, 0.5, 1], "years": [0, 4, 10], "low": [0, 3.5, 9], "high": [0, 4.5, 11]}
     assert written["measured"] == (
-        "By me. Mean of two judges' ages on 180 of these faces, times 0.5, the share that faces of ordinary photos "
-        "keep. Single faces differ: at strength 1 the middle half gains 6 to 14 (age), 6 to 14 (rejuvenate) years.")
+        "By me. Mean of two judges' ages on 180 of these faces, times 0.5, about the share that ageing keeps on "
+        "ordinary photos. Single faces differ: at strength 1 the middle half gains 6 to 14 (age), 6 to 14 (rejuvenate) "
+        "years.")
     assert load(tmp_path).strength_for("age", 7) == (0.75, (6.25, 7.75))
