@@ -1,11 +1,9 @@
-import io
 import os
 import stat
-import sys
 
 import pytest
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError
 from ageing.storage import replacing
 
 
@@ -42,21 +40,3 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "f").write_text("")
     with pytest.raises(UserError, match="could not be written"), replacing(tmp_path / "f" / "a.txt"):
         pass
-
-
-def stumble(error):
-    def main():
-        raise error
-    return main
-
-
-@pytest.mark.parametrize(("main", "code", "said"), [
-    (lambda: 3, 3, ""), (stumble(UserError("two\n  lines")), 1, "error: two lines\n"),
-    (stumble(KeyboardInterrupt()), 130, "interrupted\n")])
-def test_a_script_ends_with_its_code_and_one_line(capfd, monkeypatch, main, code, said):
-    for name in ("stdout", "stderr"):
-        monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(getattr(sys, name).buffer, write_through=True))
-    with pytest.raises(SystemExit) as stop:
-        run_script(main)
-    assert stop.value.code == code
-    assert capfd.readouterr().err == said

@@ -332,7 +332,7 @@ def test_an_error_is_one_line_and_no_traceback(workplace):
     command, settings = python(ROOT / "train.py", "--config", "tiny.yaml", "seed=no", cwd=workplace)
     done = subprocess.run(command, capture_output=True, **settings)
     assert done.returncode == 1
-    assert done.stderr.strip() == "error: tiny.yaml: seed must be a whole number, not False"
+    assert done.stderr.strip() == "error: command line: seed must be a whole number, not False"
 
 
 def test_an_unused_gpu_is_said_in_the_first_line(workplace, monkeypatch, capfd):
