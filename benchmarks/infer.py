@@ -55,7 +55,7 @@ def median(function, rounds=5):
 
 def photo_line(args):
     from ageing.photos import photo_file
-    from ageing.photos.blending import bands, changes_of
+    from ageing.photos.blending import apply, changes_of
     from ageing.photos.detector import Detector
     from ageing.photos.translator import Translator
 
@@ -66,7 +66,7 @@ def photo_line(args):
         read, photo = median(lambda: photo_file.read(source), 1)
         detect, faces = median(lambda: detector.find(photo.rgb), 3)
         translate, changes = median(lambda: changes_of(photo.rgb, faces, translator), 3)
-        blend, edited = median(lambda: photo.edited(bands(photo.native.shape, changes)), 3)
+        blend, edited = median(lambda: apply(photo.native, changes, mode=photo.mode), 3)
         write, _ = median(lambda: photo_file.save(target, photo, edited), 1)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     print(f"| {args.width} x {args.height} | {args.faces} | {len(faces)} | {read:.2f} s | {detect:.2f} s | "

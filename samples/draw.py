@@ -28,7 +28,7 @@ from ageing.photos.detector import Detector  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 from ageing.photos.translator import Translator  # noqa: E402
 
-STRENGTH = 1.0      # of ageing.jpg
+STRENGTH = 1.5      # of ageing.jpg: at 1 a stranger has to look twice
 LARGE = 400         # side in pixels of a face in ageing.jpg
 GAP = 4             # white pixels between the rows of ageing.jpg
 SMALL = 160         # side in pixels of a face in astronaut-failures.jpg

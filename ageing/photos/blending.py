@@ -17,6 +17,7 @@ from ageing.photos import alignment
 FEATHER = 0.1
 LEAST_FEATHER = 4   # pixels of the photo: a tiny face would get a rim that is hard
 COLOURLESS = 4      # grey levels: a face whose channels differ less than this on average is black and white
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601: grey of RGB
 BAND = 256          # rows blended at a time; bounds the memory that a large photo takes
 
 
@@ -52,11 +53,27 @@ def changes_of(photo, frames, translator):
     return [Change(frame, delta) for frame, delta in zip(frames, deltas, strict=True)]
 
 
-def apply(photo, changes, strength=1.0):
-    """A copy of uint8 RGB `photo` with `changes` added. strength 0 returns its pixels exactly."""
-    edited = photo.copy()
-    for rows, columns, delta in bands(photo.shape, changes, strength):
-        edited[rows, columns] = np.clip(np.rint(edited[rows, columns] + delta), 0, 255)
+def apply(pixels, changes, strength=1.0, mode="RGB"):
+    """A copy of `pixels` with `changes` added. strength 0 returns the pixels exactly.
+
+    pixels: uint8 or uint16, (H, W) or (H, W, C) in the order of `mode`: "L", "LA", "RGB", "RGBA" or "CMYK". Alpha and
+    black ink stay.
+    """
+    return add(pixels, bands(pixels.shape, changes, strength), mode)
+
+
+def add(pixels, deltas, mode="RGB"):
+    """A copy of `pixels` with `deltas` added, which are (rows, columns, float32 (h, w, 3) in grey levels of 255)."""
+    edited = pixels.copy()
+    scale = 257 if edited.dtype == np.uint16 else 1
+    for rows, columns, delta in deltas:
+        part = edited[rows, columns]
+        if mode == "CMYK":  # R = (255 - C)(255 - K) / 255: less ink where it gets lighter
+            delta = -delta * (255 / np.maximum(255 - part[..., 3:].astype(np.float32), 1))
+        elif mode in ("L", "LA"):
+            delta = delta @ LUMA
+        colour = part if mode == "L" else part[..., 0] if mode == "LA" else part[..., :3]
+        colour[...] = np.clip(np.rint(colour + delta * scale), 0, 255 * scale)
     return edited
 
 

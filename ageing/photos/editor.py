@@ -6,7 +6,7 @@ import time
 from ageing.errors import UserError
 from ageing.photos import photo_file, photo_report, sheets
 from ageing.photos.alignment import Aligner
-from ageing.photos.blending import bands, changes_of
+from ageing.photos.blending import apply, changes_of
 from ageing.photos.detector import Detector
 from ageing.photos.metadata import is_marked
 from ageing.photos.outputs import Kind
@@ -109,7 +109,7 @@ class Editor:
         shown = [("photo", photo.rgb)]
         for direction, face_changes in changes.items():
             domain = self.domains[direction]
-            native = photo.edited(bands(photo.native.shape, face_changes, self.strengths[direction]))
+            native = apply(photo.native, face_changes, self.strengths[direction], photo.mode)
             if path := missing.get(Kind(domain)):
                 photo_file.save(path, photo, native)
             if Kind(None, "compare") in missing:  # from young to old

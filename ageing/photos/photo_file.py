@@ -1,7 +1,7 @@
 """Read a photo upright, and write an edited copy of it in the same format, with the same pixel type and metadata.
 
     photo = read("photo.jpg")
-    save("photo_50s.jpg", photo, photo.edited(bands(photo.native.shape, changes)))
+    save("photo_50s.jpg", photo, blending.apply(photo.native, changes, mode=photo.mode))
 
 Every file that is written says in its metadata that faces in it were edited.
 """
@@ -27,7 +27,6 @@ WRITABLE = {"JPEG": ("L", "RGB", "CMYK"), "PNG": ("L", "LA", "RGB", "RGBA", "I;1
 # Pillow's modes, and the mode in which photos of each are edited.
 EDITED_AS = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "1": "L", "La": "LA", "RGBa": "RGBA",
              "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 # From pixels as they are stored to upright ones, by EXIF orientation.
 TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1],
          5: lambda x: x.swapaxes(0, 1), 6: lambda x: np.rot90(x, -1), 7: lambda x: np.rot90(x, 2).swapaxes(0, 1),
@@ -54,20 +53,6 @@ class Photo:
         """Add a text to `notes`, once."""
         if text not in self.notes:
             self.notes.append(text)
-
-    def edited(self, bands):
-        """A copy of `native` with `bands` added, see blending.bands. All other values stay the same."""
-        out = self.native.copy()
-        scale = 257 if out.dtype == np.uint16 else 1
-        for rows, columns, delta in bands:
-            part = out[rows, columns]
-            if self.mode == "CMYK":  # R = (255 - C)(255 - K) / 255: less ink where it gets lighter; K stays
-                delta = -delta * (255 / np.maximum(255 - part[..., 3:].astype(np.float32), 1))
-            elif self.mode in ("L", "LA"):
-                delta = delta @ LUMA
-            colour = part if self.mode == "L" else part[..., 0] if self.mode == "LA" else part[..., :3]
-            colour[...] = np.clip(np.rint(colour + delta * scale), 0, 255 * scale)
-        return out
 
     def rgb_of(self, native):
         """uint8 RGB (H, W, 3) of an edited copy of `native`."""

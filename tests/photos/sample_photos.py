@@ -4,6 +4,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from ageing.photos import photo_file
+from ageing.photos.blending import add
 from ageing.photos.detector import Face
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -48,7 +49,7 @@ def round_trip(path, out=None, bands=BANDS):
     """(the Photo at `path`, the Photo read from the file that is written after editing it)."""
     photo = photo_file.read(path)
     out = out or path.with_name(f"out{path.suffix}")
-    photo_file.save(out, photo, photo.edited(bands))
+    photo_file.save(out, photo, add(photo.native, bands, photo.mode))
     return photo, photo_file.read(out)
 
 
