@@ -19,7 +19,7 @@ LabelledFaces = namedtuple("LabelledFaces", "images labels")
 class UnpairedFaces:
     """The two domains at one image size, and the batches drawn from them.
 
-    folder: holds settings.domain_A and settings.domain_B. size: pixels a side. settings: recipe.Data. Raises UserError
+    folder: holds settings.domain_A and settings.domain_B. size: in pixels. settings: recipe.Data. Raises UserError
     as `load_domain` and `matched_distribution` do.
     """
 

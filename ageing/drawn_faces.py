@@ -167,7 +167,7 @@ def fill(root, domain_A="20s", domain_B="50s", train=400, validation=24, size=12
     """Fill root/{train,validation}/{domain_A,domain_B} with drawn PNGs. Existing files stay.
 
     train: people per domain, different ones in A and B, as unpaired training needs. validation: people who are drawn at
-    both ages, so that the true aged face is known; `true_pairs` reads them. size: pixels a side.
+    both ages, so that the true aged face is known; `true_pairs` reads them. size: pixels per side.
     """
     jobs = list(_missing(root, domain_A, domain_B, train, validation))
     for path, person, age in tqdm(jobs, desc="drawing faces", unit="img", leave=False):

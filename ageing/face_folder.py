@@ -15,7 +15,7 @@ from ageing.forehead import WORN, spot_contrast
 from ageing.utkface import cell_of
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
-SMALLEST = 32  # pixels a side; a smaller picture shows no skin
+SMALLEST = 32  # pixels per side; a smaller picture shows no skin
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a broken file
 
 

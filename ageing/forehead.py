@@ -6,7 +6,7 @@ More of UTKFace's Indian women wear a bindi in their 50s than in their 20s. Agei
 import cv2
 import numpy as np
 
-FRAME = 64      # pixels a side at which spots are measured
+FRAME = 64      # pixels per side at which spots are measured
 FOREHEAD = (slice(6, 21), slice(26, 38))  # rows, columns between and above the brows, in UTKFace's framing at FRAME
 WORN = 8        # `spot_contrast` from which a face counts as wearing a mark: it finds 19 of 23 plain bindis, see docs
 DRAWN = WORN / 2  # `spot_contrast` from which a translated face counts as having a spot

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SIZE = 112                          # pixels a side of the networks' input
+SIZE = 112                          # pixels per side of the networks' input
 MEAN = (122.782, 117.001, 104.298)  # of their training images, RGB, 0 to 255
 OPSET, IR_VERSION = 13, 8           # old enough for every ONNX Runtime that requirements.txt allows
 

@@ -3,7 +3,7 @@
     python benchmarks/detect.py                      photos that it makes: faces pasted into scenes without faces
     python benchmarks/detect.py PHOTOS               the photos of a folder, each as it is and turned three times
     python benchmarks/detect.py --also OLD/faces.py  beside another version: a module with the same class Detector
-    python benchmarks/detect.py --time               seconds a photo, the versions alternating
+    python benchmarks/detect.py --time               seconds per photo, the versions alternating
 
 Faces are those of samples/astronaut.jpg and samples/grace-hopper.jpg. A face counts as found if a box overlaps its
 place by an intersection over union of at least 0.4; every other box counts as false. In a folder the truth is unknown:

@@ -55,22 +55,24 @@ def median(function, rounds=5):
 
 def photo_line(args):
     from ageing.photos import photo_file
+    from ageing.photos.alignment import Aligner
     from ageing.photos.blending import apply, changes_of
     from ageing.photos.detector import Detector
     from ageing.photos.translator import Translator
 
-    detector, translator = Detector(), Translator(args.weights)
+    detector, aligner, translator = Detector(), Aligner(), Translator(args.weights)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.jpg"), Path(folder, "out.jpg")
         Image.fromarray(group(args.width, args.height, args.faces)).save(source, quality=95)
         read, photo = median(lambda: photo_file.read(source), 1)
         detect, faces = median(lambda: detector.find(photo.rgb), 3)
-        translate, changes = median(lambda: changes_of(photo.rgb, faces, translator), 3)
+        align, frames = median(lambda: aligner.align(photo.rgb, faces), 3)
+        translate, changes = median(lambda: changes_of(photo.rgb, frames, translator), 3)
         blend, edited = median(lambda: apply(photo.native, changes, mode=photo.mode), 3)
         write, _ = median(lambda: photo_file.save(target, photo, edited), 1)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     print(f"| {args.width} x {args.height} | {args.faces} | {len(faces)} | {read:.2f} s | {detect:.2f} s | "
-          f"{translate:.2f} s | {blend:.2f} s | {write:.2f} s | {peak:,.0f} MiB |")
+          f"{align:.2f} s | {translate:.2f} s | {blend:.2f} s | {write:.2f} s | {peak:,.0f} MiB |")
 
 
 def whole_command(args):
@@ -232,14 +234,14 @@ def main():
     elif args.translator:
         translator_lines(args)
     elif args.engines:
-        print("| engine | start | ms a face, alone | ms a face of 8 | largest difference, grey levels |\n"
+        print("| engine | start | ms per face, alone | ms per face of 8 | largest difference, grey levels |\n"
               "|---|---|---|---|---|", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             for engine in ("TensorFlow", "ONNX Runtime", "OpenVINO", "LiteRT"):
                 own_process("--engine", engine, "--reference", Path(folder, "out.npy"), "--weights", args.weights)
     else:
-        print("| photo | faces | found | read | detect | translate | blend | write | peak memory |")
-        print("|---" * 9 + "|", flush=True)
+        print("| photo | faces | found | read | detect | align | translate | blend | write | peak memory |")
+        print("|---" * 10 + "|", flush=True)
         for width, height in SIZES:
             for n in FACES:
                 own_process("--width", width, "--height", height, "--faces", n, "--weights", args.weights)

@@ -17,7 +17,7 @@ from torch import nn
 
 SIZE, FILTERS, BLOCKS = 64, 32, 9
 
-# (what, pairs a step, bfloat16, channels last, reflection padding, one call for translation and identity)
+# (what, pairs per step, bfloat16, channels last, reflection padding, one call for translation and identity)
 FORMS = [
     ("as published", 1, False, False, True, False),
     ("batch 8", 8, False, False, True, False),

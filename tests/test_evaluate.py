@@ -10,13 +10,13 @@ from PIL import Image
 
 import evaluate
 from ageing.errors import UserError
-from ageing.evaluation import gallery, metrics, realism, report
+from ageing.evaluation import comparison, gallery, judges, metrics, realism, report
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "Judges", Oracle)
+    monkeypatch.setattr(judges, "Judges", Oracle)
     monkeypatch.setattr(metrics, "RESAMPLES", 50)
     monkeypatch.setattr(realism, "HALVINGS", 2)
     monkeypatch.setattr(gallery, "SHOWN", 2)
@@ -26,7 +26,7 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def lighter(monkeypatch):
     """A generator that ages by 10 and one that rejuvenates by 10, from any folder."""
-    monkeypatch.setattr(evaluate, "Translator",
+    monkeypatch.setattr(comparison, "Translator",
                         lambda path, mirror: Lighter(10 if path.name == "g_AB.onnx" else -10))
 
 
@@ -55,7 +55,7 @@ def test_a_pair_and_the_baseline_are_measured_and_shown(place, drawn, lighter, c
 
 def test_the_shipped_generators_are_the_default_in_any_folder(place, drawn, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluate, "Translator", lambda path, mirror: asked.append(path) or Lighter(0))
+    monkeypatch.setattr(comparison, "Translator", lambda path, mirror: asked.append(path) or Lighter(0))
     assert list(run(drawn, "--faces", 8)) == ["saved_models"]
     assert asked == [ROOT / "saved_models/g_AB.onnx", ROOT / "saved_models/g_BA.onnx"]
     assert all(path.is_file() for path in asked)
@@ -71,19 +71,19 @@ def test_a_card_gets_its_numbers_and_keeps_the_rest(place, drawn, lighter):
     run(drawn, "--weights", "some", "--faces", 8, "--card")
     before, measured = card.read_text().split("## Measured\n")
     assert before == "# Some\n\nText.\n\n"
-    assert f"on up to 8 faces a domain of {drawn / 'train'}; 95 % confidence intervals." in measured
+    assert f"on up to 8 faces per domain of {drawn / 'train'}; 95 % confidence intervals." in measured
     assert "| faces | 8 | 8 |" in measured
     assert measured.endswith("\n\n## Recipe\n\nseed: 1\n")
     calibration = json.loads((place / "some/calibration.json").read_text())
     assert set(calibration) == {"age", "rejuvenate", "measured"}
     assert calibration["age"]["strength"][-1] == 1.5
-    assert f"faces a domain of {drawn / 'train'};" in calibration["measured"]
+    assert f"faces per domain of {drawn / 'train'};" in calibration["measured"]
 
 
 def test_photos_are_measured_with_the_self_ensemble_or_without(place, drawn, monkeypatch, capsys):
     (place / "photos").mkdir()
     Image.open(ROOT / "samples/astronaut.jpg").save(place / "photos/astronaut.png")
-    monkeypatch.setattr(evaluate, "Translator", lambda path, mirror: Lighter(20 * mirror))
+    monkeypatch.setattr(comparison, "Translator", lambda path, mirror: Lighter(20 * mirror))
     numbers = run(drawn, "--photos", "photos", "--faces", 8)["saved_models"]["age"]
     everybody = numbers["groups"]["all faces"]
     assert everybody["photos"]["age gain, years"][0] > 10  # with it, as infer_faces.py does

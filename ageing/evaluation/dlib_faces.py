@@ -7,7 +7,7 @@ from ageing.photos.alignment import apply, cut, umeyama
 
 SMALLEST = 60       # pixels, width of dlib's box: smaller faces are not measured
 WINDOW = 80         # pixels, width of the smallest face that dlib's detector finds
-SIZE = 400          # pixels a side of the crop in which landmarks are read: dlib gives whole pixels
+SIZE = 400          # pixels per side of the crop in which landmarks are read: dlib gives whole pixels
 
 # In UTKFace's framing, as shares of the side: dlib's square box (left and top; right and bottom) and its landmarks
 # (corners of both eyes, below the nose). Medians of 594 of 600 training crops, 300 of each domain, drawn at random and

@@ -21,7 +21,7 @@ from ageing.evaluation.second_judge import Opinion, SecondJudge
 SAME_PERSON = 0.6  # dlib's threshold: descriptors of the same person are nearer
 # Where the face lies in UTKFace's framing: left, top, right, bottom, as shares of the side.
 FACE_BOX = (0.071, 0.0, 0.929, 0.973)
-SIZE = 200  # pixels a side of a face for these judges, as UTKFace's own: 64 px faces are enlarged
+SIZE = 200  # pixels per side of a face for these judges, as UTKFace's own: 64 px faces are enlarged
 
 
 @dataclasses.dataclass(frozen=True)

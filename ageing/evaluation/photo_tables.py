@@ -54,7 +54,7 @@ def _totals(t):
     return (f"{t['photos']} photos: {t['found']} faces found, {t['aligned']} of them aligned. {t['missed']} of the "
             f"{t['judged']} judged faces missed, {t['not seen by dlib']} found where dlib sees none (dlib errs, too). "
             f"Largest change outside of the frames: {t['change outside']} grey levels; largest step added at a rim: "
-            f"{t['rim step']}. {t['seconds']:.2f} s a photo, from detection to blending.")
+            f"{t['rim step']}. {t['seconds']:.2f} s per photo, from detection to blending.")
 
 
 def photos(rows):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ageing.errors import UserError, reason
 
 WEIGHTS = Path(__file__).parents[2] / "assets/second_judge/age_gender.onnx"
-SIZE = 112   # pixels a side of its input
+SIZE = 112   # pixels per side of its input
 BATCH = 8    # faces at once: more is no faster
 
 

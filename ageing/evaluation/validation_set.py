@@ -44,7 +44,7 @@ class ValidationFaces:
 def load(folder, domains, size, limit, judges):
     """[ValidationFaces] of the subfolders `domains` of `folder`, at `size` pixels.
 
-    limit: faces a domain, drawn at random but the same at every call; 0 takes all. Raises UserError if a domain is
+    limit: faces per domain, drawn at random but the same at every call; 0 takes all. Raises UserError if a domain is
     missing or has too few faces.
     """
     return [_load_domain(Path(folder, domain), size, limit, judges) for domain in domains]
@@ -57,7 +57,7 @@ def _load_domain(folder, size, limit, judges):
                         "needed")
     chosen = np.arange(len(decoded))
     if limit:
-        chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:max(limit, MIN_FACES)])
+        chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:limit])
     pixels = decoded.images[chosen]
     mirrored, title = np.ascontiguousarray(pixels[:, :, ::-1]), f"judging {folder.name}"
     return ValidationFaces(pixels, decoded.cells[chosen], judges.read(pixels, title),

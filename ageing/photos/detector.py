@@ -50,7 +50,7 @@ class Face:
 class Network:
     """The SSD face detector (Liu et al. 2016) on one image of any size. Raises UserError if it cannot be read."""
 
-    least = 64   # pixels a side; OpenCV cannot compute a few pixels, so smaller images are padded
+    least = 64   # pixels per side; OpenCV cannot compute a few pixels, so smaller images are padded
 
     def __init__(self, path=WEIGHTS):
         try:
@@ -126,7 +126,7 @@ class Detector:
     sure = 0.995          # from here a face is upright: turned ones reach 0.99
     doubtful = 0.3        # from here a place is looked at again
     turned = 0.9          # minimum confidence of a turned face
-    cell, around = 112, 2.0   # pixels a side of a place that is looked at again; its side, in sides of the face
+    cell, around = 112, 2.0   # pixels per side of a place that is looked at again; its side, in sides of the face
 
     def __init__(self, confidence=0.8, finest=FINEST):
         self.confidence, self.finest = confidence, finest

@@ -10,7 +10,7 @@ import numpy as np
 from ageing.errors import UserError, reason
 
 WEIGHTS = Path(__file__).parents[2] / "assets/landmarks/landmarks.onnx"
-SIZE = 112   # pixels a side of the network's input
+SIZE = 112   # pixels per side of the network's input
 POINTS = 68  # in the order of the 300-W data set (Sagonas et al. 2013)
 
 

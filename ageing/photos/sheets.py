@@ -10,7 +10,7 @@ from ageing.photos.blending import apply
 HEAD_AND_SHOULDERS = 0.6    # margin around the faces of `before_and_after`, as a share of the largest frame's side
 HEAD = 0.15                 # the same for `over_strengths`
 FRAME_COLOUR, BOX_COLOUR = (255, 210, 0), (0, 220, 90)
-LARGEST = 65_500            # pixels a side of a JPEG (JPEG_MAX_DIMENSION of libjpeg)
+LARGEST = 65_500            # pixels per side of a JPEG (JPEG_MAX_DIMENSION of libjpeg)
 
 
 def before_and_after(titled, changes):

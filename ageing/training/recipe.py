@@ -86,7 +86,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Stage:
-    size: int = between(16, 4096)         # pixels a side
+    size: int = between(16, 4096)         # pixels per side
     batch_size: int = between(*BATCH)     # pairs per generator step, over all replicas
     learning_rate: float = between(1e-9, 1, 2e-4)  # Adam's, the paper's
     epochs: float | None = between(0, 1e6, None)   # an epoch shows as many pairs as the larger domain has images
@@ -140,7 +140,7 @@ class Recipe:
         """How many times the networks have grown when they train at `size` pixels.
 
         growing=rescale: never. The same networks continue at the new size, as the tutorial's do.
-        growing=enhance: once a stage. The generators are frozen inside a local enhancer, which learns the detail of the
+        growing=enhance: once per stage. The generators are frozen inside a local enhancer, which learns detail of the
         new size. Each discriminator gets one more PatchGAN for that size (pix2pixHD, Wang et al. 2018).
         """
         return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0

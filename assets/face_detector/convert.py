@@ -23,7 +23,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SIZE = 300                    # pixels a side of the input
+SIZE = 300                    # pixels per side of the input
 MEAN = (123.0, 177.0, 104.0)  # of its training images, RGB
 OPSET, IR_VERSION = 13, 8     # old enough for every OpenCV that requirements-photos.txt allows
 VARIANCE_EPSILON = 1e-5       # Caffe's BatchNorm

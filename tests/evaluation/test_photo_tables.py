@@ -29,7 +29,7 @@ def test_the_summary_compares_photos_with_crops():
                  "| **faces that look under 35** |  |  |  |", "| age gain, years | - | 15.0 (12.0 to 18.0) |  |"):
         assert line in lines
     assert any(line.startswith("3 photos: 8 faces found, 7 of them aligned. 1 of the 6 judged faces missed, 2 found")
-               and line.endswith("rim: 1. 0.13 s a photo, from detection to blending.") for line in lines)
+               and line.endswith("rim: 1. 0.13 s per photo, from detection to blending.") for line in lines)
 
 
 def test_without_crops_there_is_no_ratio():

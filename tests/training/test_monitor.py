@@ -73,7 +73,7 @@ def test_log_tells_speed_and_where_time_goes(run):
     line, = log(run)
     assert line["data_s_per_step"] == pytest.approx(0.01)
     assert line["compute_s_per_step"] >= 0.03
-    # two images a pair, two pairs a step
+    # two images a pair, two pairs per step
     assert line["faces_per_s"] == pytest.approx(4 / (line["data_s_per_step"] + line["compute_s_per_step"]))
 
 
