@@ -6,10 +6,10 @@ from ageing.photos.calibration import FILE
 from ageing.storage import replacing
 
 # Share of the gain on validation crops that photos keep. `evaluate.py --photos DIR --faces 100` measured for ageing
-# 0.84 and 0.90 by the two judges (47 faces in 22 photos; 95 % intervals 0.65 to 1.05 and 0.77 to 1.04). Rejuvenation:
-# 0.54 and 0.88 on 13 faces that look 35 or older, too few for a share of its own. The curve itself is measured on
-# crops, of which there are enough.
-PHOTO_SHARE = 0.85
+# 0.84 and 0.90 by the two judges (47 faces in 22 photos; 95 % intervals 0.65 to 1.05 and 0.77 to 1.04), for
+# rejuvenation 0.54 and 0.88 on the 13 faces that look 35 or older. The curve itself is measured on crops, of which there
+# are enough.
+PHOTO_SHARE = {"age": 0.85, "rejuvenate": 0.7}
 
 
 def write(folder, directions, how):
@@ -18,15 +18,16 @@ def write(folder, directions, how):
     directions: {direction: numbers of measure.measure}. how: a sentence that says by what, when and on what. Written
     are the mean gain in years at each strength, and the 95 % confidence interval of this mean.
     """
-    calibration = {direction: curve(numbers) for direction, numbers in directions.items()}
+    calibration = {direction: curve(numbers, PHOTO_SHARE[direction]) for direction, numbers in directions.items()}
     calibration["measured"] = sentence(directions, how)
     with replacing(folder / FILE) as temporary:
         temporary.write_text(json.dumps(calibration, indent=1) + "\n", encoding="utf-8")
 
 
-def curve(numbers):
+def curve(numbers, share):
+    """{name: list}: strengths, and the gain in years that is left of them on photos, with its interval."""
     by_strength = numbers["age gain by strength"]
-    years, low, high = ([round(PHOTO_SHARE * value, 2) for value in values]
+    years, low, high = ([round(share * value, 2) for value in values]
                         for values in zip(*by_strength.values(), strict=True))
     return {"strength": list(by_strength), "years": years, "low": low, "high": high}
 
@@ -34,7 +35,7 @@ def curve(numbers):
 def sentence(directions, how):
     n = min(numbers["faces in the strength curve"] for numbers in directions.values())
     spread = ", ".join(f"{low:.0f} to {high:.0f} ({direction})" for direction, (low, high) in (
-        (direction, [PHOTO_SHARE * v for v in numbers["quartiles of the age gain"]])
+        (direction, [PHOTO_SHARE[direction] * v for v in numbers["quartiles of the age gain"]])
         for direction, numbers in directions.items()))
-    return (f"{how} Mean of two judges' ages on {n} of these faces, times {PHOTO_SHARE}, about the share that ageing "
-            f"keeps on ordinary photos. Single faces differ: at strength 1 the middle half gains {spread} years.")
+    return (f"{how} Mean of two judges' ages on {n} of these faces, times the share that is left on ordinary "
+            f"photos ({PHOTO_SHARE['age']} ageing, {PHOTO_SHARE['rejuvenate']} rejuvenation). Single faces differ: at strength 1 the middle half gains {spread} years.")
