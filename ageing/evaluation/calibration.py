@@ -5,10 +5,9 @@ import json
 from ageing.photos.calibration import FILE
 from ageing.storage import replacing
 
-# Share of the gain on validation crops that photos keep. `evaluate.py --photos DIR --faces 100` measured for ageing
-# 0.84 and 0.90 by the two judges (47 faces in 22 photos; 95 % intervals 0.65 to 1.05 and 0.77 to 1.04), for
-# rejuvenation 0.54 and 0.88 on the 13 faces that look 35 or older. The curve itself is measured on crops, of which there
-# are enough.
+# Share of the gain on validation crops that is left on photos. `evaluate.py --photos DIR` measured for ageing 0.86 and
+# 0.94 by the two judges (47 faces in 22 photos; 95 % intervals 0.68 to 1.04 and 0.81 to 1.07), for rejuvenation 0.48 and
+# 0.84 on the 13 faces that look 35 or older. The curve itself is measured on crops, of which there are enough.
 PHOTO_SHARE = {"age": 0.85, "rejuvenate": 0.7}
 
 
@@ -38,4 +37,5 @@ def sentence(directions, how):
         (direction, [PHOTO_SHARE[direction] * v for v in numbers["quartiles of the age gain"]])
         for direction, numbers in directions.items()))
     return (f"{how} Mean of two judges' ages on {n} of these faces, times the share that is left on ordinary "
-            f"photos ({PHOTO_SHARE['age']} ageing, {PHOTO_SHARE['rejuvenate']} rejuvenation). Single faces differ: at strength 1 the middle half gains {spread} years.")
+            f"photos ({PHOTO_SHARE['age']} ageing, {PHOTO_SHARE['rejuvenate']} rejuvenation). Single faces differ: at "
+            f"strength 1 the middle half gains {spread} years.")
