@@ -6,7 +6,7 @@ from ageing.photos.calibration import FILE
 from ageing.storage import replacing
 
 # Share of the gain on validation crops that is left on photos. `evaluate.py --photos DIR` measured for ageing 0.86 and
-# 0.94 by the two judges (47 faces in 22 photos; 95 % intervals 0.68 to 1.04 and 0.81 to 1.07), for rejuvenation 0.48 and
+# 0.94 by two judges (47 faces in 22 photos; 95 % intervals 0.68 to 1.04 and 0.81 to 1.07), for rejuvenation 0.48 and
 # 0.84 on the 13 faces that look 35 or older. The curve itself is measured on crops, of which there are enough.
 PHOTO_SHARE = {"age": 0.85, "rejuvenate": 0.7}
 
