@@ -7,7 +7,7 @@ Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2. Each option belo
 import functools
 
 import keras
-import tensorflow as tf
+import numpy as np
 from keras import layers, ops
 
 register = keras.saving.register_keras_serializable(package="face_ageing")
@@ -116,7 +116,17 @@ class BilinearUpsampling2D(layers.Layer):
     """Bilinear upsampling by 2: (N, H, W, C) -> (N, 2H, 2W, C). Keras' layer exports with fixed H and W only."""
 
     def call(self, x):
-        return tf.image.resize(x, 2 * tf.shape(x)[1:3], "bilinear")
+        height, width, channels = ops.shape(x)[1:]
+        if isinstance(height, int) and isinstance(width, int):
+            return ops.image.resize(x, (2 * height, 2 * width), "bilinear", data_format="channels_last")
+        # The sizes are unknown in an export. The same as a convolution, whose outputs are the four new pixels of each
+        # old one: along each axis, a quarter of a pixel before and after it. The border repeats.
+        weights = np.array([[0.25, 0.75, 0], [0, 0.75, 0.25]], self.compute_dtype)
+        kernel = np.einsum("pi,qj,cd->ijcpqd", weights, weights, np.eye(channels, dtype=self.compute_dtype))
+        x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
+        x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
+        kernel = ops.convert_to_tensor(kernel.reshape(3, 3, channels, 4 * channels))
+        return ops.depth_to_space(ops.conv(x, kernel, padding="valid", data_format="channels_last"), 2)
 
     def compute_output_shape(self, shape):
         return (shape[0], *(None if n is None else 2 * n for n in shape[1:3]), shape[3])
@@ -139,7 +149,7 @@ class BlockConv2D(layers.Conv2D):
             x = ops.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
         kernel = ops.concatenate([ops.pad(self.kernel, ((i, b - 1 - i), (j, b - 1 - j), (0, 0), (0, 0)))
                                   for i in range(b) for j in range(b)], axis=3)
-        y = tf.nn.depth_to_space(ops.conv(x, kernel, strides=b, padding="valid"), b)
+        y = ops.depth_to_space(ops.conv(x, kernel, strides=b, padding="valid"), b)
         return y + self.bias if self.use_bias else y
 
 

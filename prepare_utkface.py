@@ -4,7 +4,7 @@
     python prepare_utkface.py UTKFace/ --B 60s=60-69             a folder works too, and other ages
 
 A hash of the file name decides the split, so it is the same on every machine: a tenth is for validation, another tenth
-is for the final test. A second run adds what is missing and changes nothing else.
+is for the final test. A second run adds what is missing and changes nothing else. The table counts the faces on disk.
 """
 
 import argparse
@@ -23,12 +23,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from ageing.errors import UserError, reason, run_script
-from ageing.face_folder import EXTENSIONS, SMALLEST, UNREADABLE
+from ageing.face_folder import MEGAPIXELS, NOT_DECODED, SMALLEST, contents, picture_suffixes
 from ageing.storage import replacing
 from ageing.utkface import GENDERS, RACES, SPLITS, parse_name, split_of
 
 WHERE = ("get UTKFace (aligned and cropped) from https://susanqq.github.io/UTKFace/; "
          "it is for non-commercial research only and may not be redistributed")
+SAME = "same file again"
+DIFFERENT = "same name as another face, of which the first is kept"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,65 +49,108 @@ class AgeRange:
 
 
 def prepare(source, root, ranges):
-    """Copy the faces of `ranges` from `source` into root/<split>/<range name>/.
+    """Copy the faces of `ranges` from `source` into root/<split>/<range name>/. Returns skipped {reason: [names]}.
 
-    source: archive (.tar, .tar.gz, .zip) or folder of UTKFace files. ranges: [AgeRange]. Returns (counts, skipped):
-    counts {(folder, gender, race): faces}, new ones and those that were there; skipped {reason: [names]}.
-    Raises UserError if the source is missing or broken, if an archive member points outside of the target, or if the
-    target cannot be written.
+    source: archive (.tar, .tar.gz, .zip) or folder of UTKFace files. ranges: [AgeRange]. A name that occurs again is
+    written once: the first of them counts. Raises UserError if the source is missing, broken or without a face of
+    these ages, if an archive member points outside of the target, if the target holds faces of other ages, or if it
+    cannot be written.
     """
-    counts, skipped = Counter(), {}
+    skipped, seen = {}, set()
     ready = _ready(root, ranges)
-    with _opened(source) as (total, members):
+    with _opened(source, root) as (total, members):
         bar = tqdm(members, total=total, desc="sorting faces", unit="file", disable=None)
         for name, read in bar:
             parsed = parse_name(name)
-            if parsed is None:
-                skipped.setdefault("malformed name", []).append(name)
-                continue
-            age, gender, race = parsed
-            found = next((r for r in ranges if r.youngest <= age <= r.oldest), None)
+            found = parsed and next((r for r in ranges if r.youngest <= parsed[0] <= r.oldest), None)
             if found is None:
-                skipped.setdefault("other age", []).append(name)
+                skipped.setdefault("other age" if parsed else "malformed name", []).append(name)
                 continue
-            folder = f"{split_of(name)}/{found.name}"
-            if (folder, name) not in ready:
-                data = read()
-                if (why := _broken(data)) is not None:
-                    skipped.setdefault(why, []).append(name)
-                    continue
-                with replacing(Path(root, folder, name)) as temporary:
-                    temporary.write_bytes(data)
-                ready.add((folder, name))
-            counts[folder, gender, race] += 1
-    return counts, skipped
+            path = Path(root, split_of(name), found.name, name)
+            if path in seen:
+                why = SAME if read() == path.read_bytes() else DIFFERENT
+            elif path in ready:
+                why = None
+            else:
+                why = _add(path, read())
+            if why is None:
+                seen.add(path)
+            else:
+                skipped.setdefault(why, []).append(name)
+    if not seen:
+        raise UserError(f"{source}: no face of these ages in it; names are [age]_[gender]_[race]_[date]....jpg")
+    return skipped
 
 
 def _ready(root, ranges):
-    """(folder, name) of the faces that are there already."""
-    return {(f"{split}/{r.name}", path.name) for split in SPLITS for r in ranges
-            for path in Path(root, split, r.name).glob("*")}
+    """Paths of the faces that are there already. Raises UserError if faces of other ages are among them.
+
+    They are left from a run with another range. Training would take them for faces of this one.
+    """
+    ready = set()
+    for folder, found in _folders(root, ranges):
+        paths = _pictures(folder)
+        others = [path.name for path in paths
+                  if (parsed := parse_name(path.name)) and not found.youngest <= parsed[0] <= found.oldest]
+        if others:
+            ages = f"{found.youngest}-{found.oldest}"
+            raise UserError(
+                f"{folder}: {len(others)} of its {len(paths)} faces are not {ages} years old ({others[0]}): it was "
+                f"filled with another range of ages. Choose another name ({ages}={ages}) or another folder (-o), or "
+                f"move {Path(root, '*', found.name)} away first")
+        ready.update(paths)
+    return ready
 
 
-def _broken(data):
-    """Why an image cannot be used, or None."""
+def _folders(root, ranges):
+    """[(folder, its AgeRange)], in the order of the table's columns."""
+    return [(Path(root, split, r.name), r) for r in ranges for split in SPLITS]
+
+
+def _pictures(folder):
+    return contents(folder)[0] if folder.is_dir() else []
+
+
+def _add(path, data):
+    """Write the bytes of a face to `path`. Returns why it cannot be used, or None."""
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if min(image.size) < SMALLEST:
+                return "tiny image"
+            if image.width * image.height > MEGAPIXELS * 1e6:
+                return "huge image"
+            if image.format in NOT_DECODED:
+                return "unreadable image"
             image.load()
-            return "tiny image" if min(image.size) < SMALLEST else None
-    except UNREADABLE:
+    except (OSError, ValueError, SyntaxError):  # what Pillow raises for a broken file
         return "unreadable image"
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return None
+
+
+def count_on_disk(root, ranges):
+    """{(folder, gender, race): faces} of the folders of `ranges`. Gender and race are None if the name has none."""
+    counts = Counter()
+    for folder, _ in _folders(root, ranges):
+        for path in _pictures(folder):
+            _, *cell = parse_name(path.name) or (None, None, None)
+            counts[f"{folder.parent.name}/{folder.name}", *cell] += 1
+    return counts
 
 
 @contextlib.contextmanager
-def _opened(source):
-    """(number of files or None, iterator of (name, function that reads it)) of an archive or a folder."""
+def _opened(source, root):
+    """(number of files or None, iterator of (name, function that reads it)) of an archive or a folder.
+
+    root: the target, whose splits are left out if they lie inside of the source.
+    """
     source = Path(source)
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; {WHERE}")
     try:
         if source.is_dir():
-            paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in EXTENSIONS)
+            paths = _files(source, root)
             if not paths:
                 raise UserError(f"{source}: no images in this folder; {WHERE}")
             yield len(paths), ((p.name, p.read_bytes) for p in paths)
@@ -121,6 +166,13 @@ def _opened(source):
         told = reason(error).splitlines()[0]
         raise UserError(f"{source}: cannot be read ({told}); it is not a UTKFace archive or incomplete: fetch it "
                         "again. Files already copied are kept") from error
+
+
+def _files(source, root):
+    targets = [Path(root, split).resolve() for split in SPLITS]
+    inside = {source / t.relative_to(source.resolve()) for t in targets if source.resolve() in t.parents}
+    return sorted(p for p in source.rglob("*")
+                  if p.suffix.lower() in picture_suffixes() and p.name[0] != "." and inside.isdisjoint(p.parents))
 
 
 def _tar_members(source, archive):
@@ -140,21 +192,23 @@ def _is_image(source, name):
         raise UserError(f"{source}: member {name!r} points outside of the target; this is not the archive that its "
                         "authors distribute. Nothing more is read from it")
     # Archives made on macOS hold a ._ file beside each image, which is not an image.
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith("._")
+    return path.suffix.lower() in picture_suffixes() and not path.name.startswith("._")
 
 
 def table(counts, skipped, ranges):
-    """Lines of text: faces a folder by gender and race, then the skipped files by reason."""
-    columns = [f"{split}/{r.name}" for r in ranges for split in SPLITS]
+    """Lines of text: faces in each folder by gender and race, then the skipped files by reason."""
+    columns = [f"{folder.parent.name}/{folder.name}" for folder, _ in _folders("", ranges)]
     lines = [f"{'':16}" + "".join(f"{c:>16}" for c in columns)]
     for g, gender in enumerate(GENDERS):
         for r, race in enumerate(RACES):
             lines.append(f"{race + ' ' + gender:16}" + "".join(f"{counts[c, g, r]:16,}" for c in columns))
+    if any(gender is None for _, gender, _ in counts):
+        lines.append(f"{'unknown':16}" + "".join(f"{counts[c, None, None]:16,}" for c in columns))
     lines.append(f"{'all':16}" + "".join(
         f"{sum(n for key, n in counts.items() if key[0] == c):16,}" for c in columns))
     for why, names in sorted(skipped.items()):
-        listed = "" if why == "other age" else ": " + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        lines.append(f"skipped, {why}: {len(names):,}{listed}")
+        listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        lines.append(f"skipped, {why}: {len(names):,}" + ("" if why in ("other age", SAME) else f": {listed}"))
     return lines
 
 
@@ -168,10 +222,8 @@ def main(argv=None):
     ranges = [AgeRange.parse(args.A), AgeRange.parse(args.B)]
     if ranges[0].name == ranges[1].name or ranges[0].oldest >= ranges[1].youngest:
         raise UserError("command line: --A must be the younger domain; the domains must not overlap or share a name")
-    counts, skipped = prepare(args.source, args.output, ranges)
-    if not counts:
-        raise UserError(f"{args.source}: no face of these ages in it; names are [age]_[gender]_[race]_[date]....jpg")
-    print("\n".join(table(counts, skipped, ranges)))
+    skipped = prepare(args.source, args.output, ranges)
+    print("\n".join(table(count_on_disk(args.output, ranges), skipped, ranges)))
     print(f"wrote {args.output}/{{{','.join(SPLITS)}}}/{{{ranges[0].name},{ranges[1].name}}}")
 
 

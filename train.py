@@ -5,6 +5,7 @@
     python train.py --config configs/cpu.yaml loss.lambda_colour=2 stages.0.steps=500
     python train.py start_from=runs/00001-utkface loss.lambda_colour=2   another recipe, from a run's first stage
     python train.py --resume runs/00001-utkface         continue at the exact step
+    python train.py --resume runs/00001-utkface stages.2.epochs=40   the same, and train longer
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
 
@@ -12,10 +13,12 @@ Watch samples/<run>/: a grid of the same validation faces every few hundred step
 """
 
 import argparse
+import shlex
 import signal
 from pathlib import Path
 
 from ageing.errors import run_script
+from ageing.training import resume
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -24,16 +27,21 @@ def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change a value of the recipe")
     parser.add_argument("--config", metavar="FILE", help="the recipe (default: configs/utkface.yaml)")
-    parser.add_argument("--resume", metavar="RUN", help="continue this run folder, with the recipe stored in it")
+    parser.add_argument("--resume", metavar="RUN", help="continue this run folder, with the recipe stored in it; "
+                        f"{', '.join(resume.LENGTHS)} may change, where they are not trained yet")
     parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and steps, check the data")
     parser.add_argument("--export", metavar="RUN", help="export the generators of a checkpoint of this run, then stop")
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="with --export: which one (default: the newest)")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --export: where to (default: saved_models/<run>)")
     parser.add_argument("--runs", metavar="DIR", help="where run folders are made (default: runs)")
     args = parser.parse_intermixed_args(argv)
-    if (args.resume or args.export) and (args.overrides or args.config):
-        option = "--resume" if args.resume else "--export"
-        parser.error(f"{option} uses the recipe stored in the run; it takes no --config and no key=value")
+    if args.export and (args.overrides or args.config):
+        parser.error("--export uses the recipe stored in the run; it takes no --config and no key=value")
+    if args.resume and args.config:
+        parser.error("--resume uses the recipe stored in the run; it takes no --config")
+    if args.resume and (refused := [override for override in args.overrides if not resume.is_length(override)]):
+        parser.error(f"--resume continues with the recipe stored in the run; {refused[0]} cannot change, only "
+                     f"{', '.join(resume.LENGTHS)}")
     if (args.resume and args.export) or (args.export and args.dry_run):
         parser.error("--export takes neither --resume nor --dry-run")
     if args.runs and (args.resume or args.export):
@@ -58,8 +66,8 @@ def main(argv=None):
         return 0
 
     run = Run.open(args.resume) if args.resume else None
-    config = args.config or recipe_file.DEFAULT
-    recipe = run.recipe if run else recipe_file.load(config, args.overrides)
+    config = run.folder / "recipe.yaml" if run else args.config or recipe_file.DEFAULT
+    recipe = recipe_file.load(config, args.overrides)
     devices.load_tensorflow()
     if args.dry_run:
         from ageing.training import dry_run
@@ -72,7 +80,7 @@ def main(argv=None):
     run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs or "runs", Path(config).stem, recipe))
     if run and stopped:
         print(f"stopped by {signal.Signals(stopped).name} at step {int(gan.step.numpy())}, saved. "
-              f"Continue with: python train.py --resume {run.folder}")
+              f"Continue with: python train.py --resume {shlex.quote(str(run.folder))}")
     elif run:
         print(f"done: {int(gan.step.numpy())} steps. Grids and loss curves: {run.samples}/")
         if not (run.folder / "export/card.md").exists():

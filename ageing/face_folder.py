@@ -2,80 +2,182 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
+import importlib.util
+import os
+import threading
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from ageing.errors import UserError, reason
 from ageing.forehead import WORN, spot_contrast
+from ageing.photos import opening, photo_file, sixteen_bit
+from ageing.photos.photo_report import printable
+from ageing.photos.sources import HEIF_SUFFIXES
 from ageing.utkface import cell_of
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
-SMALLEST = 32  # pixels per side; a smaller picture shows no skin
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a broken file
+SMALLEST = 32       # pixels per side; a smaller picture shows no skin
+MEGAPIXELS = 150    # a larger picture is a damaged or malicious file, or fills the memory
+# The background of transparent pictures. Mid-grey is 0 in a network's [-1, 1]. Black or white would add a strong edge
+# around dark or fair hair, and a discriminator tells the domains apart by that if one of them holds more cut-outs.
+BACKGROUND = (128, 128, 128)
+NOT_DECODED = {"BUFR", "GRIB", "HDF5", "MPEG", *opening.UNSAFE}  # Pillow knows them, but has no decoder of its own
+FILL = ("fill it with `python prepare_utkface.py ARCHIVE`, or train on your own pictures: put them into "
+        "DIR/train/YOUNG and DIR/train/OLD (optional: DIR/validation/YOUNG and OLD) and set data.path=DIR "
+        "data.domain_A=YOUNG data.domain_B=OLD")
+_photo_reader = threading.Lock()  # photo_file.read closes stderr for a moment, so only one thread may call it
 
 
-class TooSmall(ValueError):
+class TooSmall(UserError):
     """A picture below SMALLEST."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """Decoded faces of one age: images uint8 (N, size, size, 3), cells (N,), -1 if unknown, skipped {reason: n}."""
+    """Decoded faces of one age: images uint8 (N, size, size, 3), cells (N,), -1 if unknown, skipped {reason: n}.
+
+    cropped: how many of the pictures were not square.
+    """
 
     images: np.ndarray
     cells: np.ndarray
     skipped: dict
+    cropped: int
 
     def __len__(self):
         return len(self.images)
 
+    @property
+    def summary(self):
+        """For example "40 faces, 3 cropped to the centre square, skipped 2 tiny, 1 .txt"."""
+        cropped = f", {self.cropped} cropped to the centre square" if self.cropped else ""
+        return f"{len(self)} faces{cropped}" + (f", skipped {_told(self.skipped)}" if self.skipped else "")
+
 
 def list_images(folder):
     """Image files in `folder`, sorted by name. Raises UserError if the folder is missing or has none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder.absolute()}: no such folder; make it with `python prepare_utkface.py ARCHIVE`")
+    return _listed(folder)[0]
+
+
+def contents(folder):
+    """([paths of the image files], {suffix or kind: how many others}) of `folder`, sorted by name.
+
+    Hidden files are left out. Raises UserError if the folder cannot be read.
+    """
+    paths, others, folders = [], Counter(), 0
     try:
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
+        with os.scandir(folder) as entries:
+            for entry in sorted((e for e in entries if e.name[0] != "."), key=lambda e: e.name):
+                path = Path(folder, entry.name)
+                suffix = path.suffix.lower()
+                if entry.is_dir():
+                    folders += 1
+                elif suffix not in picture_suffixes():
+                    others[printable(suffix) or "without a suffix"] += 1
+                elif entry.is_file():  # opening a pipe would wait for its writer
+                    paths.append(path)
+                else:
+                    others["unreadable"] += 1
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {reason(error)}") from error
+    if folders:
+        others["folder" + "s" * (folders > 1)] = folders
+    return paths, others
+
+
+def _listed(folder):
+    if not Path(folder).is_dir():
+        raise UserError(f"{Path(folder).absolute()}: no such folder; {FILL}")
+    paths, others = contents(folder)
     if not paths:
-        raise UserError(f"{folder}: no images in it; fill it with `python prepare_utkface.py ARCHIVE`")
-    return paths
+        raise UserError(f"{folder}: no images in it{f', only {_told(others)}' if others else ''}; {FILL}")
+    return paths, others
+
+
+@functools.cache
+def picture_suffixes():
+    """The suffixes of files that are read: those of Pillow's decoders, and HEIF's if pillow-heif is installed."""
+    suffixes = {suffix for suffix, form in Image.registered_extensions().items()
+                if form in Image.OPEN and form not in NOT_DECODED}
+    return suffixes | {".mpo"} | (HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else set())
 
 
 def decode(path, size):
-    """The image at `path` as uint8 RGB (size, size, 3). Raises one of UNREADABLE if it is broken or tiny."""
-    with Image.open(path) as image:
-        if min(image.size) < SMALLEST:
-            raise TooSmall(f"smaller than {SMALLEST} pixels")
-        image.draft("RGB", (size, size))  # a JPEG decodes at the power of two above `size`, which is faster
-        image = image.convert("RGB")
-        if image.size != (size, size):
-            image = image.resize((size, size), Image.Resampling.LANCZOS)
-        return np.asarray(image)
+    """(uint8 RGB (size, size, 3), whether it was cropped): the centre square of the picture at `path`, upright.
+
+    Transparent pixels show BACKGROUND. Raises UserError if the picture is broken, tiny (TooSmall) or huge.
+    """
+    image = _plain_image(path, size) or _other_image(path)
+    side, cropped = min(image.size), image.width != image.height
+    if cropped:
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(image), cropped
+
+
+def _plain_image(path, size):
+    """The upright RGB image at `path`, if Pillow reads it right. None if not, or if it is broken."""
+    try:
+        with Image.open(path) as image:
+            if image.format in ("TIFF", *NOT_DECODED) or image.mode not in photo_file.EDITED_AS:
+                return None
+            _check_size(path, *image.size)
+            image.draft("RGB", (size, size))  # a JPEG decodes at the power of two above `size`, which is faster
+            ImageOps.exif_transpose(image, in_place=True)
+            return _opaque(image)
+    except UserError:
+        raise
+    except Exception:  # Pillow raises errors of many kinds for damaged files and odd metadata
+        return None
+
+
+def _other_image(path):
+    """The upright RGB image at `path`: TIFF, HEIF, grey with 16 bits, odd metadata. Slower, and one at a time."""
+    with _photo_reader:
+        photo = photo_file.read(path, MEGAPIXELS)
+    _check_size(path, photo.native.shape[1], photo.native.shape[0])
+    pixels = photo.native if photo.native.dtype == np.uint8 else sixteen_bit.to_eight_bits(photo.native)
+    return _opaque(Image.fromarray(pixels, photo.mode))
+
+
+def _opaque(image):
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image).convert("RGB")
+
+
+def _check_size(path, width, height):
+    if min(width, height) < SMALLEST:
+        raise TooSmall(f"{path}: smaller than {SMALLEST} pixels")
+    if width * height > MEGAPIXELS * 1e6:
+        raise UserError(f"{path}: more than {MEGAPIXELS} megapixels")
 
 
 def load_domain(folder, size, progress=True, skip_marked=False):
-    """The Domain in `folder`, decoded at `size` pixels. Broken files are skipped and counted.
+    """The Domain in `folder`, decoded at `size` pixels. Broken files and files of other kinds are skipped and counted.
 
     skip_marked: also skip faces that wear a mark on the forehead. Raises UserError if no file can be read.
     """
-    paths = list_images(folder)
+    paths, others = _listed(folder)
     images = np.empty((len(paths), size, size, 3), np.uint8)
-    good, skipped = [], Counter()
+    good, skipped, cropped = [], Counter(), 0
 
     def read(path):
         try:
-            image = decode(path, size)
-        except UNREADABLE as error:
+            image, was_cropped = decode(path, size)
+        except UserError as error:
             return "tiny" if isinstance(error, TooSmall) else "unreadable"
-        return "with a mark on the forehead" if skip_marked and spot_contrast(image) >= WORN else image
+        if skip_marked and spot_contrast(image) >= WORN:
+            return "with a mark on the forehead"
+        return image, was_cropped
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         bar = tqdm(pool.map(read, paths), total=len(paths), desc=f"decoding {folder} at {size}px", unit="img",
@@ -84,12 +186,13 @@ def load_domain(folder, size, progress=True, skip_marked=False):
             if isinstance(result, str):
                 skipped[result] += 1
             else:
-                images[len(good)] = result
+                images[len(good)], was_cropped = result
+                cropped += was_cropped
                 good.append(path)
     if not good:
-        raise UserError(f"{folder}: none of its {len(paths)} images could be read; "
-                        "fill it again with prepare_utkface.py")
-    return Domain(images[:len(good)], np.array([cell_of(p.name) for p in good]), dict(skipped))
+        raise UserError(f"{folder}: none of its {len(paths)} images could be read ({_told(skipped + others)}); {FILL}")
+    skipped += others
+    return Domain(images[:len(good)], np.array([cell_of(p.name) for p in good]), dict(skipped), cropped)
 
 
 def fixed_faces(folder, size, n):
@@ -102,9 +205,14 @@ def fixed_faces(folder, size, n):
         if len(faces) == n:
             break
         try:
-            faces.append(decode(path, size))
-        except UNREADABLE:
+            faces.append(decode(path, size)[0])
+        except UserError:
             continue
     if not faces:
-        raise UserError(f"{folder}: none of its images could be read; fill it again with prepare_utkface.py")
+        raise UserError(f"{folder}: none of its images could be read; {FILL}")
     return np.stack(faces)
+
+
+def _told(counts):
+    """{reason: n} as text."""
+    return ", ".join(f"{n} {why}" for why, n in counts.items())

@@ -1,9 +1,145 @@
+import os
+
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, features
 
 from ageing import face_folder
 from ageing.errors import UserError
+
+RNG = np.random.default_rng(1)
+UPRIGHT = cv2.resize(RNG.integers(0, 255, (6, 4, 3), np.uint8), (40, 60), interpolation=cv2.INTER_CUBIC)
+SQUARE = UPRIGHT[10:50]  # its centre
+# Pixels as a file with this EXIF orientation stores them.
+STORED = {1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 5: lambda x: np.swapaxes(x, 0, 1),
+          6: np.rot90, 7: lambda x: np.rot90(np.swapaxes(x, 0, 1), 2), 8: lambda x: np.rot90(x, -1)}
+
+
+def face_jpeg(path, side=200):
+    """A JPEG of UTKFace's kind."""
+    pixels = cv2.resize(RNG.integers(0, 255, (25, 25, 3), np.uint8), (side, side), interpolation=cv2.INTER_CUBIC)
+    Image.fromarray(pixels).save(path, "JPEG", quality=90)
+
+
+@pytest.mark.parametrize("size", [64, 128, 200, 256])
+def test_faces_of_utkface_are_only_resized(tmp_path, size):
+    face_jpeg(tmp_path / "face.jpg")
+    with Image.open(tmp_path / "face.jpg") as image:
+        image.draft("RGB", (size, size))
+        assert image.size == (100 if size == 64 else 200,) * 2  # the fast way: a JPEG decodes at half its size
+        expected = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
+    pixels, cropped = face_folder.decode(tmp_path / "face.jpg", size)
+    np.testing.assert_array_equal(pixels, expected)
+    assert not cropped
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_upright_and_cropped_to_the_centre_square(tmp_path, suffix, orientation):
+    if suffix == ".avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    path, tags = tmp_path / f"face{suffix}", Image.Exif()
+    tags[ExifTags.Base.Orientation] = orientation
+    options = {".jpg": {"quality": 100, "subsampling": 0}, ".webp": {"lossless": True},
+               ".avif": {"quality": 100, "subsampling": "4:4:4"}}.get(suffix, {})
+    Image.fromarray(np.ascontiguousarray(STORED[orientation](UPRIGHT))).save(path, exif=tags, **options)
+    pixels, cropped = face_folder.decode(path, 40)
+    assert np.abs(pixels.astype(int) - SQUARE).max() <= (0 if suffix in (".png", ".webp", ".tif") else 6)
+    assert cropped
+
+
+def test_damaged_exif_does_not_lose_the_picture(tmp_path):
+    Image.fromarray(SQUARE).save(tmp_path / "face.png", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(30))
+    np.testing.assert_array_equal(face_folder.decode(tmp_path / "face.png", 40)[0], SQUARE)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("kind", ["grey", "colour", "alpha"])
+def test_sixteen_bits_become_eight(tmp_path, suffix, kind):
+    expected = np.repeat(SQUARE[..., :1], 3, axis=2) if kind == "grey" else SQUARE
+    stored = {"grey": SQUARE[..., 0], "colour": SQUARE[..., ::-1],
+              "alpha": np.dstack([SQUARE[..., ::-1], np.full((40, 40), 255, np.uint8)])}[kind]
+    cv2.imwrite(str(tmp_path / f"face{suffix}"), stored.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(face_folder.decode(tmp_path / f"face{suffix}", 40)[0], expected)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_transparent_pixels_show_the_background(tmp_path, mode):
+    hidden = np.full((40, 40, 3), 255, np.uint8)
+    hidden[:, :20] = (60, 60, 60)
+    alpha = np.repeat(np.uint8([255, 0]), 20)[None].repeat(40, 0)
+    image, options = Image.fromarray(hidden), {}
+    if mode in ("RGBA", "LA"):
+        image = image.convert(mode[:-1])
+        image.putalpha(Image.fromarray(alpha))
+    else:
+        options = {"transparency": (255, 255, 255)}
+        if mode == "P":
+            image = image.quantize(2)
+            options = {"transparency": image.getpixel((30, 0))}
+    image.save(tmp_path / "face.png", **options)
+    pixels, _ = face_folder.decode(tmp_path / "face.png", 40)
+    np.testing.assert_array_equal(pixels[:, :20], np.full((40, 20, 3), 60))
+    np.testing.assert_array_equal(pixels[:, 20:], np.full((40, 20, 3), face_folder.BACKGROUND))
+
+
+def test_half_transparent_pixels_are_mixed_with_the_background(tmp_path):
+    Image.new("RGBA", (40, 40), (200, 0, 128, 51)).save(tmp_path / "face.png")
+    assert tuple(face_folder.decode(tmp_path / "face.png", 40)[0][0, 0]) == (142, 102, 128)
+
+
+def test_alpha_of_an_opaque_picture_changes_nothing(tmp_path):
+    Image.fromarray(SQUARE).convert("RGBA").save(tmp_path / "face.png")
+    np.testing.assert_array_equal(face_folder.decode(tmp_path / "face.png", 40)[0], SQUARE)
+
+
+def test_files_of_all_kinds_are_read_or_counted(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments: ran.append(arguments))
+    kinds = [".jpg", ".JPEG", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".tga", ".jp2"]
+    for suffix in kinds:
+        Image.fromarray(SQUARE).save(tmp_path / f"face{suffix}")
+    face_jpeg(tmp_path / "wide.mpo", 40)
+    for name in ("a.txt", "b.TXT", "c.mp4", "LICENSE", "d.eps", ".hidden.jpg", ".DS_Store"):
+        (tmp_path / name).write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\n")
+    (tmp_path / "postscript.jpg").write_bytes((tmp_path / "d.eps").read_bytes())
+    (tmp_path / "more.jpg").mkdir()
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    domain = face_folder.load_domain(tmp_path, 40, progress=False)
+    assert len(domain) == len(kinds) + 1
+    assert domain.skipped == {".txt": 2, ".mp4": 1, "without a suffix": 1, ".eps": 1, "unreadable": 3, "folder": 1}
+    assert not ran, "a program was run for a picture"
+    for suffix in (".png", ".bmp", ".tif", ".tiff", ".ppm", ".tga"):
+        np.testing.assert_array_equal(face_folder.decode(tmp_path / f"face{suffix}", 40)[0], SQUARE)
+
+
+def test_heif_is_read_or_counted(tmp_path):
+    Image.fromarray(SQUARE).save(tmp_path / "face.png")
+    (tmp_path / "face.heic").write_bytes(b"")
+    try:
+        import pillow_heif
+    except ImportError:
+        assert face_folder.load_domain(tmp_path, 40, progress=False).skipped == {".heic": 1}
+        return
+    pillow_heif.from_pillow(Image.fromarray(UPRIGHT)).save(tmp_path / "face.heic", quality=100)
+    assert face_folder.load_domain(tmp_path, 40, progress=False).cropped == 1
+
+
+def test_huge_pictures_are_skipped(tmp_path, monkeypatch):
+    Image.new("RGB", (32, 32)).save(tmp_path / "small.png")
+    Image.new("RGB", (40, 40)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(face_folder, "MEGAPIXELS", 32 * 32 / 1e6)
+    assert face_folder.load_domain(tmp_path, 40, progress=False).skipped == {"unreadable": 1}
+
+
+def test_the_summary_tells_what_was_cropped_and_skipped(tmp_path):
+    for i, size in enumerate([(40, 40), (40, 60), (41, 40), (20, 90)]):
+        Image.new("RGB", size).save(tmp_path / f"{i}.png")
+    (tmp_path / "notes.txt").write_text("")
+    domain = face_folder.load_domain(tmp_path, 16, progress=False)
+    assert domain.summary == "3 faces, 2 cropped to the centre square, skipped 1 tiny, 1 .txt"
 
 
 def test_broken_and_tiny_images_are_skipped_and_counted(tmp_path):
@@ -20,6 +156,7 @@ def test_broken_and_tiny_images_are_skipped_and_counted(tmp_path):
     domain = face_folder.load_domain(folder, 16, progress=False)
     assert len(domain) == 3
     assert domain.skipped == {"tiny": 1, "unreadable": 3}
+    assert domain.summary == "3 faces, 1 cropped to the centre square, skipped 3 unreadable, 1 tiny"
 
 
 @pytest.mark.parametrize("state", ["missing", "empty", "broken"])
@@ -29,8 +166,16 @@ def test_folder_without_faces_is_named(tmp_path, state):
         folder.mkdir()
     if state == "broken":
         (folder / "a.jpg").write_text("no picture")
-    with pytest.raises(UserError, match="20s: .*prepare_utkface"):
+    own = r"own pictures.*DIR/train/YOUNG .*optional.*data\.path=DIR data\.domain_A=YOUNG data\.domain_B=OLD"
+    with pytest.raises(UserError, match=f"^[^\n]*20s: .*prepare_utkface.*{own}"):
         face_folder.load_domain(folder, 16, progress=False)
+
+
+def test_a_folder_of_other_files_tells_their_kinds(tmp_path):
+    (tmp_path / "video.mp4").write_text("")
+    (tmp_path / "faces").mkdir()
+    with pytest.raises(UserError, match="no images in it, only 1 .mp4, 1 folder;"):
+        face_folder.list_images(tmp_path)
 
 
 def test_fixed_faces_stay_when_others_are_added(tmp_path):

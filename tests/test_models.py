@@ -46,6 +46,16 @@ def test_upsampling_conv_is_nearest_neighbour_and_a_conv(side):
     assert mine.compute_output_shape((2, side, None, 6)) == (2, 2 * side, None, 4)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (2, 5, 8, 3), (1, 16, 4, 2)])
+def test_bilinear_upsampling_is_the_same_where_an_export_leaves_the_size_open(shape):
+    x, layer = tf.constant(images(*shape)), models.BilinearUpsampling2D()
+    expected = tf.image.resize(x, (2 * shape[1], 2 * shape[2]))
+    open_size = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, shape[3]])])
+    np.testing.assert_array_equal(layer(x), expected)
+    np.testing.assert_allclose(open_size(x), expected, atol=1e-6)
+    assert layer.compute_output_shape((2, 5, None, 3)) == (2, 10, None, 3)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_block_conv_is_a_conv(padding):
     border = 6 if padding == "valid" else 0

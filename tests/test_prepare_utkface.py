@@ -16,9 +16,9 @@ NAMES = [f"{age}_{i % 2}_{i % 5}_2017{i:05}.jpg.chip.jpg" for i, age in
          enumerate([20, 25, 29, 30, 49, 50, 55, 59, 60, 1, 116] * 10)]
 
 
-def picture(side=40):
+def picture(side=40, colour=(200, 150, 120)):
     out = io.BytesIO()
-    Image.new("RGB", (side, side), (200, 150, 120)).save(out, "JPEG")
+    Image.new("RGB", (side, side), colour).save(out, "JPEG")
     return out.getvalue()
 
 
@@ -29,6 +29,24 @@ def make_tar(path, files, mode="w:gz"):
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     return path
+
+
+def make_zip(path, files):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def sums(text):
+    """The last row of the table."""
+    return [int(n) for n in re.search(r"^all" + r" +(\d+)" * 6 + "$", text, re.M).groups()]
+
+
+def on_disk(root, *domains):
+    """Files in each folder, in the order of the table."""
+    return [len(list(Path(root, split, domain).glob("*"))) for domain in domains
+            for split in ("train", "validation", "test")]
 
 
 def faces():
@@ -65,8 +83,8 @@ def test_faces_are_sorted_by_age_and_hash(archive, tmp_path, capsys):
     assert "skipped, unreadable image: 1: 25_0_0_broken.jpg" in text
     assert "skipped, tiny image: 1" in text
     assert "skipped, other age: 50" in text
-    columns = re.search(r"^all" + r" +(\d+)" * 6 + "$", text, re.M).groups()
-    assert sum(map(int, columns)) == 60
+    assert sums(text) == on_disk(tmp_path / "out", "20s", "50s")
+    assert sum(sums(text)) == 60
 
 
 def test_again_finishes_what_is_missing_and_changes_nothing_else(archive, tmp_path):
@@ -86,10 +104,7 @@ def test_again_finishes_what_is_missing_and_changes_nothing_else(archive, tmp_pa
 def test_folder_and_zip_give_what_the_tar_gives(archive, tmp_path):
     with tarfile.open(archive) as tar:
         tar.extractall(tmp_path / "unpacked", filter="data")
-    with zipfile.ZipFile(tmp_path / "UTKFace.zip", "w") as z:
-        for name, data in faces().items():
-            z.writestr(name, data)
-            z.writestr("__MACOSX/._" + name.split("/")[1], b"resource fork")
+    make_zip(tmp_path / "UTKFace.zip", faces() | {f"__MACOSX/._{name}": b"resource fork" for name in NAMES})
     outs = []
     for source in (archive, tmp_path / "unpacked", tmp_path / "UTKFace.zip"):
         out = tmp_path / f"out{len(outs)}"
@@ -101,6 +116,110 @@ def test_folder_and_zip_give_what_the_tar_gives(archive, tmp_path):
 def test_other_ages(archive, tmp_path):
     run(archive, "-o", tmp_path / "out", "--A", "kids=1-9", "--B", "old=100-120")
     assert {p.split("/")[1] for p in tree(tmp_path / "out")} == {"kids", "old"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "folder"])
+def test_a_face_that_occurs_twice_is_written_and_counted_once(tmp_path, capsys, kind):
+    twice = faces() | {f"crop_part1/{name}": picture() for name in NAMES}
+    if kind == "zip":
+        source = make_zip(tmp_path / "UTKFace.zip", twice)
+    else:
+        source = make_tar(tmp_path / "UTKFace.tar.gz", twice)
+    if kind == "folder":
+        with tarfile.open(source) as tar:
+            tar.extractall(tmp_path / "unpacked", filter="data")
+        source = tmp_path / "unpacked"
+    for _ in range(2):
+        run(source, "-o", tmp_path / "out")
+        text = capsys.readouterr().out
+        assert sums(text) == on_disk(tmp_path / "out", "20s", "50s")
+        assert sum(sums(text)) == 60
+        assert "skipped, same file again: 60\n" in text
+
+
+def test_of_two_pictures_with_one_name_the_first_is_kept_and_named(tmp_path, capsys):
+    name = "25_0_0_twice.jpg"
+    source = make_zip(tmp_path / "UTKFace.zip", {f"a/{name}": picture(), f"b/{name}": picture(colour="red")})
+    run(source, "-o", tmp_path / "out")
+    text = capsys.readouterr().out
+    assert f"skipped, same name as another face, of which the first is kept: 1: {name}" in text
+    assert sum(sums(text)) == 1
+    written, = (p for p in (tmp_path / "out").rglob("*") if p.is_file())
+    assert written.read_bytes() == picture()
+
+
+def test_a_whole_picture_after_a_broken_one_of_its_name_is_taken(tmp_path, capsys):
+    name = "25_0_0_twice.jpg"
+    run(make_zip(tmp_path / "UTKFace.zip", {f"a/{name}": b"", f"b/{name}": picture()}), "-o", tmp_path / "out")
+    assert sum(sums(capsys.readouterr().out)) == 1
+
+
+@pytest.mark.parametrize("output", ["", "data/utkface"])
+def test_a_target_inside_of_the_source_is_not_read_again(tmp_path, capsys, output):
+    source = tmp_path / "UTKFace"
+    source.mkdir()
+    for name in NAMES:
+        (source / name).write_bytes(picture())
+    texts = []
+    for _ in range(2):
+        run(source, "-o", source / output)
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]
+    assert sum(sums(texts[1])) == 60
+    assert "same file again" not in texts[1]
+
+
+def test_the_folder_of_another_run_is_a_source(archive, tmp_path):
+    run(archive, "-o", tmp_path / "out")
+    run(tmp_path / "out", "-o", tmp_path / "other", "--A", "late=25-29")
+    assert on_disk(tmp_path / "other", "50s") == on_disk(tmp_path / "out", "50s")
+    run(tmp_path / "out/train", "-o", tmp_path / "out", "--A", "late=25-29")
+    assert sum(on_disk(tmp_path / "out", "late")) == on_disk(tmp_path / "other", "late")[0]
+
+
+def test_faces_of_another_range_are_refused_and_kept(archive, tmp_path):
+    out = tmp_path / "out"
+    run(archive, "-o", out)
+    before = tree(out)
+    with pytest.raises(UserError, match=r"^[^\n]*out/train/20s: \d+ of its \d+ faces are not 25-29 .*-o"):
+        run(archive, "-o", out, "--A", "20s=25-29")
+    assert tree(out) == before
+
+
+def test_a_wider_range_adds_to_the_same_folder(archive, tmp_path, capsys):
+    run(archive, "-o", tmp_path / "out", "--A", "20s=25-29")
+    assert sum(sums(capsys.readouterr().out)) == 50
+    run(archive, "-o", tmp_path / "out")
+    assert sum(sums(capsys.readouterr().out)) == 60
+
+
+def test_the_table_counts_what_was_there_before(archive, tmp_path, capsys):
+    folder = tmp_path / "out/validation/50s"
+    folder.mkdir(parents=True)
+    for name in ("mine.png", "55_1_2_mine.jpg", "notes.txt", ".writing-x.jpg"):
+        (folder / name).write_bytes(picture())
+    run(archive, "-o", tmp_path / "out")
+    text = capsys.readouterr().out
+    assert sum(sums(text)) == 62
+    assert re.search(r"^unknown +0 +0 +0 +0 +1 +0$", text, re.M)
+    assert sums(text)[4] == on_disk(tmp_path / "out", "50s")[1] - 2
+
+
+def test_postscript_with_the_name_of_a_face_is_not_run(tmp_path, capsys, monkeypatch):
+    ran = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *arguments: ran.append(arguments))
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\n"
+    files = {"a/25_0_0_odd.jpg": postscript, "a/25_0_0_good.jpg": picture()}
+    run(make_zip(tmp_path / "UTKFace.zip", files), "-o", tmp_path / "out")
+    assert "skipped, unreadable image: 1: 25_0_0_odd.jpg" in capsys.readouterr().out
+    assert not ran
+
+
+def test_huge_images_are_skipped(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(prepare_utkface, "MEGAPIXELS", 0.002)
+    files = {"a/25_0_0_huge.jpg": picture(50), "a/25_0_0_good.jpg": picture()}
+    run(make_zip(tmp_path / "UTKFace.zip", files), "-o", tmp_path / "out")
+    assert "skipped, huge image: 1: 25_0_0_huge.jpg" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["../25_0_0_evil.jpg", "/tmp/25_0_0_evil.jpg", "UTKFace/../../25_0_0_evil.jpg",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import EAGER, ROOT, TINY, checkpoint_values, furnish, python
+from conftest import EAGER, ROOT, TINY, checkpoint_values, furnish, python, write_recipe
 from PIL import Image
 
 import train
@@ -91,8 +91,9 @@ def test_another_seed_gives_other_weights(whole, workplace):
     assert sum(not np.array_equal(mine[name], theirs[name]) for name in mine) > len(mine) / 4
 
 
-def test_killed_and_resumed_is_the_uninterrupted_run_to_the_bit(whole, workplace, monkeypatch):
-    """Killed while it writes a checkpoint, then stopped by Ctrl-C within a stage and at a stage's end."""
+def test_killed_resumed_and_lengthened_is_the_uninterrupted_run_to_the_bit(whole, workplace, monkeypatch, capsys):
+    """Killed while it writes a checkpoint, then stopped by Ctrl-C within a stage and at a stage's end, then run to its
+    end and lengthened."""
     class Killed(BaseException):
         pass
 
@@ -107,7 +108,7 @@ def test_killed_and_resumed_is_the_uninterrupted_run_to_the_bit(whole, workplace
     save, add = Keeper.save, Monitor.add
     monkeypatch.setattr(Keeper, "save", killed)
     with pytest.raises(Killed):
-        train.main(["--config", "tiny.yaml"])
+        train.main(["--config", "tiny.yaml", "stages.1.steps=1", "finish.steps=0"])
     monkeypatch.setattr(Keeper, "save", save)
     run = workplace / "runs/00001-tiny"
     assert Run.open(run).newest_step() == 1  # what was cut off does not count
@@ -123,7 +124,14 @@ def test_killed_and_resumed_is_the_uninterrupted_run_to_the_bit(whole, workplace
         assert Run.open(run).newest_step() == last
     monkeypatch.setattr(Monitor, "add", add)
     assert train.main(["--resume", str(run)]) == 0
+    assert Run.open(run).newest_step() == SECOND - 1
+    (run / "export").mkdir()  # as export_run makes it at the end
+    assert train.main(["--resume", str(run), "stages.1.steps=2", "finish.steps=2"]) == 0
+    assert "32px now takes 2 steps instead of 1; its learning rate follows the new length" in capsys.readouterr().out
     assert_equal_state(run, whole)
+    assert recipe_file.load(run / "recipe-before-6.yaml").finish.steps == 0
+    assert (run / "export-before-6").is_dir()
+    assert not (run / "export").exists()  # a new one is made
     steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
 
@@ -273,6 +281,38 @@ def test_bad_data_folders_are_named(workplace, monkeypatch, what, named):
         train.main(["--config", "tiny.yaml"])
 
 
+def test_resuming_says_what_changed_since(whole, workplace, capsys):
+    """Images added or removed, a recipe.yaml that was shortened, or is another one, or empty."""
+    run = copy_run(whole, workplace, LAST)
+    (workplace / "faces").unlink()
+    shutil.copytree(Path(whole.parent.parent / "faces"), workplace / "faces")
+    added = workplace / "faces/train/20s/25_0_0_more.png"
+    added.write_bytes(b"")
+    with pytest.raises(UserError, match=r"images in faces/train changed .*\(20s: 40 before, 41 now\); restore them"):
+        train.main(["--resume", str(run)])
+    added.unlink()
+    for path in sorted((workplace / "faces/train/50s").iterdir())[:39]:
+        path.unlink()
+    with pytest.raises(UserError, match=r"50s: 40 before, 1 now"):
+        train.main(["--resume", str(run)])
+    recipe = run / "recipe.yaml"
+    for tree, words in ((TINY | {"stages": TINY["stages"][:1]}, r"another recipe .*stages.1.size: missing, was 32"),
+                        (TINY | {"seed": 5}, "another recipe .*seed: 5, was 1"),
+                        ({}, r"recipe.yaml: stages is missing"),
+                        (None, r"recipe.yaml: a recipe is a mapping")):
+        write_recipe(recipe, tree)
+        with pytest.raises(UserError, match=words):
+            train.main(["--resume", str(run)])
+    assert "done" not in capsys.readouterr().out
+
+
+def test_a_run_that_is_being_trained_is_not_resumed(whole, workplace):
+    run = copy_run(whole, workplace, LAST)
+    with Run.open(run).locked(), pytest.raises(UserError, match="another process is training this run"):
+        train.main(["--resume", str(run), "finish.steps=9"])
+    assert not list(run.glob("recipe-before*"))
+
+
 class Listener:
     """In place of a Monitor."""
 
@@ -325,7 +365,10 @@ def test_options_that_would_be_ignored_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         train.parse_arguments(arguments)
     assert stopped.value.code == 2
-    assert "error:" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "error:" in err
+    if "--resume" in arguments and "seed=2" in arguments:
+        assert "seed=2 cannot change, only stages.N.epochs, stages.N.steps, finish.steps" in err
 
 
 def test_an_error_is_one_line_and_no_traceback(workplace):

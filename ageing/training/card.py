@@ -30,6 +30,16 @@ Largest difference to the network after writing and reading back, on a scale of 
 |---|---|
 {checks}
 
+## Use
+
+The .onnx files need nothing of this project. The .keras files need its layers: put the project's folder on the Python
+path, and import `models` before you load one.
+
+```python
+import keras, models
+g_AB = keras.models.load_model("g_AB.keras", compile=False)
+```
+
 ## Recipe
 
 ```yaml

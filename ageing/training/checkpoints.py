@@ -1,6 +1,7 @@
 """Checkpoints of a run: all that training needs to resume exactly."""
 
 import contextlib
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,7 +28,8 @@ class Keeper:
         self.run, self.recipe, self.stage_ends = run, recipe, stage_ends
         with tf.device("CPU"):
             self.text = tf.Variable(recipe_file.dump(recipe))
-        self.checkpoint = tf.train.Checkpoint(**gan.state(), recipe=self.text)
+        self.state = {**gan.state(), "recipe": self.text}
+        self.checkpoint = tf.train.Checkpoint(**self.state)
 
     def save(self, step):
         """Write the checkpoint of `step`, remove old ones. Raises UserError if the disk is full."""
@@ -51,13 +53,14 @@ class Keeper:
                             "the previous checkpoint is kept") from error
 
     def restore(self, step):
-        """Raises UserError if the checkpoint is broken or was made with another recipe."""
-        restore(self.checkpoint, self.run, step)
-        folder = self.run.checkpoint(step)
-        stored = recipe_check.parse(yaml.safe_load(self.text.numpy().decode()), folder)
-        if stored.decisive() != self.recipe.decisive():
-            raise UserError(f"{folder} was trained with another recipe than {self.run.folder / 'recipe.yaml'}; "
-                            "restore the run's own recipe.yaml or start a new run")
+        """Read the checkpoint of `step`. Raises UserError if it is missing, broken or of other networks."""
+        with _reading(self.run, step) as prefix:
+            stored = {name.split("/")[0] for name in tf.train.load_checkpoint(prefix).get_variable_to_shape_map()}
+        # finish.steps was 0 when it was saved: that optimizer has not begun.
+        later = {"finish_optimizer"} - stored
+        restore(tf.train.Checkpoint(**{name: part for name, part in self.state.items() if name not in later}),
+                self.run, step)
+        self.text.assign(recipe_file.dump(self.recipe))
 
 
 def restore(checkpoint, run, step):
@@ -97,6 +100,13 @@ def size_at(run, step):
         return tf.train.load_checkpoint(prefix).get_variable_to_shape_map()["pool_A/.ATTRIBUTES/VARIABLE_VALUE"][1]
 
 
+def recipe_at(run, step):
+    """The Recipe that `step` was trained with."""
+    with _reading(run, step) as prefix:
+        text = tf.train.load_checkpoint(prefix).get_tensor("recipe/.ATTRIBUTES/VARIABLE_VALUE").decode()
+    return recipe_check.parse(yaml.safe_load(text), run.checkpoint(step))
+
+
 def growths_at(run, step):
     """How many times the networks in the checkpoint of `step` have grown."""
     size = size_at(run, step)
@@ -115,10 +125,26 @@ def _reading(run, step):
         raise UserError(f"{run.folder}: no checkpoint of step {step}; there are: {known}")
     folder = run.checkpoint(step)
     try:
-        yield str(folder / "state")
+        with _without_magic(folder) as readable:
+            yield str(readable / "state")
     except Exception as error:  # a damaged file raises a dozen kinds of error, IndexError among them
         raise UserError(f"{folder}: the checkpoint is broken or of other networks ({_short(error)}); "
                         "if it is broken, move it away to continue from the previous checkpoint") from error
+
+
+@contextlib.contextmanager
+def _without_magic(folder):
+    """A path to `folder` without [, *, ? and backslashes: TensorFlow reads the name of a checkpoint as a pattern."""
+    if not re.search(r"[*?\[\\]", folder.as_posix()):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        link = Path(scratch, "checkpoint")
+        try:
+            link.symlink_to(folder.absolute(), target_is_directory=True)
+        except OSError:  # Windows lets only administrators make links
+            shutil.copytree(folder, link)
+        yield link
 
 
 def _short(error):

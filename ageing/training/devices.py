@@ -14,13 +14,22 @@ def load_tensorflow():
     """Import TensorFlow, which takes seconds and prints a lot. Warn if it cannot use a GPU of this machine.
 
     Its messages are hidden on machines without an NVIDIA card only: elsewhere they tell which CUDA library is missing.
+    Keras' own settings file (keras.json) has no effect. Raises UserError if KERAS_BACKEND names another backend.
     """
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    os.environ["KERAS_BACKEND"] = backend  # so that Keras does not take it from keras.json
+    if backend != "tensorflow":
+        raise UserError(f"KERAS_BACKEND={backend}: training runs on Keras' TensorFlow backend; unset KERAS_BACKEND, or "
+                        "set it to tensorflow")
     card = has_nvidia_card()
     if not card:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with contextlib.nullcontext() if card else _silenced():
         import tensorflow as tf
         gpus = tf.config.list_physical_devices("GPU")
+    import keras
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
     tf.get_logger().setLevel("WARNING" if card else "ERROR")
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # the devices are in use already

@@ -1,6 +1,8 @@
 """The pool of translated faces from which the discriminators get negatives."""
 
-import tensorflow as tf
+import keras
+import numpy as np
+from keras import ops
 
 from ageing.utkface import LABELS
 from data_loader import LabelledFaces
@@ -8,8 +10,8 @@ from data_loader import LabelledFaces
 
 def choose(which, faces, others):
     """LabelledFaces: `faces` where the booleans `which` (n,) are true, else `others`."""
-    return LabelledFaces(tf.where(which[:, None, None, None], faces.images, others.images),
-                         tf.where(which[:, None], faces.labels, others.labels))
+    return LabelledFaces(ops.where(which[:, None, None, None], faces.images, others.images),
+                         ops.where(which[:, None], faces.labels, others.labels))
 
 
 class ImagePool:
@@ -21,10 +23,9 @@ class ImagePool:
 
     def __init__(self, size, image_size):
         self.size = size
-        shared = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
-        self.images = tf.Variable(tf.zeros([max(size, 1), image_size, image_size, 3]), **shared)
-        self.labels = tf.Variable(tf.zeros([max(size, 1), LABELS]), **shared)
-        self.count = tf.Variable(0, dtype=tf.int32, **shared)  # swap: images in the pool; push: images ever put in
+        self.images = _variable((max(size, 1), image_size, image_size, 3), "float32")
+        self.labels = _variable((max(size, 1), LABELS), "float32")
+        self.count = _variable((), "int32")  # swap: images in the pool; push: images ever put in
 
     def swap(self, faces, uniform):
         """The paper's pool. While it fills, faces pass. Then half of them are kept and older ones are returned instead.
@@ -34,33 +35,36 @@ class ImagePool:
         if self.size == 0:
             return faces
         n = faces.images.shape[0]
-        filling = self.count + tf.range(n) < self.size
-        slot = tf.cast(uniform[:, 0] * self.size, tf.int32)
+        next_slot = self.count + ops.arange(n)
+        filling = next_slot < self.size
         keep = filling | (uniform[:, 1] < 0.5)
-        slot = tf.where(filling, self.count + tf.range(n), slot)
+        slot = ops.where(filling, next_slot, ops.cast(uniform[:, 0] * self.size, "int32"))
         older = self._gather(slot)
         # For each slot, the index of its next content in [the pool, the new faces].
-        content = tf.range(self.size)
+        slots = content = ops.arange(self.size)
         for i in range(n):  # in order: two faces may want one slot, and the later one gets it
-            content = tf.tensor_scatter_nd_update(
-                content, [[slot[i]]], [tf.where(keep[i], self.size + i, content[slot[i]])])
+            content = ops.where((slots == slot[i]) & keep[i], self.size + i, content)
         for stored, new in zip((self.images, self.labels), faces, strict=True):
-            stored.assign(tf.gather(tf.concat([stored, new], 0), content))
-        self.count.assign(tf.minimum(self.count + n, self.size))
+            stored.assign(ops.take(ops.concatenate([stored, new], 0), content, axis=0))
+        self.count.assign(ops.minimum(self.count + n, self.size))
         return choose(keep & ~filling, older, faces)
 
     def push(self, faces):
         """Put in `faces` (LabelledFaces), in place of the oldest ones."""
         n = faces.images.shape[0]
-        slot = (self.count + tf.range(n)) % self.size
+        slot = (self.count + ops.arange(n)) % self.size
         for stored, new in zip((self.images, self.labels), faces, strict=True):
-            stored.assign(tf.tensor_scatter_nd_update(stored.read_value(), slot[:, None], new))
+            stored.assign(ops.scatter_update(stored, slot[:, None], new))
         self.count.assign_add(n)
 
     def sample(self, uniform):
         """n LabelledFaces at random, with replacement. uniform: (n,) in [0, 1)."""
-        filled = tf.cast(tf.minimum(self.count, self.size), tf.float32)
-        return self._gather(tf.cast(uniform * filled, tf.int32))
+        filled = ops.cast(ops.minimum(self.count, self.size), "float32")
+        return self._gather(ops.cast(uniform * filled, "int32"))
 
     def _gather(self, slot):
-        return LabelledFaces(tf.gather(self.images, slot), tf.gather(self.labels, slot))
+        return LabelledFaces(ops.take(self.images, slot, axis=0), ops.take(self.labels, slot, axis=0))
+
+
+def _variable(shape, dtype):
+    return keras.Variable(np.zeros(shape, dtype), dtype=dtype, trainable=False, aggregation="only_first_replica")

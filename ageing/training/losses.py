@@ -4,10 +4,11 @@
 (arXiv 1703.10593). Images are float32 (N, H, W, 3) in [-1, 1]. Every loss is a scalar mean over the batch.
 """
 
-import tensorflow as tf
+import keras
+from keras import ops
 
 from ageing.forehead import FRAME, ring
-from ageing.utkface import GENDERS, RACES
+from ageing.utkface import GENDERS
 
 
 def least_squares(scores, target):
@@ -15,7 +16,7 @@ def least_squares(scores, target):
 
     scores: a tensor, or a list with one tensor per scale, whose losses are added up (pix2pixHD, eq. 3). target: 0 or 1.
     """
-    return tf.add_n([tf.reduce_mean(tf.square(one - target)) for one in tf.nest.flatten(scores)])
+    return sum(ops.mean(ops.square(one - target)) for one in keras.tree.flatten(scores))
 
 
 def cycle_loss(reconstructed, images):
@@ -30,7 +31,7 @@ def identity_loss(translated, images):
 
 def mean_absolute(x, y):
     """L1. Squared errors blur."""
-    return tf.reduce_mean(tf.abs(x - y))
+    return ops.mean(ops.abs(x - y))
 
 
 def colour_change(x, y):
@@ -41,7 +42,7 @@ def colour_change(x, y):
     """
     height, width = x.shape[1:3]
     middle = (y - x)[:, height // 4:height - height // 4, width // 4:width - width // 4]
-    return tf.reduce_mean(tf.abs(tf.reduce_mean(middle, axis=(1, 2))))
+    return ops.mean(ops.abs(ops.mean(middle, axis=(1, 2))))
 
 
 def spots_drawn(x, y):
@@ -50,30 +51,31 @@ def spots_drawn(x, y):
     A spot is darker than the skin on all eight sides, a wrinkle only on two. Darkness is measured in green, where blood
     and melanin absorb most. Faces in UTKFace's framing. `forehead.spot_contrast` measures spots in another way.
     """
-    return tf.reduce_mean(tf.nn.relu(_spots(y) - tf.nn.relu(_spots(x))))
+    return ops.mean(ops.relu(_spots(y) - ops.relu(_spots(x))))
 
 
 def _spots(images):
     """(N, h, w): how much darker each place of the forehead is than all places 3 or 5 pixels around it."""
     smaller = max(images.shape[1] // FRAME, 1)
-    green = tf.nn.avg_pool2d(images[..., 1:2], smaller, smaller, "VALID")
-    if green.shape[1:3] != (FRAME, FRAME):
-        green = tf.image.resize(green, (FRAME, FRAME))
+    green = ops.average_pool(images[..., 1:2], smaller, smaller, "valid", data_format="channels_last")
+    if tuple(green.shape[1:3]) != (FRAME, FRAME):
+        green = ops.image.resize(green, (FRAME, FRAME), data_format="channels_last")
     green = green[..., 0]
-    narrow, wide = (tf.reduce_min([tf.roll(green, by, (1, 2)) for by in ring(radius)], axis=0) for radius in (3, 5))
+    narrow, wide = (ops.min(ops.stack([ops.roll(green, by, (1, 2)) for by in ring(radius)]), axis=0)
+                    for radius in (3, 5))
     # The rows start as high as the wide ring allows, so that spots near the upper rim are penalised. They end above the
     # brows: old faces do have more structure there, and with the brows included ageing lost a seventh of its years.
-    return (tf.maximum(narrow, wide) - green)[:, 5:15, 26:38]
+    return (ops.maximum(narrow, wide) - green)[:, 5:15, 26:38]
 
 
 def log_probabilities(scores):
     """Classifier scores (N, LABELS) -> log-probabilities: softmax over genders and, separately, over races."""
-    return tf.concat([tf.nn.log_softmax(part) for part in tf.split(scores, [len(GENDERS), len(RACES)], axis=1)], 1)
+    return ops.concatenate([ops.log_softmax(part) for part in ops.split(scores, [len(GENDERS)], axis=1)], axis=1)
 
 
 def label_loss(scores, labels):
     """Cross-entropy of scores (N, LABELS), gender plus race. A label vector of zeros (unknown) costs nothing."""
-    return -tf.reduce_mean(tf.reduce_sum(labels * log_probabilities(scores), axis=1))
+    return -ops.mean(ops.sum(labels * log_probabilities(scores), axis=1))
 
 
 def label_change(before, after):
@@ -82,4 +84,4 @@ def label_change(before, after):
     0 if the prediction stays, right or wrong. So a face keeps its look and does not become more typical of its label.
     """
     before, after = log_probabilities(before), log_probabilities(after)
-    return tf.reduce_mean(tf.reduce_sum(tf.exp(before) * (before - after), axis=1))
+    return ops.mean(ops.sum(ops.exp(before) * (before - after), axis=1))

@@ -1,7 +1,10 @@
 import json
+import re
+import subprocess
 
-from conftest import TINY
+from conftest import TINY, python
 
+import models
 from ageing.training import card, recipe_check
 from ageing.training.runs import Run
 
@@ -13,3 +16,15 @@ def test_the_card_tells_how_long_the_steps_took(tmp_path):
     run.log.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 12, "d')
     assert card.hours(run, 9) == "0.90 hours"
     assert card.hours(run, 6) == "0.50 hours"
+
+
+def test_the_card_says_how_to_load_a_keras_file(tmp_path):
+    """Its two lines work where nothing else of the project is imported."""
+    run = Run.create(tmp_path / "runs", "tiny", recipe_check.parse(TINY, "tiny"))
+    text = card.text(run, 9, 32, 8, {"g_AB.keras": 0.0})
+    lines = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+    network = models.build_generator(2, 1, "channel", "zero", "resize", "residual", "glorot", 1, "float32", "g_AB")
+    network.save(tmp_path / "g_AB.keras")
+    command, settings = python("-c", lines + "print(g_AB.count_params())", cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, **settings)
+    assert done.stdout.strip() == str(network.count_params()), done.stderr

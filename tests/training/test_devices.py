@@ -1,8 +1,10 @@
 import json
+import subprocess
 import types
 
 import pytest
 import tensorflow as tf
+from conftest import python
 
 from ageing.errors import UserError
 from ageing.training import devices, recipe_check
@@ -25,6 +27,26 @@ def test_bfloat16_only_where_every_gpu_computes_it(monkeypatch, capabilities, ex
                         lambda gpu: {"compute_capability": gpu} if gpu else {})
     assert devices.precision("auto") == expected
     assert devices.jit_compile("on")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_of_keras_is_one_line(monkeypatch, backend):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    with pytest.raises(UserError, match=f"KERAS_BACKEND={backend}: training runs on Keras' TensorFlow backend; unset"):
+        devices.load_tensorflow()
+
+
+def test_the_settings_file_of_keras_has_no_effect(tmp_path):
+    """Not the data format, not the precision, not the backend."""
+    (tmp_path / "keras.json").write_text(json.dumps({
+        "backend": "jax", "floatx": "float64", "image_data_format": "channels_first", "epsilon": 1e-7}))
+    environment = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": ""}
+    command, settings = python("-c", (
+        "from ageing.training import devices; devices.load_tensorflow(); import keras\n"
+        "print(keras.backend.backend(), keras.config.floatx(), keras.config.image_data_format(), "
+        "keras.layers.Conv2D(1, 3)(keras.ops.ones((1, 8, 9, 3))).dtype.name)"), env=environment)
+    done = subprocess.run(command, capture_output=True, **settings)
+    assert done.stdout.split() == ["tensorflow", "float32", "channels_last", "float32"], done.stderr
 
 
 def test_xla_never_on_a_cpu():

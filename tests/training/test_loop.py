@@ -1,0 +1,53 @@
+"""Errors of the training loop. Whole runs: test_train.py."""
+
+import dataclasses
+
+import pytest
+import tensorflow as tf
+from conftest import TINY
+
+from ageing.errors import UserError
+from ageing.training import loop, recipe_check
+from ageing.training.plan import plan
+
+RECIPE = recipe_check.parse(TINY, "tiny")
+WARM, _, _, TRAIN, FINISH = plan(RECIPE, 40)
+
+
+@pytest.mark.parametrize("error", [
+    tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), MemoryError(),
+    RuntimeError("std::bad_alloc"), tf.errors.InternalError(None, None, "CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+    tf.errors.InternalError(None, None, "CUBLAS_STATUS_ALLOC_FAILED")], ids=repr)
+@pytest.mark.parametrize(("phase", "now", "less"), [
+    (WARM, "16px warm start with stages.0.warm_start_batch=4", "stages.0.warm_start_batch=2"),
+    (TRAIN, "32px with stages.1.batch_size=2 stages.1.d_batch_size=4", "stages.1.batch_size=1 stages.1.d_batch_size=2"),
+    (FINISH, "finish with finish.batch_size=2", "finish.batch_size=1")], ids=lambda value: None)
+def test_out_of_memory_names_the_stage_and_what_to_lower(error, phase, now, less):
+    with pytest.raises(UserError) as caught, loop.memory_errors_named(RECIPE, phase):
+        raise error
+    assert str(caught.value) == (f"out of memory in {now}: resume on a device with more memory, or start a new run "
+                                 f"with less, for example {less}")
+
+
+def test_out_of_memory_with_the_smallest_batch_names_the_width():
+    smallest = dataclasses.replace(FINISH, batch_size=1)
+    with pytest.raises(UserError, match=r"finish.batch_size=1: .* for example generator.filters=1$"), \
+            loop.memory_errors_named(RECIPE, smallest):
+        raise MemoryError
+
+
+def test_faces_that_do_not_fit_are_named(monkeypatch):
+    def full(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(loop.data_loader, "UnpairedFaces", full)
+    with pytest.raises(UserError, match="the faces in faces/train do not fit at 32 px; use fewer images"):
+        loop.load_faces(RECIPE, 32, None)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), tf.errors.InternalError(None, None, "cuDNN"),
+                                   UserError("out of memory is no matter here")], ids=repr)
+def test_other_errors_stay_what_they_are(error):
+    with pytest.raises(type(error)) as caught, loop.memory_errors_named(RECIPE, TRAIN):
+        raise error
+    assert caught.value is error
