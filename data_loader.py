@@ -36,8 +36,7 @@ class UnpairedFaces:
         """Lines of text: how many faces were read, skipped, capped and left out."""
         lines = []
         for name, domain in ((self.settings.domain_A, self.A), (self.settings.domain_B, self.B)):
-            skipped = ", ".join(f"{n} {why}" for why, n in domain.skipped.items())
-            lines.append(f"{name}: {len(domain)} faces" + (f", skipped {skipped}" if skipped else ""))
+            lines.append(f"{name}: {domain.summary}")
         if self.settings.sampling == "matched":
             if self.capped:
                 lines.append(f"matched sampling, nearly empty on one side, capped at {CELL_CAP:g}x: "

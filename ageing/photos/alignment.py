@@ -212,6 +212,8 @@ def cut(photo, matrix, size):
         reduced = max(1, round(width / shrink)), max(1, round(height / shrink))
         part = np.asarray(Image.fromarray(part).resize(reduced, Image.Resampling.LANCZOS, reducing_gap=3.0))
     zoom = np.array([[part.shape[1] / width], [part.shape[0] / height]])
+    # OpenCV 5 never returns from reflecting an image that is one pixel wide or high.
+    part = np.pad(part, [(0, int(n == 1)) for n in part.shape[:2]] + [(0, 0)], mode="edge")
     place = (matrix - [[0, 0, left], [0, 0, top]]) * zoom
     return cv2.warpAffine(part, between_centres(place / [size, size, 1]), (size, size),
                           flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101)
