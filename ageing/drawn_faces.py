@@ -201,4 +201,4 @@ def true_pairs(root, domain_A, domain_B, size):
 
     young, old = by_person(domain_A), by_person(domain_B)
     both = sorted(young.keys() & old.keys())
-    return tuple(np.stack([decode(paths[p], size) for p in both]) for paths in (young, old))
+    return tuple(np.stack([decode(paths[p], size)[0] for p in both]) for paths in (young, old))
