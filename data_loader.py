@@ -1,19 +1,24 @@
 """Unpaired batches of two folders of faces, resumable at any step.
 
-Every random choice is a function of (seed, step). So a run that starts at step k sees the images that an uninterrupted
-run sees from step k on, on any number of replicas.
+Every random choice is a function of (seed, stream, step). So a run that starts at step k sees the images that an
+uninterrupted run sees from step k on, on every backend and any number of devices.
 """
 
+import functools
 from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 
 from ageing.face_folder import load_domain
-from ageing.utkface import CELL_CAP, LABELS, cell_name, labels_of, matched_distribution
+from ageing.utkface import CELL_CAP, cell_name, labels_of, matched_distribution
 
-# What a batch holds of one domain: images float32 (..., H, W, 3) in [-1, 1], labels float32 (..., LABELS) as labels_of.
+# Faces in a training step: images float32 (N, H, W, 3) in [-1, 1], labels float32 (N, LABELS) as labels_of.
 LabelledFaces = namedtuple("LabelledFaces", "images labels")
+
+# The same as they are loaded, for several rounds: images uint8 (rounds, N, H, W, 3), labels (rounds, N, LABELS),
+# transforms float32 (rounds, N, 6), the flip and affine jitter that engine.warp applies, or None without any.
+LoadedFaces = namedtuple("LoadedFaces", "images labels transforms")
 
 
 class UnpairedFaces:
@@ -31,6 +36,7 @@ class UnpairedFaces:
         self.B = load_domain(folder / settings.domain_B, size, progress, skip_marked)
         if settings.sampling == "matched":
             self.p, self.capped, self.dropped = matched_distribution(self.A.cells, self.B.cells)
+            self.cells = [_by_cell(domain.cells, len(self.p)) for domain in (self.A, self.B)]
 
     def report(self):
         """Lines of text: how many faces were read, skipped, capped and left out."""
@@ -46,100 +52,63 @@ class UnpairedFaces:
                              + ", ".join(map(cell_name, self.dropped)))
         return lines
 
-    def dataset(self, shape, stream, start, stop=None, context=None):
-        """tf.data.Dataset of (A, B), both LabelledFaces: images (*shape, size, size, 3), labels (*shape, LABELS).
+    def batch(self, shape, stream, step):
+        """(A, B), both LoadedFaces: what `step` sees.
 
-        shape: (rounds, batch), the images of one step over all replicas. stream: an integer; each stream makes its own
-        random choices. start, stop: steps. context: tf.distribute.InputContext. With it each element is one replica's
-        part of `batch`, in replica order. The parts of a step form the same global batch whatever their number.
+        shape: (rounds, batch). stream: a number; each stream makes its own random choices.
         """
-        import tensorflow as tf
+        rng = np.random.default_rng([self.seed, stream, step])
+        n = shape[0] * shape[1]
+        chosen = self._matched(rng, n) if self.settings.sampling == "matched" else self._permuted(stream, step, n)
+        found = []
+        for domain, members in zip((self.A, self.B), chosen, strict=True):
+            transforms = self._transforms(rng, n)
+            found.append(LoadedFaces(domain.images[members].reshape(*shape, self.size, self.size, 3),
+                                     labels_of(domain.cells[members]).reshape(*shape, -1),
+                                     None if transforms is None else transforms.reshape(*shape, 6)))
+        return tuple(found)
 
-        rounds, batch = shape
-        replicas = context.num_replicas_in_sync if context else 1
-        here = replicas // context.num_input_pipelines if context else 1
-        first = context.input_pipeline_id * here if context else 0
-        part = batch // replicas
-        with tf.device("CPU"):
-            images = [tf.constant(self.A.images), tf.constant(self.B.images)]
-            labels = [tf.constant(labels_of(self.A.cells)), tf.constant(labels_of(self.B.cells))]
-        draws = [self._draw(domain) for domain in (self.A, self.B)]
+    def _permuted(self, stream, step, n):
+        """Indices (n,) of A and of B. Each epoch shows every image once."""
+        found = []
+        for d, total in enumerate((len(self.A), len(self.B))):
+            place = step * n + np.arange(n)
+            epochs = {epoch: _permutation(self.seed, stream, d, epoch, total) for epoch in np.unique(place // total)}
+            found.append(np.array([epochs[i // total][i % total] for i in place]))
+        return found
 
-        def one_replica(index):
-            step, replica = start + index // here, first + index % here
-            # Eight keys a stream: + 0 cells, + 1, 2 members, + 3, 4 transforms
-            seed = tf.stack([tf.constant((self.seed * 8 + stream) * 8, tf.int64), step])
-            out = []
-            for d in (0, 1):
-                chosen = draws[d](step, seed, rounds * batch, d)
-                warp = self._transforms(rounds * batch, seed + [3 + d, 0])
-                mine = tf.reshape(tf.range(rounds * batch), shape)[:, replica * part:(replica + 1) * part]
-                mine = tf.reshape(mine, [-1])
-                chosen = tf.gather(chosen, mine)
-                faces = tf.gather(images[d], chosen)
-                faces = tf.cast(faces, tf.float32)  # before the warp: on uint8 it truncates, which darkens every face
-                if warp is not None:
-                    faces = _warp(faces, tf.gather(warp, mine))
-                faces = faces / 127.5 - 1
-                out.append(LabelledFaces(tf.reshape(faces, (rounds, part, self.size, self.size, 3)),
-                                         tf.reshape(tf.gather(labels[d], chosen), (rounds, part, LABELS))))
-            return tuple(out)
+    def _matched(self, rng, n):
+        """Indices (n,) of A and of B, of the same cells in the same places: every single batch is balanced."""
+        cells = rng.choice(len(self.p), n, p=self.p)
+        found = []
+        for order, starts, counts in self.cells:
+            found.append(order[starts[cells] + (rng.random(n) * counts[cells]).astype(int)])
+        return found
 
-        count = tf.data.Dataset.range((stop - start) * here) if stop is not None else tf.data.Dataset.counter()
-        return count.map(one_replica, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
-
-    def _draw(self, domain):
-        """A function (step, seed, n, d) -> indices in `domain` of the n images of a step. d: 0 for A, 1 for B."""
-        import tensorflow as tf
-
-        if self.settings.sampling == "independent":
-            def permuted(step, seed, n, d):
-                i = step * n + tf.range(n, dtype=tf.int64)
-                total = len(domain)
-                # Each epoch has its own permutation, because the seed holds the epoch.
-                epoch = tf.stack([tf.fill([n], seed[0] + 1 + d), i // total, tf.zeros([n], tf.int64)], axis=1)
-                # tf.random.experimental.index_shuffle takes one seed only.
-                return tf.raw_ops.RandomIndexShuffle(index=i % total, seed=epoch, max_index=total - 1, rounds=4)
-            return permuted
-
-        # The images in the order of their cells: those of a cell are neighbours.
-        order = tf.constant(np.argsort(domain.cells, kind="stable"), tf.int64)
-        counts = np.bincount(domain.cells[domain.cells >= 0], minlength=len(self.p))
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]]) + (domain.cells < 0).sum()
-        counts, starts = tf.constant(counts, tf.float32), tf.constant(starts, tf.int64)
-        edges = tf.constant(np.cumsum(self.p)[:-1], tf.float32)
-
-        def matched(step, seed, n, d):
-            # A and B get the same cells in the same places: every single batch is balanced.
-            cell = tf.searchsorted(edges, tf.random.stateless_uniform([n], seed), side="right")
-            within = tf.random.stateless_uniform([n], seed + [1 + d, 0])
-            count = tf.gather(counts, cell)
-            member = tf.cast(tf.minimum(tf.floor(within * count), count - 1), tf.int64)
-            return tf.gather(order, tf.gather(starts, cell) + member)
-        return matched
-
-    def _transforms(self, n, seed):
-        """Projective transforms (n, 8) of the augmentation, output pixel -> input pixel. None if it is off."""
-        import tensorflow as tf
-
+    def _transforms(self, rng, n):
+        """Affine transforms (n, 6) of the augmentation, rows (a, b, x, d, e, y): output pixel (column, row) is the
+        input's (a * column + b * row + x, d * column + e * row + y). None if it is off."""
         s = self.settings
         if not (s.flip or s.shift or s.scale or s.rotation):
             return None
-        u = tf.random.stateless_uniform([5, n], seed, -1, 1)
-        angle, zoom = u[0] * s.rotation * np.pi / 180, 1 + u[1] * s.scale
-        cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom
-        mirror = tf.where(u[2] < 0, -1.0, 1.0) if s.flip else tf.ones(n)
+        u = rng.uniform(-1, 1, (5, n))
+        angle, zoom = np.radians(u[0] * s.rotation), 1 + u[1] * s.scale
+        cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
+        mirror = np.where(u[2] < 0, -1.0, 1.0) if s.flip else np.ones(n)
         c = (self.size - 1) / 2  # about the centre
         a, b, d, e = cos * mirror, -sin, sin * mirror, cos
         x = c - a * c - b * c + u[3] * s.shift * self.size
         y = c - d * c - e * c + u[4] * s.shift * self.size
-        zero = tf.zeros(n)
-        return tf.stack([a, b, x, d, e, y, zero, zero], axis=1)
+        return np.stack([a, b, x, d, e, y], axis=1).astype(np.float32)
 
 
-def _warp(faces, transforms):
-    import tensorflow as tf
+def _by_cell(cells, n):
+    """(order, starts, counts): image indices in the order of their cells; where each of n cells starts; its length."""
+    counts = np.bincount(cells[cells >= 0], minlength=n)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]) + (cells < 0).sum()
+    return np.argsort(cells, kind="stable"), starts, counts
 
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=faces, transforms=transforms, output_shape=tf.shape(faces)[1:3], interpolation="BILINEAR",
-        fill_mode="REFLECT", fill_value=0.0)
+
+@functools.lru_cache(maxsize=16)
+def _permutation(seed, stream, domain, epoch, n):
+    return np.random.default_rng([seed, stream, domain, int(epoch)]).permutation(n)

@@ -153,6 +153,31 @@ class BlockConv2D(layers.Conv2D):
         return y + self.bias if self.use_bias else y
 
 
+@register
+class Initializer(keras.initializers.Initializer):
+    """Initial kernels, drawn by NumPy from the seed of `keras.utils.set_random_seed`: the same on every backend.
+
+    kind: "glorot", uniform (Glorot and Bengio 2010, eq. 16); "he", Gaussian (He et al. 2015, eq. 10), which keeps the
+    signal's scale without norm; "normal", N(0, 0.02), the paper's. JAX would compile a program for each shape.
+    """
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __call__(self, shape, dtype=None):
+        places = np.prod(shape[:-2], dtype=int)
+        fan_in, fan_out = places * shape[-2], places * shape[-1]
+        if self.kind == "glorot":
+            limit = np.sqrt(6 / (fan_in + fan_out))
+            values = np.random.uniform(-limit, limit, shape)
+        else:
+            values = np.random.normal(0, {"he": np.sqrt(2 / fan_in), "normal": 0.02}[self.kind], shape)
+        return ops.convert_to_tensor(values.astype("float32"), dtype)
+
+    def get_config(self):
+        return {"kind": self.kind}
+
+
 ENHANCER_BLOCKS = 3  # residual blocks of a local enhancer, as in pix2pixHD
 
 
@@ -167,7 +192,7 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a 3x3 conv,
         which leaves no checkerboard (Odena et al. 2016).
     output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
-    init: "glorot", or "normal", the paper's N(0, 0.02).
+    init: see Initializer.
     enhancers: how many local enhancers are wrapped around the generator, see `_enhancer`. The layer "coarse" is the
         generator inside the outermost one, without its BoundedResidual or tanh: image -> [change, features].
     precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
@@ -223,7 +248,7 @@ class _GeneratorParts:
 
     def __init__(self, norm, padding, upsampling, init, precision):
         self.norm, self.padding, self.upsampling, self.precision = norm, padding, upsampling, precision
-        self.settings = {"kernel_initializer": _initializer(init), "dtype": precision,
+        self.settings = {"kernel_initializer": Initializer(init), "dtype": precision,
                          "use_bias": norm != "channel"}  # instance norm subtracts the mean, so a bias is redundant
 
     def padded_conv(self, x, filters, size, layer=layers.Conv2D, **more):
@@ -268,7 +293,7 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     order: "norm_first" (conv, norm, activation: the paper's) or "activation_first" (conv, activation, norm:
         the tutorial's).
     last_stride: of the fourth conv. 2: 256x256 in, 16x16 out; 1: the paper's 70-pixel receptive field, 32x32 out.
-    init: "glorot", "normal" (N(0, 0.02)) or "he", which keeps the signal's scale without norm.
+    init: see Initializer.
     labels: 0, or the length of a face's label vector. The network then takes [images, labels (N, labels)]. The inner
         product of a patch's last features and a learned projection of the labels is added to its score (Miyato and
         Koyama, ICLR 2018, eq. 5). The projection starts at zero. Labels of zeros leave the score unchanged.
@@ -286,7 +311,7 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
             scores.append(one([x, *label] if labels else x))
         return keras.Model([image, *label] if labels else image, scores, name=name)
 
-    conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=_initializer(init),
+    conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=Initializer(init),
                              dtype=precision)
 
     def normalised(x):
@@ -324,7 +349,7 @@ def build_classifier(labels, size, seen, filters=32, precision="float32", name=N
     if x.shape[1] != seen:
         x = layers.Resizing(seen, seen, dtype="float32")(x)
     for width in (1, 2, 4, 8):
-        x = layers.Conv2D(width * filters, 4, strides=2, padding="same", kernel_initializer="he_normal",
+        x = layers.Conv2D(width * filters, 4, strides=2, padding="same", kernel_initializer=Initializer("he"),
                           dtype=precision)(x)
         x = layers.LeakyReLU(0.2, dtype=precision)(x)
     x = layers.Flatten(dtype="float32")(x)
@@ -340,10 +365,3 @@ def parts(discriminator):
     """The PatchGANs of a discriminator, the one for the full size first."""
     scales = [layer for layer in discriminator.layers if isinstance(layer, keras.Model)]
     return sorted(scales, key=lambda one: one.name) or [discriminator]
-
-
-def _initializer(name):
-    """A name or config, not an object: Keras then makes an initializer for every layer. A shared one would give all
-    layers of a shape the same weights."""
-    return {"glorot": "glorot_uniform", "he": "he_normal",
-            "normal": {"class_name": "RandomNormal", "config": {"stddev": 0.02}}}[name]

@@ -8,16 +8,21 @@
     python train.py --resume runs/00001-utkface stages.2.epochs=40   the same, and train longer
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
+    python train.py --export runs/00001-utkface/export  the ONNX files of a run that was trained without TensorFlow
 
 Watch samples/<run>/: a grid of the same validation faces every few hundred steps, and losses.png.
 """
 
 import argparse
+import importlib.util
+import os
 import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from ageing.errors import run_script
+from ageing.errors import UserError, run_script
 from ageing.training import resume
 
 PROJECT = Path(__file__).resolve().parent
@@ -60,15 +65,13 @@ def main(argv=None):
     from ageing.training.runs import Run
 
     if args.export:
-        run = Run.open(args.export)
-        devices.load_tensorflow()
-        export_run(run, Path(args.output or PROJECT / "saved_models" / run.name), args.checkpoint)
+        export(Path(args.export), args.output, args.checkpoint)
         return 0
 
     run = Run.open(args.resume) if args.resume else None
     config = run.folder / "recipe.yaml" if run else args.config or recipe_file.DEFAULT
     recipe = recipe_file.load(config, args.overrides)
-    devices.load_tensorflow()
+    devices.load_backend()
     if args.dry_run:
         from ageing.training import dry_run
         print("\n".join(dry_run.describe(recipe)))
@@ -79,22 +82,44 @@ def main(argv=None):
     from ageing.training import loop, true_error
     run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs or "runs", Path(config).stem, recipe))
     if run and stopped:
-        print(f"stopped by {signal.Signals(stopped).name} at step {int(gan.step.numpy())}, saved. "
+        print(f"stopped by {signal.Signals(stopped).name} at step {gan.step}, saved. "
               f"Continue with: python train.py --resume {shlex.quote(str(run.folder))}")
     elif run:
-        print(f"done: {int(gan.step.numpy())} steps. Grids and loss curves: {run.samples}/")
-        if not (run.folder / "export/card.md").exists():
-            export_run(run, run.folder / "export")
+        print(f"done: {gan.step} steps. Grids and loss curves: {run.samples}/", flush=True)
         if recipe.data.source == "drawn":
-            print("\n".join(true_error.report(recipe, gan)))
+            print("\n".join(true_error.report(recipe, gan)), flush=True)
+        if not (run.folder / "export/card.md").exists():
+            export_in_own_process(run)
     return 128 + stopped if stopped else 0
 
 
-def export_run(run, folder, step=None):
+def export(source, output, step=None):
+    """Export a checkpoint of the run folder `source`, or the .keras files in the folder `source`."""
+    from ageing.training import devices
+    from ageing.training.runs import Run
+
+    run = None if (source / "metadata.json").is_file() else Run.open(source)
+    devices.load_backend()
     from ageing.training import export
 
-    paths = export.export(run, folder, step)
-    print(f"exported {', '.join(p.name for p in paths)} to {folder}/")
+    paths = (export.export(run, Path(output or PROJECT / "saved_models" / run.name), step) if run else
+             export.export_onnx(source))
+    print(f"exported {', '.join(p.name for p in paths)} to {paths[0].parent}/")
+    if not export.writes_onnx():
+        print(f"ONNX files are written where TensorFlow is installed: copy {paths[0].parent}/ there, then: "
+              f"python train.py --export {paths[0].parent}")
+
+
+def export_in_own_process(run):
+    """Into the folder export/ of the run. On TensorFlow where it is installed, and never on the GPU."""
+    settings = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    if importlib.util.find_spec("tensorflow"):
+        settings["KERAS_BACKEND"] = "tensorflow"
+    command = [sys.executable, __file__, "--export", run.folder, "--output", run.folder / "export"]
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COORDINATOR_ADDRESS"}
+    if subprocess.run(list(map(str, command)), env=environment | settings, check=False).returncode:
+        raise UserError(f"{run.folder} is trained and saved, but its export failed; see the line above, then: "
+                        f"python train.py --export {shlex.quote(str(run.folder))}")
 
 
 if __name__ == "__main__":

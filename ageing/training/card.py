@@ -7,13 +7,15 @@ from ageing.storage import read_json_lines
 from ageing.training import loop, recipe_file
 
 
+CHECKS = "| file | difference |\n|---|---|\n"
+
+
 def text(run, step, size, multiple, errors):
     """Markdown. size: pixels of the stage. H and W must be multiples of `multiple`. errors: {file: difference}."""
     recipe = run.recipe
     data = recipe.data
     origin = ("drawn faces (ageing/drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
-    checks = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
     return f"""# {run.name}
 
 `g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
@@ -26,9 +28,7 @@ def text(run, step, size, multiple, errors):
 
 Largest difference to the network after writing and reading back, on a scale of -1 to 1:
 
-| file | difference |
-|---|---|
-{checks}
+{CHECKS}{_rows(errors)}
 
 ## Use
 
@@ -45,6 +45,15 @@ g_AB = keras.models.load_model("g_AB.keras", compile=False)
 ```yaml
 {recipe_file.dump(recipe)}```
 """
+
+
+def with_checks(card, errors):
+    """The text of a card with more files in its table. errors: {file: difference}."""
+    return card.replace(CHECKS, f"{CHECKS}{_rows(errors)}\n")
+
+
+def _rows(errors):
+    return "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
 
 
 def hours(run, step):

@@ -4,12 +4,12 @@
 (arXiv 1703.10593). A = young, B = old; g_AB ages, g_BA rejuvenates; d_A and d_B tell real faces from translated ones.
 """
 
-import tensorflow as tf
-from keras import optimizers
+import keras
+from keras import ops, optimizers
 
 import models
-from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance
-from ageing.training.engine import Engine
+from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance, from_pixels
+from ageing.training.engine import engine
 from ageing.training.image_pool import ImagePool, choose
 from ageing.training.losses import (
     colour_change,
@@ -49,15 +49,15 @@ def build_discriminator(recipe, growths, name, precision="float32"):
 class CycleGAN:
     """The networks, the classifier if there is one, their optimizers, moving averages and pools at one image size.
 
-    recipe: recipe.Recipe. stage: recipe.Stage. precision: "float32" or "mixed_bfloat16". Build it under
-    `strategy.scope()`. train_step, warm_step and finish_step are the compiled steps.
+    recipe: recipe.Recipe. stage: recipe.Stage. precision: "float32" or "mixed_bfloat16". step: how many steps of the
+    run are done. `compute` takes one step. prepare warps
+    what was loaded. age and rejuvenate are the moving averages as functions of images.
     """
 
-    def __init__(self, recipe, stage, precision="float32", jit_compile=False):
-        self.recipe, self.stage = recipe, stage
+    def __init__(self, recipe, stage, precision="float32"):
+        self.recipe, self.stage, self.step = recipe, stage, 0
         self.growths = recipe.growths(stage.size)
-        self.engine = Engine(recipe.seed, jit_compile)
-        self.step = self.engine.step
+        self.engine = engine()
         self.g_AB, self.g_BA, self.ema_AB, self.ema_BA = (
             build_generator(recipe, self.growths, name, precision) for name in ("g_AB", "g_BA", "ema_AB", "ema_BA"))
         self.d_A, self.d_B = (build_discriminator(recipe, self.growths, name, precision) for name in ("d_A", "d_B"))
@@ -67,12 +67,15 @@ class CycleGAN:
         self.pool_A, self.pool_B = (ImagePool(recipe.adversary.pool_size, stage.size) for _ in range(2))
         self._build_optimizers()
         self.copy_to_average()
-        self.train_step, self.warm_step, self.finish_step = map(
-            self.engine.compile, (self._train_step, self._warm_step, self._finish_step))
+        self.age, self.rejuvenate = self.engine.forward(self.ema_AB), self.engine.forward(self.ema_BA)
+        self.prepare = self.engine.compile(self._prepared, xla=False)
+        variables = [v for some in self.state().values() for v in some]
+        self._steps = {kind: self.engine.compile(step, variables) for kind, step in (
+            ("train", self._train_step), ("warm", self._warm_step), ("finish", self._finish_step))}
 
     def _build_optimizers(self):
-        """Optimizers are built before the first step, because a checkpoint skips the state of unbuilt ones. Their
-        learning rate is set before every step."""
+        """Optimizers are built before the first step, because their state is part of a checkpoint. Every step sets
+        their learning rate."""
         def adam(learning_rate, variables):
             optimizer = optimizers.Adam(learning_rate, beta_1=ADAM_BETA_1)
             optimizer.build(variables)
@@ -98,16 +101,10 @@ class CycleGAN:
         return {name: getattr(self, name) for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "ema_BA")}
 
     def state(self):
-        """{name: object} of all that training needs to resume exactly, for tf.train.Checkpoint."""
-        some = {name: getattr(self, name) for name in ("classifier", "finish_optimizer") if getattr(self, name)}
-        return {**self.networks(), **some, "g_optimizer": self.g_optimizer, "d_optimizer": self.d_optimizer,
-                "step": self.step, "pool_A": self.pool_A.images, "pool_B": self.pool_B.images,
-                "labels_A": self.pool_A.labels, "labels_B": self.pool_B.labels,
-                "count_A": self.pool_A.count, "count_B": self.pool_B.count}
-
-    def set_learning_rate(self, value):
-        for optimizer in filter(None, (self.g_optimizer, self.d_optimizer, self.finish_optimizer)):
-            optimizer.learning_rate = value
+        """{name: [variables]} of all that training needs to resume exactly, beside the number of the step."""
+        parts = self.networks() | {name: getattr(self, name) for name in (
+            "classifier", "g_optimizer", "d_optimizer", "finish_optimizer", "pool_A", "pool_B")}
+        return {name: list(part.variables) for name, part in parts.items() if part}
 
     def copy_to_average(self):
         for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
@@ -115,7 +112,7 @@ class CycleGAN:
 
     def continue_from(self, other):
         """Take over what `other`, the CycleGAN of the stage before, has learned. The pools start empty."""
-        self.step.assign(other.step)
+        self.step = other.step
         pairs = self._grown_from(other) if self.growths > other.growths else self._same_as(other)
         if self.classifier:
             pairs.append((self.classifier, other.classifier))
@@ -141,43 +138,82 @@ class CycleGAN:
             pairs += zip(models.parts(mine), [scales[0], *scales], strict=True)
         return pairs
 
-    # Training: one generator step, and the discriminator steps that belong to it
+    # One step
 
-    def _train_step(self, batch, d_batch):
-        """{name: mean loss} of one step.
-
-        batch: (A, B), each LabelledFaces (1, n, ...). d_batch: (A, B), each LabelledFaces (steps, m, ...), for the
-        discriminators; None: they train on the generators' batch.
-        """
-        losses = self.engine.run(self._replica_step, batch, d_batch)
-        step = tf.cast(self.g_optimizer.iterations.value, tf.float32)
-        decay = tf.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))  # EMA warm-up
-        for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
-            self.engine.average(models.outermost(average), models.outermost(network), decay)
-        self.step.assign_add(1)
+    def compute(self, kind, batch):
+        """Take one step; {name: loss, a scalar tensor}. kind: of a plan.Phase. batch: as of batches.batch, placed."""
+        losses = self._steps[kind](self.prepare(batch))
+        self.step += 1
         return losses
 
-    def _replica_step(self, batch, d_batch):
-        real_A, real_B = _round(batch, 0)
-        fake_A, fake_B, losses = self._generator_step(real_A, real_B)
-        all_A, all_B = self.engine.gather(fake_A), self.engine.gather(fake_B)
-        if d_batch is None:
-            whole = real_A.images.shape[0] * self.engine.replicas
-            fake_A = self.engine.part(self.pool_A.swap(all_A, self.engine.uniform([whole, 2], 0)))
-            fake_B = self.engine.part(self.pool_B.swap(all_B, self.engine.uniform([whole, 2], 1)))
-            return losses | self._discriminator_step(real_A, real_B, fake_A, fake_B, 0)
-        self.pool_A.push(all_A)
-        self.pool_B.push(all_B)
-        rounds = [self._discriminator_round(*_round(d_batch, k), k) for k in range(self.recipe.adversary.steps)]
-        return losses | {name: tf.add_n([r[name] for r in rounds]) / len(rounds) for name in rounds[0]}
+    def random_shapes(self, kind, n, d_rounds, d_n):
+        """{"generator" or "discriminator": {name: shape}} of the numbers in [0, 1) that a step draws.
 
-    def _generator_step(self, real_A, real_B):
+        n: pairs of the generator step. d_rounds, d_n: discriminator steps, and pairs of each.
+        """
+        augment = self.recipe.adversary.augment
+        g = {name: (4,) for name in ("score_AB", "score_BA", "label_AB", "label_BA")} if augment else {}
+        if self.recipe.loss.lambda_consistency:
+            size = self.stage.size
+            g |= {"disturb_A": (len(DISTURBED),), "disturb_B": (len(DISTURBED),),
+                  "grain_A": (size, size, 1), "grain_B": (size, size, 1)}
+        d = {name: (4,) for name in ("real_A", "real_B", "negative_A", "negative_B")} if augment else {}
+        if kind == "train":
+            d |= {"pool_A": (2,), "pool_B": (2,)}
+        generator = {name: (1, n, *shape) for name, shape in g.items()} if kind == "train" else {}
+        discriminator = {name: (d_rounds, d_n, *shape) for name, shape in d.items()} if kind != "finish" else {}
+        return {"generator": generator, "discriminator": discriminator}
+
+    def _prepared(self, batch):
+        """`batch` with LabelledFaces (rounds, n, ...) in place of LoadedFaces: flipped, jittered, in [-1, 1]."""
+        def prepared(faces):
+            images = faces.images
+            if faces.transforms is not None:
+                images = ops.stack([self.engine.warp(images[k], faces.transforms[k]) for k in range(images.shape[0])])
+            return LabelledFaces(from_pixels(images), faces.labels)
+
+        return batch | {name: tuple(map(prepared, batch[name])) for name in ("faces", "d_faces") if name in batch}
+
+    # Training: one generator step, and the discriminator steps that belong to it
+
+    def _train_step(self, batch):
+        """{name: mean loss} of one step."""
+        self._set_learning_rate(batch["learning_rate"])
+        real_A, real_B = _round(batch["faces"], 0)
+        random = batch["random"]
+        fake_A, fake_B, losses = self._generator_step(real_A, real_B, _round(random["generator"], 0))
+        losses |= self._discriminator_steps(batch, (real_A, real_B), (fake_A, fake_B), random["discriminator"])
+        step = ops.cast(self.g_optimizer.iterations, "float32")
+        decay = ops.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))  # EMA warm-up
+        for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
+            for mean, value in zip(models.outermost(average), models.outermost(network), strict=True):
+                mean.assign(value + decay * (mean - value))
+        return losses
+
+    def _discriminator_steps(self, batch, real, fake, random):
+        """{name: mean loss}. On batches of their own if there are any, else on those of the generators."""
+        (real_A, real_B), (fake_A, fake_B) = real, fake
+        if "d_faces" not in batch:
+            random = _round(random, 0)
+            fake_A, fake_B = self.pool_A.swap(fake_A, random["pool_A"]), self.pool_B.swap(fake_B, random["pool_B"])
+            return self._discriminator_step(real_A, real_B, fake_A, fake_B, random)
+        self.pool_A.push(fake_A)
+        self.pool_B.push(fake_B)
+        rounds = [self._discriminator_round(*_round(batch["d_faces"], k), _round(random, k))
+                  for k in range(self.recipe.adversary.steps)]
+        return {name: sum(r[name] for r in rounds) / len(rounds) for name in rounds[0]}
+
+    def _set_learning_rate(self, value):
+        for optimizer in filter(None, (self.g_optimizer, self.d_optimizer, self.finish_optimizer)):
+            optimizer.learning_rate = value
+
+    def _generator_step(self, real_A, real_B, random):
         """(fake A, fake B, {name: loss}). Both generators take one step together."""
         (fake_A, fake_B, losses), gradient = self.engine.minimise(
-            lambda: self._generator_loss(real_A, real_B), self.g_variables, self.g_optimizer)
+            lambda: self._generator_loss(real_A, real_B, random), self.g_variables, self.g_optimizer)
         return fake_A, fake_B, losses | {"g_gradient": gradient}
 
-    def _generator_loss(self, real_A, real_B):
+    def _generator_loss(self, real_A, real_B, random):
         """Paper, eq. 3 for both generators at once, with the identity term of section 5.2 and terms of our own.
 
         Returns (total, (fake A, fake B, {name: loss})).
@@ -189,7 +225,7 @@ class CycleGAN:
         if weights.lambda_identity:
             to_B["identity"], to_A["identity"] = real_B, real_A
         if weights.lambda_consistency:
-            how_A, how_B = self._disturbance(real_A, 6), self._disturbance(real_B, 7)
+            how_A, how_B = (disturbance(random[f"disturb_{side}"], random[f"grain_{side}"]) for side in "AB")
             to_B["disturbed"], to_A["disturbed"] = disturb(real_A, how_A), disturb(real_B, how_B)
         made_B, made_A = _together(self.g_AB, to_B), _together(self.g_BA, to_A)
         fake_B, fake_A = made_B["translation"], made_A["translation"]  # G_AB(A), G_BA(B)
@@ -198,20 +234,23 @@ class CycleGAN:
         # Both cycle terms train both generators: the gradient of each goes through G_AB and G_BA.
         cycle_A = cycle_loss(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
         cycle_B = cycle_loss(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
-        identity_A = identity_B = consistency_A = consistency_B = tf.constant(0.0)
+        identity_A = identity_B = consistency_A = consistency_B = ops.zeros(())
         if weights.lambda_identity:
             identity_A = identity_loss(made_A["identity"], real_A)  # || G_BA(A) - A ||
             identity_B = identity_loss(made_B["identity"], real_B)  # || G_AB(B) - B ||
         if weights.lambda_consistency:
             # || G_AB(T(A)) - T(G_AB(A)) ||, T degrades a face. The translation of the clean face is the teacher.
-            consistency_A = mean_absolute(made_B["disturbed"], disturb(tf.stop_gradient(fake_B), how_A))
-            consistency_B = mean_absolute(made_A["disturbed"], disturb(tf.stop_gradient(fake_A), how_B))
+            consistency_A = mean_absolute(made_B["disturbed"], disturb(ops.stop_gradient(fake_B), how_A))
+            consistency_B = mean_absolute(made_A["disturbed"], disturb(ops.stop_gradient(fake_A), how_B))
         colour_A, colour_B = colour_change(real_A, fake_B), colour_change(real_B, fake_A)
-        label_A, label_B = self._label_change(real_A, fake_B, 4), self._label_change(real_B, fake_A, 5)
+        label_A = self._label_change(real_A, fake_B, random.get("label_AB"))
+        label_B = self._label_change(real_B, fake_A, random.get("label_BA"))
         # A translated face keeps the labels of its source, so the discriminator penalises a change of gender.
         fakes_A, fakes_B = LabelledFaces(fake_A, labels_B), LabelledFaces(fake_B, labels_A)
-        adversarial_AB = least_squares(self._score(self.d_B, fakes_B, 2), 1.0)  # (D_B(G_AB(A)) - 1)^2
-        adversarial_BA = least_squares(self._score(self.d_A, fakes_A, 3), 1.0)  # (D_A(G_BA(B)) - 1)^2
+        scores_AB = self._score(self.d_B, fakes_B, random.get("score_AB"))
+        scores_BA = self._score(self.d_A, fakes_A, random.get("score_BA"))
+        adversarial_AB = least_squares(scores_AB, 1.0)  # (D_B(G_AB(A)) - 1)^2
+        adversarial_BA = least_squares(scores_BA, 1.0)  # (D_A(G_BA(B)) - 1)^2
         total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
                  + weights.lambda_identity * (identity_A + identity_B)
                  + weights.lambda_consistency * (consistency_A + consistency_B)
@@ -222,57 +261,53 @@ class CycleGAN:
             "consistency_B": consistency_B, "colour_A": colour_A, "colour_B": colour_B,
             "label_A": label_A, "label_B": label_B})
 
-    def _discriminator_round(self, real_A, real_B, k):
+    def _discriminator_round(self, real_A, real_B, random):
         """One discriminator step on its own batch. Negatives: from the pool, and real images of the other domain."""
-        whole = real_A.images.shape[0] * self.engine.replicas
-        fake_A = self.engine.part(self.pool_A.sample(self.engine.uniform([whole], 10 + 10 * k)))
-        fake_B = self.engine.part(self.pool_B.sample(self.engine.uniform([whole], 11 + 10 * k)))
-        # Which places of the global batch get a real image: evenly spread, so that each replica has its share.
+        fake_A, fake_B = (pool.sample(random[name][:, 0]) for pool, name in ((self.pool_A, "pool_A"),
+                                                                             (self.pool_B, "pool_B")))
+        # Which places get a real image: evenly spread.
         share = self.recipe.adversary.real_negatives
-        borrows = self.engine.part(tf.constant([int((i + 1) * share) > int(i * share) for i in range(whole)]))
+        borrows = ops.array([int((i + 1) * share) > int(i * share) for i in range(real_A.images.shape[0])])
         return self._discriminator_step(real_A, real_B, choose(borrows, real_B, fake_A),
-                                        choose(borrows, real_A, fake_B), k)
+                                        choose(borrows, real_A, fake_B), random)
 
-    def _discriminator_step(self, real_A, real_B, negative_A, negative_B, k):
+    def _discriminator_step(self, real_A, real_B, negative_A, negative_B, random):
         """{name: loss}. Both discriminators take one step together, and the classifier beside them, on the real faces
-        (as StarGAN's, Choi et al. 2018, eq. 2). k: number of this step within the training step."""
+        (as StarGAN's, Choi et al. 2018, eq. 2)."""
         def loss():
-            d_A = self._discriminator_loss(self.d_A, real_A, negative_A, 12 + 10 * k)
-            d_B = self._discriminator_loss(self.d_B, real_B, negative_B, 14 + 10 * k)
-            classifier = self._classifier_loss(real_A, 12 + 10 * k) + self._classifier_loss(real_B, 14 + 10 * k)
+            d_A = self._discriminator_loss(self.d_A, real_A, negative_A, random.get("real_A"), random.get("negative_A"))
+            d_B = self._discriminator_loss(self.d_B, real_B, negative_B, random.get("real_B"), random.get("negative_B"))
+            classifier = (self._classifier_loss(real_A, random.get("real_A"))
+                          + self._classifier_loss(real_B, random.get("real_B")))
             return d_A + d_B + classifier, {"d_A": d_A, "d_B": d_B, "classifier": classifier}
 
         losses, gradient = self.engine.minimise(loss, self.d_variables, self.d_optimizer)
         return losses | {"d_gradient": gradient}
 
-    def _discriminator_loss(self, discriminator, real, negative, purpose):
+    def _discriminator_loss(self, discriminator, real, negative, random_real, random_negative):
         """Least squares, real -> 1, negative -> 0. Halved, so that D learns slower than G (paper, section 7.1)."""
-        on_real = least_squares(self._score(discriminator, real, purpose), 1.0)          # (D(real) - 1)^2
-        on_negative = least_squares(self._score(discriminator, negative, purpose + 1), 0.0)  # D(negative)^2
+        on_real = least_squares(self._score(discriminator, real, random_real), 1.0)              # (D(real) - 1)^2
+        on_negative = least_squares(self._score(discriminator, negative, random_negative), 0.0)  # D(negative)^2
         return (on_real + on_negative) / 2
 
-    def _classifier_loss(self, real, purpose):
+    def _classifier_loss(self, real, random):
         if not self.classifier:
-            return tf.constant(0.0)
-        return label_loss(self.classifier(self._augment(real.images, purpose), training=True), real.labels)
+            return ops.zeros(())
+        return label_loss(self.classifier(self._augment(real.images, random), training=True), real.labels)
 
-    def _label_change(self, before, after, purpose):
+    def _label_change(self, before, after, random):
         """Change of the classifier's prediction between two image batches with the same augmentation."""
         if not self.classifier:
-            return tf.constant(0.0)
-        return label_change(*(self.classifier(self._augment(x, purpose), training=True) for x in (before, after)))
+            return ops.zeros(())
+        return label_change(*(self.classifier(self._augment(x, random), training=True) for x in (before, after)))
 
     # Warm start: the discriminators learn the two real domains, the classifier its labels
 
     def _warm_step(self, batch):
-        """{name: mean loss} of one step: own domain -> 1, the other one -> 0. batch: as for _train_step."""
-        losses = self.engine.run(self._replica_warm_step, batch)
-        self.step.assign_add(1)
-        return losses
-
-    def _replica_warm_step(self, batch):
-        real_A, real_B = _round(batch, 0)
-        return self._discriminator_step(real_A, real_B, real_B, real_A, 0)
+        """{name: mean loss} of one step: own domain -> 1, the other one -> 0."""
+        self._set_learning_rate(batch["learning_rate"])
+        real_A, real_B = _round(batch["faces"], 0)
+        return self._discriminator_step(real_A, real_B, real_B, real_A, _round(batch["random"]["discriminator"], 0))
 
     # Finishing: the moving averages learn to reproduce their own output without spots on foreheads
 
@@ -282,15 +317,10 @@ class CycleGAN:
             _assign(network.variables, average.variables)
 
     def _finish_step(self, batch):
-        """{name: mean loss} of one step. batch: as for _train_step."""
-        losses = self.engine.run(self._replica_finish_step, batch)
-        self.step.assign_add(1)
-        return losses
-
-    def _replica_finish_step(self, batch):
-        """Self-distillation (Furlanello et al., ICML 2018) with a penalty on spots."""
-        real_A, real_B = (faces.images for faces in _round(batch, 0))
-        taught_B = tf.clip_by_value(real_A + STRENGTH_AB * (self.g_AB(real_A, training=False) - real_A), -1, 1)
+        """{name: mean loss} of one step: self-distillation (Furlanello et al., ICML 2018) with a penalty on spots."""
+        self._set_learning_rate(batch["learning_rate"])
+        real_A, real_B = (faces.images for faces in _round(batch["faces"], 0))
+        taught_B = ops.clip(real_A + STRENGTH_AB * (self.g_AB(real_A, training=False) - real_A), -1, 1)
         taught_A = self.g_BA(real_B, training=False)
 
         def loss():
@@ -303,38 +333,28 @@ class CycleGAN:
         losses, gradient = self.engine.minimise(loss, self.finish_variables, self.finish_optimizer)
         return losses | {"finish_gradient": gradient}
 
-    # What the discriminators and the classifier see. purpose: an integer, so that each call has its own random numbers
+    # What the discriminators and the classifier see. random: (n, 4) for `augment`, or None without augmentation
 
-    def _score(self, discriminator, faces, purpose):
-        images = self._augment(faces.images, purpose)
+    def _score(self, discriminator, faces, random):
+        images = self._augment(faces.images, random)
         inputs = images if self.recipe.discriminator.labels == "none" else [images, faces.labels]
         return discriminator(inputs, training=True)
 
-    def _augment(self, images, purpose):
-        settings = self.recipe.adversary
-        if not settings.augment:
-            return images
-        uniform = self.engine.uniform([images.shape[0] * self.engine.replicas, 4], 100 + purpose)
-        return augment(images, self.engine.part(uniform), settings.augment_shift)
-
-    def _disturbance(self, images, purpose):
-        whole = images.shape[0] * self.engine.replicas
-        uniform = self.engine.uniform([whole, len(DISTURBED)], 100 + purpose)
-        noise = self.engine.uniform([whole, *images.shape[1:3], 1], 200 + purpose)
-        return disturbance(self.engine.part(uniform), self.engine.part(noise))
+    def _augment(self, images, random):
+        return images if random is None else augment(images, random, self.recipe.adversary.augment_shift)
 
 
-def _round(batch, k):
-    """The k-th of the rounds in (A, B), each LabelledFaces (rounds, n, ...)."""
-    return tf.nest.map_structure(lambda x: x[k], batch)
+def _round(structure, k):
+    """The k-th of the rounds in nested tensors (rounds, n, ...)."""
+    return keras.tree.map_structure(lambda x: x[k], structure)
 
 
 def _together(network, images):
     """{name: images} through `network` in one call: {name: output}."""
-    return dict(zip(images, tf.split(network(tf.concat(list(images.values()), 0), training=True), len(images)),
-                    strict=True))
+    made = network(ops.concatenate(list(images.values())), training=True)
+    return dict(zip(images, ops.split(made, len(images)), strict=True))
 
 
 def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+        variable.assign(ops.convert_to_numpy(value))  # a copy: on JAX two variables must not share a value

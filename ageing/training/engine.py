@@ -1,70 +1,211 @@
-"""How a training step is computed: compiled, on one or several devices, with the same random numbers everywhere.
+"""How a training step is computed on the backend of Keras, TensorFlow or JAX. Nothing else asks which one it is.
 
-Losses are means over the global batch and random numbers are drawn for the global batch from (seed, step). So any
-number of replicas computes what one device computes on the same global batch.
+A step is a function of tensors that reads and assigns Keras variables, written in keras.ops. It sees the global batch:
+JAX splits it over all devices by itself, and losses, gradients and pools are those of the whole batch.
 """
 
-import tensorflow as tf
+import functools
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@functools.cache
+def engine():
+    """The Engine of Keras' backend. One for the whole process."""
+    return {"tensorflow": TensorFlow, "jax": Jax}[keras.backend.backend()]()
 
 
 class Engine:
-    """Runs steps under the current tf.distribute strategy. seed: decides all random numbers of the steps."""
+    """devices: how many share a batch. first: whether this process writes the run folder; False only in the others of
+    several_processes."""
 
-    def __init__(self, seed, jit_compile=False):
-        self.seed, self.jit_compile = seed, jit_compile
-        self.strategy = tf.distribute.get_strategy()
-        self.replicas = self.strategy.num_replicas_in_sync
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False,
-                                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    devices, first, several_processes = 1, True, False
 
-    def compile(self, function):
-        return tf.function(function, jit_compile=self.jit_compile, autograph=False)
-
-    def run(self, function, *arguments):
-        """`function` in every replica; it returns {name: scalar}, of which the mean over replicas is returned."""
-        values = self.strategy.run(function, args=arguments)
-        return {name: self.strategy.reduce("MEAN", value, axis=None) for name, value in values.items()}
-
-    def minimise(self, function, variables, optimizer):
-        """One optimizer step on `variables`. function() returns (loss, anything). Returns (anything, gradient norm)."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for v in variables])
-            loss, more = function()
-            loss = loss / self.replicas  # apply() adds up over replicas
-        gradients = tape.gradient(loss, [v.value for v in variables])
+    def minimise(self, loss, variables, optimizer):
+        """One optimizer step on `variables`. loss() returns (scalar, anything). Returns (anything, gradient norm)."""
+        more, gradients = self.gradients(loss, variables)
         optimizer.apply(gradients, variables)
-        return more, tf.linalg.global_norm(gradients)
+        return more, ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
 
-    def average(self, averages, values, decay):
-        """average <- value + decay * (average - value), for each pair of variables."""
-        for average, value in zip(averages, values, strict=True):
-            self.strategy.extended.update(
-                average.value, lambda a, w, decay: a.assign(w + decay * (a - w)), args=(value.value, decay))
+    def describe(self, precision):
+        """For example "TensorFlow on CPU (2 cores), float32"."""
+        names = self.gpu_names()
+        device = f"{len(names)} x {', '.join(sorted(set(names)))}" if names else f"CPU ({os.cpu_count()} cores)"
+        return f"{self.name} on {device}, {precision}"
 
-    # In replica context
+    def precision(self, kind):
+        """"float32" or "mixed_bfloat16". auto: bfloat16 where the hardware multiplies it, float32 elsewhere.
 
-    def uniform(self, shape, purpose):
-        """Uniform numbers in [0, 1) for the global batch, a function of (seed, step, purpose). purpose: an integer."""
-        key = tf.stack([tf.constant(self.seed * 10_000 + purpose, tf.int64), tf.identity(self.step)])
-        return tf.random.stateless_uniform(shape, key)
+        A CPU without bfloat16 instructions emulates it: 4 times slower than float32 where it was measured.
+        """
+        if kind != "auto":
+            return kind
+        capabilities = self.gpu_capabilities()
+        capable = min(capabilities) >= 8 if capabilities else {"avx512_bf16", "amx_bf16", "bf16"} & _cpu_flags()
+        return "mixed_bfloat16" if capable else "float32"
 
-    def gather(self, values):
-        """The values of all replicas, joined along axis 0: of each tensor in a structure."""
-        if self.replicas == 1:
-            return values
-        context = tf.distribute.get_replica_context()
-        return tf.nest.map_structure(
-            lambda x: tf.ensure_shape(context.all_gather(x, axis=0), [x.shape[0] * self.replicas, *x.shape[1:]]),
-            values)
 
-    def part(self, values):
-        """This replica's part of values of the global batch: of each tensor in a structure."""
-        if self.replicas == 1:
-            return values
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+class TensorFlow(Engine):
+    """One device. XLA on a GPU, where it joins thousands of small kernels; not on a CPU, where it is slower."""
 
-        def part(x):
-            n = x.shape[0] // self.replicas
-            return tf.ensure_shape(x[replica * n:(replica + 1) * n], [n, *x.shape[1:]])
+    name = "TensorFlow"
 
-        return tf.nest.map_structure(part, values)
+    def __init__(self):
+        import tensorflow
+
+        self.tf = tensorflow
+        self.gpus = tensorflow.config.list_logical_devices("GPU")[:1]
+
+    def gpu_names(self):
+        return [details.get("device_name", "GPU") for details in self._details()]
+
+    def gpu_capabilities(self):
+        return [details.get("compute_capability", (0,))[0] for details in self._details()]
+
+    def _details(self):
+        physical = self.tf.config.list_physical_devices("GPU")[:1]
+        return [self.tf.config.experimental.get_device_details(gpu) for gpu in physical]
+
+    def compile(self, function, variables=(), xla=True):
+        """`function`, compiled. variables: all that it reads or assigns. xla: False for what XLA cannot compile."""
+        return self.tf.function(function, autograph=False, jit_compile=xla and bool(self.gpus))
+
+    def forward(self, network):
+        """A function: images -> what `network` makes of them. It follows the network's weights."""
+        return lambda images: network(images, training=False)
+
+    def gradients(self, loss, variables):
+        """(anything, gradients) of loss(), which returns (scalar, anything)."""
+        values = [v.value for v in variables]
+        with self.tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            scalar, more = loss()
+        return more, tape.gradient(scalar, values)
+
+    def warp(self, images, transforms):
+        """`images` (N, H, W, 3), transformed: float32 of the same range. transforms: (N, 6), see LoadedFaces; bilinear,
+        mirrored at the rim. Not for XLA."""
+        rest = ops.zeros((images.shape[0], 2))
+        return ops.image.affine_transform(ops.cast(images, "float32"), ops.concatenate([transforms, rest], axis=1),
+                                          "bilinear", "reflect", data_format="channels_last")
+
+    def place(self, batch):
+        """Nested arrays of the host -> tensors of the device."""
+        return self.tf.nest.map_structure(self.tf.convert_to_tensor, batch)
+
+
+class Jax(Engine):
+    """All devices of all processes. Variables are copied to each; axis 1 of a batch's arrays is split over them."""
+
+    name = "JAX"
+
+    def __init__(self):
+        import jax
+        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+        self.jax = jax
+        self.devices, self.first = jax.device_count(), jax.process_index() == 0
+        self.several_processes = jax.process_count() > 1
+        mesh = Mesh(np.array(jax.devices()), ["batch"])
+        self.whole, self.split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, "batch"))
+        self.gpus = [device for device in jax.devices() if device.platform == "gpu"]
+
+    def gpu_names(self):
+        return [gpu.device_kind for gpu in self.gpus]
+
+    def gpu_capabilities(self):
+        return [int(str(getattr(gpu, "compute_capability", 0)).split(".")[0]) for gpu in self.gpus]
+
+    def compile(self, function, variables=(), xla=True):
+        def pure(values, arguments):
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+                result = function(*arguments)
+            return [scope.get_current_value(v) for v in variables], result
+
+        # Without this the compiler could leave variables split, because what they are computed from is.
+        spread = {"out_shardings": (self.whole, None)} if variables and self.devices > 1 else {}
+        jitted = self.jax.jit(pure, donate_argnums=0, **spread)
+
+        def run(*arguments):
+            values, result = jitted([self._spread(v.value) for v in variables], arguments)
+            for variable, value in zip(variables, values, strict=True):
+                variable._value = value
+            return result
+        return run
+
+    def forward(self, network):
+        jitted = self.jax.jit(lambda values, images: network.stateless_call(*values, images, training=False)[0])
+
+        def run(images):
+            values = [[self._local(v.value) for v in group]
+                      for group in (network.trainable_variables, network.non_trainable_variables)]
+            return jitted(values, images)
+        return run
+
+    def gradients(self, loss, variables):
+        outer = keras.src.backend.common.stateless_scope.get_stateless_scope()
+
+        def pure(values):
+            changed = {id(v): value for v, value in zip(variables, values, strict=True)}
+            inner = keras.StatelessScope()
+            inner.state_mapping = {**(outer.state_mapping if outer else {}), **changed}
+            with inner:
+                return loss()
+
+        (_, more), gradients = self.jax.value_and_grad(pure, has_aux=True)([v.value for v in variables])
+        return more, gradients
+
+    def warp(self, images, transforms):
+        """As TensorFlow's. Keras' own function computes positions in TF32 on a GPU, a quarter of a pixel off."""
+        n, height, width = images.shape[:3]
+        a, b, x, d, e, y = (ops.reshape(column, (-1, 1, 1)) for column in ops.unstack(transforms, 6, axis=1))
+        columns, rows = ops.arange(width, dtype="float32")[None, None], ops.arange(height, dtype="float32")[None, :, None]
+        x, y = a * columns + b * rows + x, d * columns + e * rows + y
+        left, top = ops.floor(x), ops.floor(y)
+        right_share, lower_share = (x - left)[..., None], (y - top)[..., None]
+        flat = ops.reshape(images, (n, height * width, 3))
+
+        def pixels(down, right):
+            place = _mirrored(top + down, height) * width + _mirrored(left + right, width)
+            found = ops.take_along_axis(flat, ops.reshape(place, (n, -1, 1)), axis=1)
+            return ops.cast(ops.reshape(found, images.shape), "float32")
+
+        upper, lower = (pixels(down, 0) * (1 - right_share) + pixels(down, 1) * right_share for down in (0, 1))
+        return upper * (1 - lower_share) + lower * lower_share
+
+    def place(self, batch):
+        return self.jax.tree.map(
+            lambda x: self._put(np.asarray(x), self.split if np.ndim(x) > 1 else self.whole), batch)
+
+    def _spread(self, value):
+        """A variable's value on every device. New values, as of a restored checkpoint, are on one device only."""
+        return value if self.devices == 1 or value.sharding == self.whole else self._put(np.asarray(value), self.whole)
+
+    def _put(self, host, sharding):
+        if self.devices == 1:
+            return self.jax.device_put(host)
+        return self.jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+    def _local(self, value):
+        """A variable's value on this process' first device."""
+        return value if self.devices == 1 else value.addressable_data(0)
+
+
+def _mirrored(places, n):
+    """Float places along an axis of n pixels -> int32 indices; those outside are mirrored: ... 1 0 0 1 2 ..."""
+    places = ops.cast(places, "int32") % (2 * n)
+    return ops.minimum(places, 2 * n - 1 - places)
+
+
+def _cpu_flags():
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return set()
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith(("flags", "Features")):
+            return set(line.split(":", 1)[1].split())
+    return set()

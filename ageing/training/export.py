@@ -1,13 +1,19 @@
-"""Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card."""
+"""Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card.
 
+Keras writes ONNX with the help of TensorFlow. Where that is not installed there are .keras files only, and
+`train.py --export` makes the ONNX files from them on another machine.
+"""
+
+import importlib.util
+import json
 import os
 import tempfile
 import warnings
 from pathlib import Path
 
+import keras
 import numpy as np
-import onnx
-import tensorflow as tf
+from keras import ops
 
 from ageing.errors import UserError, reason
 from ageing.training import card, checkpoints
@@ -15,52 +21,110 @@ from ageing.training.cyclegan import build_generator
 
 # Largest difference to the network's output, on a scale of -1 to 1: half a grey level, for kernels stored as float16.
 TOLERANCE = 4e-3
+GENERATORS = ("g_AB", "g_BA")
+METADATA = "metadata.json"  # beside .keras files that have no ONNX yet: what the ONNX files are to say
 
 
 def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
-    ONNX: input "image" float32 (N, H, W, 3) in [-1, 1], any N; H and W multiples of 4, doubled with each growth (see
-    Recipe.growths); opset 18; kernels stored as float16. Metadata: "size" (pixels it was trained at), "multiple" (H
-    and W must be multiples of it), "makes" (domain), "run", "step". Every file is read back and compared with the
-    network. Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds other generators, or
-    if a file does not compute what the network computes.
+    ONNX, if TensorFlow is installed: input "image" float32 (N, H, W, 3) in [-1, 1], any N; H and W multiples of 4,
+    doubled with each growth (see Recipe.growths); opset 18; kernels stored as float16. Metadata: "size" (pixels it was
+    trained at), "multiple" (H and W must be multiples of it), "makes" (domain), "run", "step". Every file is read back
+    and compared with the network. Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds
+    other generators, or if a file does not compute what the network computes.
     """
     step = run.newest_step() if step is None else step
-    growths = checkpoints.growths_at(run, step)
-    generators = {name: build_generator(run.recipe, growths, name) for name in ("g_AB", "g_BA")}
-    checkpoint = tf.train.Checkpoint(ema_AB=generators["g_AB"], ema_BA=generators["g_BA"])
-    checkpoints.restore(checkpoint, run, step)
-    names = [f"{name}{ending}" for name in generators for ending in (".onnx", ".keras")]
-    if taken := [name for name in (*names, "card.md") if (folder / name).exists()]:
+    growths, size = checkpoints.growths_at(run, step), checkpoints.size_at(run, step)
+    networks = {name: build_generator(run.recipe, growths, name) for name in GENERATORS}
+    checkpoints.read_into({name.replace("g_", "ema_"): network.variables for name, network in networks.items()},
+                          run, step)
+    domains = {"g_AB": run.recipe.data.domain_B, "g_BA": run.recipe.data.domain_A}
+    told = {name: {"size": str(size), "multiple": str(4 * 2**growths), "makes": domain, "run": run.name,
+                   "step": str(step)} for name, domain in domains.items()}
+    endings = (".onnx", ".keras") if writes_onnx() else (".keras",)
+    names = [f"{name}{ending}" for name in GENERATORS for ending in endings]
+    names += ["card.md"] if writes_onnx() else [METADATA, "card.md"]
+
+    def write_all(scratch):
+        errors = {name: error for ending in endings for name, error in _written(networks, scratch, told, ending).items()}
+        if not writes_onnx():
+            Path(scratch, METADATA).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        Path(scratch, "card.md").write_text(card.text(run, step, size, 4 * 2**growths, errors), encoding="utf-8")
+
+    return _complete(folder, names, write_all)
+
+
+def export_onnx(folder):
+    """Write the ONNX files of the .keras files in `folder`, which `export` made where TensorFlow was not installed.
+
+    Returns the paths. Raises UserError as `export` does.
+    """
+    if not writes_onnx():
+        raise UserError(f"{folder} holds .keras files; ONNX files are written where TensorFlow is installed: "
+                        "pip install -r requirements.txt")
+    try:
+        told = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        networks = {name: keras.models.load_model(folder / f"{name}.keras", compile=False) for name in GENERATORS}
+        text = (folder / "card.md").read_text(encoding="utf-8")
+    except Exception as error:  # Keras raises errors of many kinds for damaged files
+        raise UserError(f"{folder}: its .keras files cannot be read ({' '.join(str(error).split())[:100]}); export the "
+                        "run again where it was trained") from error
+
+    def write_all(scratch):
+        errors = _written(networks, scratch, told, ".onnx")
+        Path(scratch, "card.md").write_text(card.with_checks(text, errors), encoding="utf-8")
+
+    (folder / "card.md").rename(folder / ".card-without-onnx.md")
+    try:
+        paths = _complete(folder, [f"{name}.onnx" for name in GENERATORS] + ["card.md"], write_all)
+    except UserError:
+        (folder / ".card-without-onnx.md").rename(folder / "card.md")
+        raise
+    (folder / ".card-without-onnx.md").unlink()
+    (folder / METADATA).unlink()
+    return paths
+
+
+def is_exported(folder):
+    """Whether `folder` holds .keras files that wait for `export_onnx`."""
+    return (folder / METADATA).is_file()
+
+
+def writes_onnx():
+    return keras.backend.backend() == "tensorflow" and importlib.util.find_spec("tf2onnx") is not None
+
+
+def _complete(folder, names, write_all):
+    """The files `names` in `folder`, which write_all(scratch folder) makes: all of them or none. Returns the paths."""
+    if taken := [name for name in names if (folder / name).exists()]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-            _write_all(generators, Path(scratch), run, step, 4 * 2**growths)
-            for name in (*names, "card.md"):  # the card comes last: where it is, the files are
+            write_all(Path(scratch))
+            for name in names:  # the card comes last: where it is, the files are
                 Path(scratch, name).rename(folder / name)
     except OSError as error:
         raise UserError(f"{folder} could not be written: {reason(error)}; free space or choose another folder with "
                         "--output") from error
-    return [folder / name for name in (*names, "card.md")]
+    return [folder / name for name in names]
 
 
-def _write_all(generators, folder, run, step, multiple):
-    """Write and check all exports, and the card, into `folder`. multiple: H and W must be multiples of it."""
-    size = checkpoints.size_at(run, step)
-    domains, errors = (run.recipe.data.domain_A, run.recipe.data.domain_B), {}
-    for name, network in generators.items():
-        metadata = {"size": str(size), "multiple": str(multiple), "makes": domains[name == "g_AB"], "run": run.name,
-                "step": str(step)}
-        for ending, write, read in ((".onnx", _write_onnx, _read_onnx), (".keras", _write_keras, _read_keras)):
-            path = folder / f"{name}{ending}"
-            write(network, path, metadata)
-            errors[path.name] = _difference(network, read(path), path.name, multiple)
-    (folder / "card.md").write_text(card.text(run, step, size, multiple, errors), encoding="utf-8")
+def _written(networks, folder, told, ending):
+    """Write and check the files of one kind; {file name: difference to the network}."""
+    write, read = {".onnx": (_write_onnx, _read_onnx), ".keras": (_write_keras, _read_keras)}[ending]
+    errors = {}
+    for name, network in networks.items():
+        path = folder / f"{name}{ending}"
+        write(network, path, told[name])
+        errors[path.name] = _difference(network, read(path), path.name, int(told[name]["multiple"]))
+    return errors
 
 
 def _write_onnx(network, path, metadata):
+    import onnx
+
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation warnings of Keras' exporter
@@ -73,6 +137,8 @@ def _write_onnx(network, path, metadata):
 
 def _store_as_float16(graph):
     """Halve the file: kernels are stored as float16, and a Cast node turns each back into float32 at load time."""
+    import onnx
+
     kept, casts = [], []
     for tensor in graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
@@ -101,10 +167,8 @@ def _write_keras(network, path, metadata):
 
 
 def _read_keras(path):
-    import keras
-
     network = keras.models.load_model(path, compile=False)
-    return lambda images: network(images, training=False).numpy()
+    return lambda images: ops.convert_to_numpy(network(images, training=False))
 
 
 def _difference(network, other, name, multiple):
@@ -112,7 +176,7 @@ def _difference(network, other, name, multiple):
     rng, worst = np.random.default_rng(1), 0.0
     for n, height, width in ((2, 16, 16), (1, 12, 10)):
         images = rng.uniform(-1, 1, (n, height * multiple, width * multiple, 3)).astype(np.float32)
-        worst = max(worst, float(np.abs(other(images) - network(images, training=False).numpy()).max()))
+        worst = max(worst, float(np.abs(other(images) - ops.convert_to_numpy(network(images, training=False))).max()))
     if not worst <= TOLERANCE:
         raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
                         "it was not written, please report your versions of tensorflow, keras and tf2onnx")

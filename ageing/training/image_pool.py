@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ageing.training.augmentation import from_pixels
 from ageing.utkface import LABELS
 from data_loader import LabelledFaces
 
@@ -17,13 +18,13 @@ def choose(which, faces, others):
 class ImagePool:
     """The last translated images, with the labels of their sources, so that a discriminator does not forget.
 
-    Shrivastava et al. 2017; CycleGAN, section 4. size: how many; 0 passes faces straight through. Call it in replica
-    context with the images of all replicas: every replica computes the same, only the first one's update is kept.
+    Shrivastava et al. 2017; CycleGAN, section 4. size: how many; 0 passes faces straight through. Images are stored as
+    8-bit pixels, as those of real faces are.
     """
 
     def __init__(self, size, image_size):
         self.size = size
-        self.images = _variable((max(size, 1), image_size, image_size, 3), "float32")
+        self.images = _variable((max(size, 1), image_size, image_size, 3), "uint8")
         self.labels = _variable((max(size, 1), LABELS), "float32")
         self.count = _variable((), "int32")  # swap: images in the pool; push: images ever put in
 
@@ -44,7 +45,7 @@ class ImagePool:
         slots = content = ops.arange(self.size)
         for i in range(n):  # in order: two faces may want one slot, and the later one gets it
             content = ops.where((slots == slot[i]) & keep[i], self.size + i, content)
-        for stored, new in zip((self.images, self.labels), faces, strict=True):
+        for stored, new in zip((self.images, self.labels), _stored(faces), strict=True):
             stored.assign(ops.take(ops.concatenate([stored, new], 0), content, axis=0))
         self.count.assign(ops.minimum(self.count + n, self.size))
         return choose(keep & ~filling, older, faces)
@@ -53,7 +54,7 @@ class ImagePool:
         """Put in `faces` (LabelledFaces), in place of the oldest ones."""
         n = faces.images.shape[0]
         slot = (self.count + ops.arange(n)) % self.size
-        for stored, new in zip((self.images, self.labels), faces, strict=True):
+        for stored, new in zip((self.images, self.labels), _stored(faces), strict=True):
             stored.assign(ops.scatter_update(stored, slot[:, None], new))
         self.count.assign_add(n)
 
@@ -63,8 +64,18 @@ class ImagePool:
         return self._gather(ops.cast(uniform * filled, "int32"))
 
     def _gather(self, slot):
-        return LabelledFaces(ops.take(self.images, slot, axis=0), ops.take(self.labels, slot, axis=0))
+        return LabelledFaces(from_pixels(ops.take(self.images, slot, axis=0)), ops.take(self.labels, slot, axis=0))
+
+    @property
+    def variables(self):
+        return [self.images, self.labels, self.count]
+
+
+def _stored(faces):
+    """LabelledFaces with images as 8-bit pixels."""
+    pixels = ops.clip(ops.round((faces.images + 1) * 127.5), 0, 255)
+    return LabelledFaces(ops.cast(pixels, "uint8"), faces.labels)
 
 
 def _variable(shape, dtype):
-    return keras.Variable(np.zeros(shape, dtype), dtype=dtype, trainable=False, aggregation="only_first_replica")
+    return keras.Variable(np.zeros(shape, dtype), dtype=dtype, trainable=False)

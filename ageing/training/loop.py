@@ -7,18 +7,18 @@ import time
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 import data_loader
 from ageing.errors import UserError
 from ageing.face_folder import list_images
-from ageing.training import checkpoints, devices, resume, sample_grids
+from ageing.training import batches, checkpoints, devices, resume, sample_grids
 from ageing.training.cyclegan import CycleGAN
+from ageing.training.engine import engine
 from ageing.training.monitor import Monitor
 from ageing.training.plan import plan
 
-# What TensorFlow, CUDA's libraries and C++ say when memory runs out, in lower case.
-OUT_OF_MEMORY = ("out of memory", "oom when", "bad_alloc", "alloc_failed", "failed to allocate")
+# What TensorFlow, JAX, CUDA's libraries and C++ say when memory runs out, in lower case.
+OUT_OF_MEMORY = ("out of memory", "oom when", "bad_alloc", "alloc_failed", "failed to allocate", "resource_exhausted")
 
 
 def train(recipe, run, create_run):
@@ -26,57 +26,56 @@ def train(recipe, run, create_run):
 
     recipe: that of `run` or, if only lengths differ that are not trained yet, the one that it continues with.
     create_run: called without arguments if `run` is None, once recipe and data are known to be right. Returns
-    (run, gan, number of the signal that stopped it or 0). run is None in a worker that is not the chief.
+    (run, gan, number of the signal that stopped it or 0). run is None in all but the first of several processes.
     """
-    strategy = devices.strategy(recipe.strategy)
-    devices.check_batches(strategy, recipe)
+    devices.check_batches(recipe, engine().devices)
     images = training_images(recipe)
     origin = checkpoints.starting_point(recipe) if not (run and run.newest_step()) else None
-    chief = devices.is_chief(strategy)
-    if chief and run is None:
+    first = engine().first
+    if first and run is None:
         run = create_run()
-    with run.locked() if chief else contextlib.nullcontext():
+    with run.locked() if first else contextlib.nullcontext():
         start = run.newest_step() if run else 0
         if start:
             for line in resume.check(run, checkpoints.recipe_at(run, start), recipe, start, images):
                 print(line)
-        if chief:
+        if first:
             run.store_images(images)
             run = run.change_recipe(recipe, start) if recipe != run.recipe else run
-        return _train(recipe, run if chief else None, start, origin, strategy, images)
+        gan, stopped = _train(recipe, run, start, origin, images)
+    return run if first else None, gan, stopped
 
 
-def _train(recipe, run, start, origin, strategy, images):
-    """The phases after step `start`. origin: as of checkpoints.starting_point. Returns what `train` returns."""
-    precision, jit = devices.precision(recipe.precision), devices.jit_compile(recipe.xla)
+def _train(recipe, run, start, origin, images):
+    """The phases after step `start`. origin: as of checkpoints.starting_point. Returns (gan, number of the signal)."""
+    precision = engine().precision(recipe.precision)
     phases = plan(recipe, _epoch(images))
     total = phases[-1].stop
-    if run:
+    if engine().first:
         if start < total:
             run.set_export_aside(start)
         counts = " + ".join(str(count) for count, _ in images.values())
-        print(f"{run.folder}: {counts} images, {total} steps, {devices.describe(strategy, precision, jit)}")
+        print(f"{run.folder}: {counts} images, {total} steps, {engine().describe(precision)}")
     stage_ends = [phase.stop for phase in phases if phase.kind == "train"]
-    interruption, monitor, gan = Interruption(strategy), Monitor(run, recipe, total, start), None
+    interruption, monitor, gan = Interruption(), Monitor(run if engine().first else None, recipe, total, start), None
     try:
         for phase in phases:
             if phase.stop < start:
                 continue
             with memory_errors_named(recipe, phase):
                 if gan is None or gan.stage != phase.stage:
-                    with strategy.scope():
-                        gan = begin_stage(recipe, phase.stage, gan, origin, precision, jit)
+                    gan = begin_stage(recipe, phase.stage, gan, origin, precision)
                     keeper = checkpoints.Keeper(run, gan, recipe, stage_ends)
-                    faces, grid_faces = load_faces(recipe, phase.stage.size, monitor)
+                    faces, grid_faces = load_faces(recipe, gan, monitor)
                 if phase.start < start <= phase.stop:
                     keeper.restore(start)
                 monitor.begin(phase)
-                run_phase(phase, gan, faces, grid_faces, strategy, monitor, keeper, interruption)
+                run_phase(phase, gan, faces, grid_faces, monitor, keeper, interruption)
             if interruption.signal:
                 break
     finally:
         monitor.close()
-    return run, gan, interruption.signal
+    return gan, interruption.signal
 
 
 @contextlib.contextmanager
@@ -84,10 +83,10 @@ def memory_errors_named(recipe, phase):
     """An out-of-memory error inside the block becomes a UserError that names the phase and its batch sizes."""
     try:
         yield
-    except (MemoryError, RuntimeError, tf.errors.OpError) as error:
-        told = str(error).lower()
-        if not (isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
-                or any(words in told for words in OUT_OF_MEMORY)):
+    except UserError:
+        raise
+    except Exception as error:  # each backend has its own kinds
+        if not (isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)):
             raise
         stage = f"stages.{recipe.stages.index(phase.stage)}"
         sizes = {"warm": {f"{stage}.warm_start_batch": phase.batch_size},
@@ -104,14 +103,14 @@ def _assignments(values):
     return " ".join(f"{key}={value}" for key, value in values.items())
 
 
-def begin_stage(recipe, stage, previous, origin, precision, jit):
+def begin_stage(recipe, stage, previous, origin, precision):
     """The CycleGAN of `stage`, with what `previous`, that of the stage before, has learned, or what `origin` holds."""
     keras.utils.set_random_seed(recipe.seed)  # the same initial state whether the run was resumed or not
-    gan = CycleGAN(recipe, stage, precision, jit)
+    gan = CycleGAN(recipe, stage, precision)
     if previous is not None:
         gan.continue_from(previous)
-    elif origin:
-        checkpoints.start_from(gan, *origin)
+    elif origin:  # the networks of another run, but not its optimizers, pools and classifier
+        checkpoints.read_into({name: network.variables for name, network in gan.networks().items()}, *origin)
     return gan
 
 
@@ -136,9 +135,9 @@ def _epoch(images):
     return max(count for count, _ in images.values())
 
 
-def load_faces(recipe, size, monitor):
-    """(training faces, the faces of the sample grids) at `size` pixels. Says what was read and shows a batch."""
-    root, data = Path(recipe.data.path), recipe.data
+def load_faces(recipe, gan, monitor):
+    """(training faces, the faces of the sample grids) at gan's image size. Says what was read and shows a batch."""
+    root, data, size = Path(recipe.data.path), recipe.data, gan.stage.size
     try:
         faces = data_loader.UnpairedFaces(root / "train", size, data, recipe.seed)
     except MemoryError as error:
@@ -150,65 +149,54 @@ def load_faces(recipe, size, monitor):
                         "discriminator.labels=none and loss.lambda_label=0")
     grid_faces, notes = sample_grids.grid_faces(data, size)
     monitor.say("\n".join([*faces.report(), *notes]))
-    if monitor.chief:
-        monitor.picture(f"batch_{size}px", sample_grids.batch_rows(faces))
+    if monitor.first:
+        monitor.picture(f"batch_{size}px", sample_grids.batch_rows(gan, faces))
     return faces, grid_faces
 
 
-def run_phase(phase, gan, faces, grid_faces, strategy, monitor, keeper, interruption):
+def run_phase(phase, gan, faces, grid_faces, monitor, keeper, interruption):
     """Steps gan.step to phase.stop. Logs, draws and saves as the recipe says. Ends early when interrupted."""
     settings = gan.recipe.monitor
-    step = int(gan.step.numpy())
-    if step >= phase.stop:
+    if gan.step >= phase.stop:
         return
-    if phase.kind == "finish" and step == phase.start:
+    if phase.kind == "finish" and gan.step == phase.start:
         gan.begin_finish()
-    compute = {"warm": gan.warm_step, "train": gan.train_step, "finish": gan.finish_step}[phase.kind]
-    batches = iter(phase.batches(faces, strategy, step))
-    if monitor.chief and step == 0:
+    if monitor.first and gan.step == 0:
         monitor.grid(0, sample_grids.sample_rows(gan, grid_faces))
-    while step < phase.stop and not interruption.signal:
-        begin = time.perf_counter()
-        batch = next(batches)
-        arrived = time.perf_counter()
-        gan.set_learning_rate(phase.learning_rate(step))
-        losses = compute(*batch)
-        step += 1
-        monitor.add(step, losses, arrived - begin, time.perf_counter() - arrived)
-        last = interruption.after(step) or step == phase.stop
-        if last or step % settings.save_every == 0:
-            monitor.flush()  # raises Diverged, so that no diverged state is saved
-            keeper.save(step)
-        if monitor.chief and (last or step % settings.sample_every == 0):
-            monitor.grid(step, sample_grids.sample_rows(gan, grid_faces))
+    arrived = batches.ahead(lambda step: gan.engine.place(batches.batch(phase, gan, faces, step)),
+                            range(gan.step, phase.stop))
+    with contextlib.closing(arrived):
+        while gan.step < phase.stop:
+            begin = time.perf_counter()
+            batch = next(arrived)
+            middle = time.perf_counter()
+            losses = gan.compute(phase.kind, batch)
+            monitor.add(gan.step, losses, middle - begin, time.perf_counter() - middle)
+            ending = interruption.signal  # a signal that comes later ends the next step
+            last = ending or gan.step == phase.stop
+            if last or gan.step % settings.save_every == 0:
+                monitor.flush()  # raises Diverged, so that no diverged state is saved
+                if monitor.first:
+                    keeper.save(gan.step)
+            if monitor.first and (last or gan.step % settings.sample_every == 0):
+                monitor.grid(gan.step, sample_grids.sample_rows(gan, grid_faces))
+            if ending:
+                break
 
 
 class Interruption:
     """Ctrl-C and SIGTERM end the run after the current step, saved. A second Ctrl-C stops it at once.
 
-    Several workers must stop after the same step, so they ask each other every few steps. signal: the signal's number
-    once the run is to end, else 0.
+    signal: the signal's number once the run is to end, else 0. Of several processes, which would have to agree on a
+    step, each stops at once: the newest checkpoint is kept.
     """
 
-    interval = 10  # steps between two questions: each needs a network round trip
-
-    def __init__(self, strategy):
-        self.strategy, self.signal, self.noted = strategy, 0, 0
-        for which in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(which, self._note)
+    def __init__(self):
+        self.signal = 0
+        if not engine().several_processes:
+            for which in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(which, self._note)
 
     def _note(self, number, _frame):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        self.noted = number
-
-    def after(self, step):
-        """True if the run is to end after `step` steps. Every worker gets the same answer."""
-        number = self.noted
-        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            if step % self.interval:
-                return False
-            mine = self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(number))
-            noted = int(self.strategy.reduce("SUM", mine, axis=None))
-            number = number or (signal.SIGTERM if noted else 0)
-        self.signal = int(number)
-        return bool(number)
+        self.signal = number

@@ -29,20 +29,20 @@ class Monitor:
     """
 
     def __init__(self, run, recipe, total, step):
-        """run: runs.Run, or None in a worker that is not the chief and stays silent. step: where training starts."""
+        """run: runs.Run, or None in a process that is not the first and stays silent. step: where training starts."""
         self.run, self.recipe = run, recipe
         self.pending, self.said, self.started = [], set(), None
         self.waiting = self.computing = 0.0
         # In a log file, as of nohup or a job queue, one line per minute is enough.
-        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=not self.chief,
+        self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=not self.first,
                         mininterval=0.5 if sys.stderr.isatty() else 60, maxinterval=60)
         self.board = None
-        if self.chief:
+        if self.first:
             self.board = _tensorboard(run.folder / "tensorboard")
             self._drop_lines_after(step)
 
     @property
-    def chief(self):
+    def first(self):
         return self.run is not None
 
     def begin(self, phase):
@@ -114,7 +114,7 @@ class Monitor:
         return shown
 
     def _write(self, line):
-        if not self.chief:
+        if not self.first:
             return
         try:
             with open(self.run.log, "a", encoding="utf-8") as log:
@@ -147,7 +147,7 @@ class Monitor:
         return sheet
 
     def say(self, text):
-        if self.chief:
+        if self.first:
             self.bar.write(text)
 
     def close(self):
@@ -173,5 +173,5 @@ class _Board:
 
 
 def _tensorboard(folder):
-    """A _Board if tensorboard is installed, which tf.summary.image needs, else None."""
-    return _Board(folder) if importlib.util.find_spec("tensorboard") else None
+    """A _Board where TensorFlow, which writes for TensorBoard, computes and tensorboard is installed, else None."""
+    return _Board(folder) if "tensorflow" in sys.modules and importlib.util.find_spec("tensorboard") else None

@@ -7,16 +7,12 @@ from ageing.training.recipe import Stage
 
 FINISH_LEARNING_RATE = 1e-4  # half of the paper's: the generators only unlearn spots
 
-# Streams of random choices: generator steps, discriminator steps, warm starts and finishing see different images.
-GENERATOR, DISCRIMINATOR, WARM, FINISH = 0, 1, 2, 3
-
-
 @dataclasses.dataclass(frozen=True)
 class Phase:
     """Steps `start` to `stop` of one kind.
 
     kind: "warm" trains the discriminators only, "train" is CycleGAN's step, "finish" is self-distillation of the
-    generators. batch_size: pairs per step, over all replicas. learning_rate: function of the step. d_rounds:
+    generators. batch_size: pairs per step, over all devices. learning_rate: function of the step. d_rounds:
     discriminator steps per generator step if they have batches of their own, else 0.
     """
 
@@ -28,20 +24,6 @@ class Phase:
     batch_size: int
     learning_rate: Callable[[int], float]
     d_rounds: int = 0
-
-    def batches(self, faces, strategy, step):
-        """The arguments of the step function, from `step` on. faces: data_loader.UnpairedFaces."""
-        def stream(shape, number):
-            return strategy.distribute_datasets_from_function(
-                lambda context: faces.dataset(shape, number, step, self.stop, context))
-
-        if self.kind != "train":
-            number = {"warm": WARM, "finish": FINISH}[self.kind]
-            return ((batch,) for batch in stream((1, self.batch_size), number))
-        own = stream((1, self.batch_size), GENERATOR)
-        if not self.d_rounds:
-            return ((batch, None) for batch in own)
-        return zip(own, stream((self.d_rounds, self.stage.d_batch_size), DISCRIMINATOR), strict=True)
 
 
 def plan(recipe, epoch):

@@ -87,7 +87,7 @@ class Optimizer:
 @dataclass(frozen=True)
 class Stage:
     size: int = between(16, 4096)         # pixels per side
-    batch_size: int = between(*BATCH)     # pairs per generator step, over all replicas
+    batch_size: int = between(*BATCH)     # pairs per generator step, over all devices
     learning_rate: float = between(1e-9, 1, 2e-4)  # Adam's, the paper's
     epochs: float | None = between(0, 1e6, None)   # an epoch shows as many pairs as the larger domain has images
     steps: int | None = between(*STEPS, None)      # generator steps, instead of epochs
@@ -102,7 +102,7 @@ class Finish:
     """Self-distillation after the last stage, which removes spots that the generators draw on foreheads."""
 
     steps: int = between(*STEPS, 0)
-    batch_size: int = between(*BATCH, 4)  # pairs per step, over all replicas
+    batch_size: int = between(*BATCH, 4)  # pairs per step, over all devices
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,6 @@ class Recipe:
     stages: tuple[Stage, ...]
     seed: int = between(0, 2**31 - 1, 1)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # auto: bfloat16 where the hardware computes it
-    strategy: Literal["auto", "none", "mirrored", "multi_worker"] = "auto"  # auto: all GPUs, all machines of TF_CONFIG
-    xla: Literal["auto", "on", "off"] = "auto"
     growing: Literal["rescale", "enhance"] = "rescale"  # how the networks reach the next size, see `growths`
     start_from: str | None = None         # a run folder whose networks this run starts with
     data: Data = field(default_factory=Data)
@@ -146,5 +144,5 @@ class Recipe:
         return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0
 
     def decisive(self):
-        """The recipe without what may change when a run is resumed: where it computes and how often it reports."""
-        return dataclasses.replace(self, strategy="auto", xla="auto", monitor=Monitor())
+        """The recipe without what may change when a run is resumed: how often it reports."""
+        return dataclasses.replace(self, monitor=Monitor())

@@ -39,8 +39,6 @@ def _convert(value, kind, key, origin):
         return None if value is None else _convert(value, inner, key, origin)
     if source is Literal:
         choices = typing.get_args(kind)
-        if isinstance(value, bool) and "on" in choices:
-            value = "on" if value else "off"  # YAML reads a bare on/off as a boolean
         if value not in choices or isinstance(value, bool):
             raise UserError(f"{where} must be one of {', '.join(map(str, choices))}, not {value!r}")
         return value

@@ -122,16 +122,16 @@ class Run:
 
     def steps(self):
         """Steps that have a checkpoint, ascending."""
-        found = self.checkpoints.glob("step*") if self.checkpoints.is_dir() else ()
-        return sorted(int(p.name[4:]) for p in found if re.fullmatch(r"step\d{8}", p.name))
+        found = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+        return sorted(int(p.name[4:12]) for p in found if re.fullmatch(r"step\d{8}\.npz", p.name))
 
     def newest_step(self):
         """The step of the newest checkpoint, 0 if there is none yet."""
         return max(self.steps(), default=0)
 
     def checkpoint(self, step):
-        """The folder of the checkpoint of `step`."""
-        return self.checkpoints / f"step{step:08}"
+        """The file of the checkpoint of `step`."""
+        return self.checkpoints / f"step{step:08}.npz"
 
 
 def _new_folder(root, title, number):

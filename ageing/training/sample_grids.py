@@ -6,6 +6,7 @@ import numpy as np
 
 from ageing.face_folder import fixed_faces
 from ageing.pixels import to_floats, to_pixels
+from ageing.training import batches
 
 FACES = 8   # in a grid: as many as a screen shows at a readable size
 
@@ -25,26 +26,25 @@ def grid_faces(data, size):
     return tuple(faces), notes
 
 
-def translate(network, pixels):
-    """uint8 (n, H, W, 3) through a generator to the same, eight at a time."""
-    return np.concatenate([to_pixels(network(to_floats(pixels[i:i + 8]), training=False))
-                           for i in range(0, len(pixels), 8)])
+def translate(generator, pixels):
+    """uint8 (n, H, W, 3) through a generator, a function of images, to the same, eight at a time."""
+    return np.concatenate([to_pixels(generator(to_floats(pixels[i:i + 8]))) for i in range(0, len(pixels), 8)])
 
 
 def sample_rows(gan, faces):
     """[(title, uint8 (n, H, W, 3))]: translation, cycle and identity of both domains, by the moving averages."""
     A, B = faces
-    fake_B, fake_A = translate(gan.ema_AB, A), translate(gan.ema_BA, B)
+    fake_B, fake_A = translate(gan.age, A), translate(gan.rejuvenate, B)
     return [
-        ("A", A), ("G_AB(A)", fake_B), ("G_BA(G_AB(A))", translate(gan.ema_BA, fake_B)),
-        ("G_AB(B) identity", translate(gan.ema_AB, B)),
-        ("B", B), ("G_BA(B)", fake_A), ("G_AB(G_BA(B))", translate(gan.ema_AB, fake_A)),
-        ("G_BA(A) identity", translate(gan.ema_BA, A)),
+        ("A", A), ("G_AB(A)", fake_B), ("G_BA(G_AB(A))", translate(gan.rejuvenate, fake_B)),
+        ("G_AB(B) identity", translate(gan.age, B)),
+        ("B", B), ("G_BA(B)", fake_A), ("G_AB(G_BA(B))", translate(gan.age, fake_A)),
+        ("G_BA(A) identity", translate(gan.rejuvenate, A)),
     ]
 
 
-def batch_rows(faces):
+def batch_rows(gan, faces):
     """[(title, uint8 (n, H, W, 3))]: a training batch as the generators see it. faces: data_loader.UnpairedFaces."""
-    pairs = next(iter(faces.dataset((1, FACES), stream=0, start=0, stop=1)))
+    pairs = gan.prepare({"faces": faces.batch((1, FACES), batches.GENERATOR, 0)})["faces"]
     domains = faces.settings.domain_A, faces.settings.domain_B
-    return [(domain, to_pixels(batch.images[0])) for domain, batch in zip(domains, pairs, strict=True)]
+    return [(domain, to_pixels(some.images[0])) for domain, some in zip(domains, pairs, strict=True)]

@@ -16,8 +16,8 @@ def report(recipe, gan):
 def errors(gan, young, old):
     """[(direction, ratio, error, error of the identity)]. young, old: uint8 (n, H, W, 3), the same people."""
     found = []
-    for title, network, source, target in (("young -> old", gan.ema_AB, young, old),
-                                           ("old -> young", gan.ema_BA, old, young)):
-        error, identity = (abs(x.astype(float) - target).mean() for x in (translate(network, source), source))
+    for title, generator, source, target in (("young -> old", gan.age, young, old),
+                                           ("old -> young", gan.rejuvenate, old, young)):
+        error, identity = (abs(x.astype(float) - target).mean() for x in (translate(generator, source), source))
         found.append((title, error / identity, error, identity))
     return found

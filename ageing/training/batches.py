@@ -1,0 +1,43 @@
+"""What a training step gets: faces, random numbers and the learning rate. Decided by (seed, step) and nothing else."""
+
+import collections
+import concurrent.futures
+
+import numpy as np
+
+# Streams of random choices: generator steps, discriminator steps, warm starts and finishing see different images.
+GENERATOR, DISCRIMINATOR, WARM, FINISH, NUMBERS = range(5)
+AHEAD = 3  # batches prepared in advance: a step of many grids or a save must not find none
+
+
+def batch(phase, gan, faces, step):
+    """The arguments of `step`, as host arrays. faces: data_loader.UnpairedFaces.
+
+    {"faces": (A, B) and, for discriminators with batches of their own, "d_faces": (A, B), all LoadedFaces; "random":
+    {name: float32 in [0, 1)} in the shapes of gan.random_shapes; "learning_rate": float32}.
+    """
+    n, rounds, d_n = phase.batch_size, phase.d_rounds or 1, phase.stage.d_batch_size if phase.d_rounds else None
+    stream = {"train": GENERATOR, "warm": WARM, "finish": FINISH}[phase.kind]
+    rng = np.random.default_rng([faces.seed, NUMBERS, step])
+    shapes = gan.random_shapes(phase.kind, n, rounds, d_n or n)
+    found = {"faces": faces.batch((1, n), stream, step), "learning_rate": np.float32(phase.learning_rate(step)),
+             "random": {network: {name: rng.random(shape, np.float32) for name, shape in some.items()}
+                        for network, some in shapes.items()}}
+    if phase.d_rounds:
+        found["d_faces"] = faces.batch((rounds, d_n), DISCRIMINATOR, step)
+    return found
+
+
+def ahead(function, steps):
+    """function(step) for each of `steps`, in order. A thread computes the next ones while the caller uses one."""
+    waiting = collections.deque()
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        for step in steps:
+            waiting.append(pool.submit(function, step))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
