@@ -6,6 +6,7 @@
     python train.py start_from=runs/00001-utkface loss.lambda_colour=2   another recipe, from a run's first stage
     python train.py --resume runs/00001-utkface         continue at the exact step
     python train.py --resume runs/00001-utkface stages.2.epochs=40   the same, and train longer
+    python train.py --minutes 15                        a whole run in 15 minutes: every part is shortened alike
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
     python train.py --export runs/00001-utkface/export  the ONNX files of a run that was trained without TensorFlow
@@ -20,6 +21,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from ageing.errors import UserError, run_script
@@ -34,6 +36,8 @@ def parse_arguments(argv=None):
     parser.add_argument("--config", metavar="FILE", help="the recipe (default: configs/utkface.yaml)")
     parser.add_argument("--resume", metavar="RUN", help="continue this run folder, with the recipe stored in it; "
                         f"{', '.join(resume.LENGTHS)} may change, where they are not trained yet")
+    parser.add_argument("--minutes", type=float, metavar="N", help="end within N minutes: a few steps of each part of "
+                        "the training are timed, then all parts are shortened in proportion")
     parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and steps, check the data")
     parser.add_argument("--export", metavar="RUN", help="export the generators of a checkpoint of this run, then stop")
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="with --export: which one (default: the newest)")
@@ -49,6 +53,8 @@ def parse_arguments(argv=None):
                      f"{', '.join(resume.LENGTHS)}")
     if (args.resume and args.export) or (args.export and args.dry_run):
         parser.error("--export takes neither --resume nor --dry-run")
+    if args.minutes is not None and (args.export or args.dry_run or not args.minutes > 0):
+        parser.error("--minutes is a number above 0 and belongs to a training run")
     if args.runs and (args.resume or args.export):
         parser.error("--runs says where a new run is made; --resume and --export name a run")
     if not args.export and (args.output or args.checkpoint is not None):
@@ -57,6 +63,7 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
+    started = time.monotonic()
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
@@ -79,8 +86,10 @@ def main(argv=None):
 
     if recipe.data.source == "drawn":
         drawn_faces.fill(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B)
-    from ageing.training import loop, true_error
-    run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs or "runs", Path(config).stem, recipe))
+    from ageing.training import loop, time_limit, true_error
+    limit = time_limit.TimeLimit(args.minutes, started) if args.minutes else None
+    run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs or "runs", Path(config).stem, recipe),
+                                   limit)
     if run and stopped:
         print(f"stopped by {signal.Signals(stopped).name} at step {gan.step}, saved. "
               f"Continue with: python train.py --resume {shlex.quote(str(run.folder))}")

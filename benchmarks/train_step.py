@@ -3,6 +3,7 @@
     python benchmarks/train_step.py                          the tutorial's networks over size, batch and precision
     python benchmarks/train_step.py --loop                   the whole loop, data included, beside the bare step
     python benchmarks/train_step.py --config configs/cpu.yaml --sizes 64 --batches 4
+    KERAS_BACKEND=jax python benchmarks/train_step.py --sizes 64 128 256 --batches 4 16 64
 
 Every line is measured in a process of its own, so that its peak memory is its own. Prints a table, asserts nothing.
 """
@@ -11,6 +12,7 @@ import argparse
 import dataclasses
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,42 +37,17 @@ def stage_recipe(args, size, batch, precision, steps):
     return dataclasses.replace(recipe, stages=(*before, stage), precision=precision)
 
 
-def measure_step(args):
-    """One line: pairs/s of the bare step on random images, the median of `--rounds` rounds, and peak memory."""
-    import statistics
+def measure(args):
+    """(pairs/s of the bare step, of the whole loop of train.py or None), each the median of `--rounds` rounds.
 
-    import tensorflow as tf
-
-    from ageing.training.cyclegan import CycleGAN
-    from ageing.utkface import LABELS
-    from data_loader import LabelledFaces
-
-    recipe = stage_recipe(args, args.size, args.batch, args.precision, 1)
-    stage = recipe.stages[-1]
-    gan = CycleGAN(recipe, stage, args.precision)
-
-    def noise(rounds, n):
-        return tuple(LabelledFaces(tf.random.stateless_uniform([rounds, n, stage.size, stage.size, 3], [d, 1], -1, 1),
-                                   tf.zeros([rounds, n, LABELS])) for d in (0, 1))
-
-    batch = noise(1, stage.batch_size)
-    own = noise(recipe.adversary.steps, stage.d_batch_size) if stage.d_batch_size else None
-    seconds = []
-    for k in range(args.rounds + 1):
-        begin = time.perf_counter()
-        for _ in range(args.steps):
-            losses = gan.train_step(batch, own)
-        float(losses["d_A"])  # wait for the device
-        if k:  # the first round traces and warms up
-            seconds.append((time.perf_counter() - begin) / args.steps)
-    return stage.batch_size / statistics.median(seconds)
-
-
-def measure_loop(args):
-    """(pairs/s of the whole loop of train.py, of the bare step) on drawn faces, alternating in one process."""
+    On drawn faces. The two alternate in one process. The bare step gets one batch again and again.
+    """
     from ageing import drawn_faces
-    from ageing.training import devices
+    from ageing.training import batches, devices
+
+    devices.load_backend()
     from ageing.training.cyclegan import CycleGAN
+    from ageing.training.engine import engine
     from ageing.training.monitor import Monitor
     from ageing.training.plan import plan
     from ageing.training.runs import Run
@@ -79,37 +56,38 @@ def measure_loop(args):
     recipe = stage_recipe(args, args.size, args.batch, args.precision, 10**6)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        drawn_faces.fill("faces", train=400, validation=4, size=args.size)
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path="faces", source="folder"))
-        run = Run.create("runs", "benchmark", recipe)
-        phase = next(p for p in reversed(plan(recipe, 400)) if p.kind == "train")
-        gan = CycleGAN(recipe, phase.stage, args.precision)
-        monitor = Monitor(run, recipe, phase.stop, 0)
+        drawn_faces.fill("faces", train=100, validation=4, size=args.size)
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, path="faces", source="folder",
+                                                                      sampling="independent"))
+        phase = next(p for p in reversed(plan(recipe, 100)) if p.kind == "train")
+        gan = CycleGAN(recipe, phase.stage, engine().precision(args.precision))
         faces = UnpairedFaces("faces/train", phase.stage.size, recipe.data, recipe.seed, progress=False)
-        batches = phase.batches(faces, devices.strategy("none"), 0)
-        batch = next(iter(batches))
+        monitor = Monitor(Run.create("runs", "benchmark", recipe), recipe, phase.stop, 0)
         monitor.begin(phase)
-        loop = bare = 0.0
-        step = 0
+        arrived = batches.ahead(lambda step: engine().place(batches.batch(phase, gan, faces, step)), range(phase.stop))
+        one = next(arrived)
+
+        def bare():
+            return gan.compute("train", one)
+
+        def loop():
+            losses = gan.compute("train", next(arrived))
+            monitor.add(gan.step, losses, 0.0, 0.0)
+            return losses
+
+        forms = [bare, loop] if args.loop else [bare]
+        seconds = {form: [] for form in forms}
         for k in range(args.rounds + 1):
-            begin = time.perf_counter()
-            for arguments in batches:
-                gan.set_learning_rate(phase.learning_rate(step))
-                losses = gan.train_step(*arguments)
-                step += 1
-                monitor.add(step, losses, 0.0, 0.0)
-                if step % args.steps == 0:
-                    break
-            float(losses["d_A"])
-            middle = time.perf_counter()
-            for _ in range(args.steps):
-                losses = gan.train_step(*batch)
-            float(losses["d_A"])
-            if k:
-                loop, bare = loop + middle - begin, bare + time.perf_counter() - middle
+            for form in forms:
+                begin = time.perf_counter()
+                for _ in range(args.steps):
+                    losses = form()
+                float(losses["d_A"])  # wait for the device
+                if k:  # the first round compiles and warms up
+                    seconds[form].append((time.perf_counter() - begin) / args.steps)
+        arrived.close()
         monitor.close()
-    pairs = args.rounds * args.steps * args.batch
-    return pairs / loop, pairs / bare
+    return [phase.batch_size / statistics.median(seconds[form]) for form in forms] + [None] * (not args.loop)
 
 
 def own_process(args, size, batch, precision):
@@ -137,13 +115,10 @@ def main():
     args = parser.parse_intermixed_args()
     args.seed_width = Path(args.config).stem == "seed"
     if args.size:
-        if args.loop:
-            loop, bare = measure_loop(args)
-            print(f"{loop:7.2f} pairs/s   bare step {bare:7.2f}   loop / step {loop / bare:6.1%}")
-        else:
-            rate = measure_step(args)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-            print(f"{rate:7.2f} pairs/s   {peak:7,.0f} MiB")
+        bare, loop = measure(args)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+        print(f"{bare:8.2f} pairs/s   {peak:7,.0f} MiB of memory"
+              + (f"   whole loop {loop:8.2f} pairs/s, {loop / bare:.1%} of the step" if loop else ""))
         return
     for size in args.sizes:
         for batch in args.batches:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"  # not what keras.json names
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # a GPU computes with TF32 and is shared by the test processes
 gc.set_threshold(100_000, 50, 50)  # Keras' many small objects make every full collection slow: a third of the time
 
@@ -48,10 +49,10 @@ def drawn(tmp_path_factory):
 def eager():
     """Steps run eagerly and enhancers have one block: tracing a tiny step takes ten times as long as running it."""
     import models
-    from ageing.training.engine import Engine
+    from ageing.training.engine import TensorFlow
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Engine, "compile", lambda self, function: function)
+        patch.setattr(TensorFlow, "compile", lambda self, function, variables=(), xla=True: function)
         patch.setattr(models, "ENHANCER_BLOCKS", 1)
         yield
 
@@ -74,7 +75,7 @@ def furnish(place, patch, drawn):
     import train
     from ageing.training import checkpoints, sample_grids
 
-    patch.setattr(train, "export_run", lambda *arguments: None)
+    patch.setattr(train, "export_in_own_process", lambda *arguments: None)
     patch.setattr(checkpoints, "KEEP", 99)
     patch.setattr(sample_grids, "FACES", 3)
     patch.chdir(place)
@@ -93,13 +94,11 @@ def write_recipe(path, tree=TINY):
 
 
 def checkpoint_values(run, step):
-    """{name: array} of everything in the checkpoint of `step` in the run folder."""
+    """{name: array} of everything but the recipe in the checkpoint of `step` in the run folder."""
     import numpy as np
-    import tensorflow as tf
 
-    reader = tf.train.load_checkpoint(str(Path(run, "checkpoints", f"step{step:08}", "state")))
-    return {name: np.asarray(reader.get_tensor(name)) for name in reader.get_variable_to_shape_map()
-            if not name.startswith("_CHECKPOINTABLE")}
+    with np.load(Path(run, "checkpoints", f"step{step:08}.npz")) as arrays:
+        return {name: arrays[name] for name in arrays.files if name != "recipe"}
 
 
 def python(*arguments, **more):
@@ -113,8 +112,8 @@ EAGER = """
 import sys, models, train
 from ageing.training import checkpoints, engine, monitor
 models.ENHANCER_BLOCKS, checkpoints.KEEP = 1, 99
-engine.Engine.compile = lambda self, function: function
-monitor.Monitor.grid = monitor.Monitor.picture = train.export_run = lambda *arguments: None
+engine.TensorFlow.compile = lambda self, function, variables=(), xla=True: function
+monitor.Monitor.grid = monitor.Monitor.picture = train.export_in_own_process = lambda *arguments: None
 """
 
 

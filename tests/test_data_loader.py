@@ -2,14 +2,16 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from PIL import Image
 
 import data_loader
 from ageing import utkface
+from ageing.training.engine import engine
 from ageing.training.recipe import Data
 
 PLAIN = Data(sampling="independent", flip=False, shift=0, scale=0, rotation=0)
+MATCHED = dataclasses.replace(PLAIN, sampling="matched")
 
 
 @pytest.fixture(scope="module")
@@ -27,74 +29,63 @@ def numbered(tmp_path_factory):
     return root
 
 
-def levels(batches):
-    """What the batches of one domain show: grey levels, one array a batch."""
-    return [np.rint((b.images.numpy()[..., 0, 0, 0] + 1) * 127.5).astype(int) for b in batches]
+def unpaired(folder, settings, size=16, seed=1):
+    return data_loader.UnpairedFaces(folder, size, settings, seed, progress=False)
 
 
-def shown(faces, shape, start, stop, **more):
-    a, b = zip(*faces.dataset(shape, 0, start, stop, **more), strict=True)
-    return levels(a), levels(b)
+def shown(faces, shape, steps, stream=0):
+    """The grey levels that steps 0 to `steps` show, of each domain in order."""
+    batches = [faces.batch(shape, stream, step) for step in range(steps)]
+    return [np.concatenate([b.images[..., 0, 0, 0].ravel() for b in domain]) for domain in zip(*batches, strict=True)]
 
 
 def test_independent_sampling_shows_every_face_once_an_epoch(numbered):
-    faces = data_loader.UnpairedFaces(numbered, 16, PLAIN, seed=1, progress=False)
-    a, b = shown(faces, (1, 5), 0, 12)
-    a = np.concatenate(a, axis=1)[0]
+    a, b = shown(unpaired(numbered, PLAIN), (1, 5), 12)
     first, second = a[:30], a[30:]
     assert sorted(first) == sorted(second) == list(range(30))
     assert list(first) != list(second)
-    b = np.concatenate(b, axis=1)[0]
     assert sorted(b[:11]) == sorted(b[11:22]) == list(range(100, 111))
 
 
 @pytest.mark.parametrize("settings", [PLAIN, Data()], ids=["plain", "matched, augmented"])
-def test_batches_from_step_k_are_the_tail_of_all(numbered, settings):
-    faces = data_loader.UnpairedFaces(numbered, 16, settings, seed=1, progress=False)
-    whole = list(faces.dataset((2, 4), 1, 0, 9))
-    for (a, b), (a_again, b_again) in zip(whole[6:], faces.dataset((2, 4), 1, 6, 9), strict=True):
-        for mine, again in zip((*a, *b), (*a_again, *b_again), strict=True):
-            np.testing.assert_array_equal(mine, again)
+def test_a_step_shows_the_same_whatever_came_before(numbered, settings):
+    """Batches hold pixels and labels and, only if there are any, transforms."""
+    faces = unpaired(numbered, settings)
+    whole = [faces.batch((2, 4), 1, step) for step in range(9)]
+    again = unpaired(numbered, settings)
+    for step in (8, 6):
+        for mine, theirs in zip(whole[step], again.batch((2, 4), 1, step), strict=True):
+            assert mine.images.dtype == np.uint8
+            assert (mine.images.shape, mine.labels.shape) == ((2, 4, 16, 16, 3), (2, 4, utkface.LABELS))
+            assert (mine.transforms is None) == (settings is PLAIN)
+            for x, y in zip(mine, theirs, strict=True):
+                np.testing.assert_array_equal(x, y)
 
 
-def test_parts_of_replicas_add_up_to_the_global_batch(numbered):
-    faces = data_loader.UnpairedFaces(numbered, 16, Data(), seed=1, progress=False)
-    whole = list(faces.dataset((2, 8), 0, 3, 5))
-    for pipelines in (1, 2, 4):  # 4 replicas in one process, two of two, four of one
-        parts = [list(faces.dataset((2, 8), 0, 3, 5, tf.distribute.InputContext(pipelines, i, 4)))
-                 for i in range(pipelines)]
-        here = 4 // pipelines
-        for step, (a, _) in enumerate(whole):
-            mine = [parts[i][step * here + k][0] for i in range(pipelines) for k in range(here)]
-            for k in (0, 1):
-                np.testing.assert_array_equal(np.concatenate([m[k] for m in mine], axis=1), a[k])
-
-
-def test_streams_and_seeds_differ(numbered):
-    faces = data_loader.UnpairedFaces(numbered, 16, PLAIN, seed=1, progress=False)
-    other = data_loader.UnpairedFaces(numbered, 16, PLAIN, seed=2, progress=False)
-    first = shown(faces, (1, 20), 0, 1)
-    for again in (shown(other, (1, 20), 0, 1), tuple(map(levels, zip(*faces.dataset((1, 20), 1, 0, 1), strict=True)))):
+def test_streams_seeds_and_steps_differ(numbered):
+    first = shown(unpaired(numbered, PLAIN), (1, 20), 1)
+    for again in (shown(unpaired(numbered, PLAIN, seed=2), (1, 20), 1),
+                  shown(unpaired(numbered, PLAIN), (1, 20), 1, stream=1)):
         assert not np.array_equal(first[0], again[0])
+    faces = unpaired(numbered, Data())
+    transforms = [x.transforms for step in (0, 1) for x in faces.batch((1, 20), 0, step)]
+    assert len({t.tobytes() for t in transforms}) == 4
 
 
 def test_matched_sampling_draws_both_domains_from_one_distribution(numbered, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (1e6,))
-    settings = dataclasses.replace(PLAIN, sampling="matched")
-    faces = data_loader.UnpairedFaces(numbered, 16, settings, seed=1, progress=False)
-    a, b = (np.concatenate(x, axis=1)[0] for x in shown(faces, (1, 50), 0, 40))
+    a, b = shown(unpaired(numbered, MATCHED), (1, 50), 40)
     female_a, female_b = a < 15, b == 100
     assert np.array_equal(female_a, female_b)  # place by place
     assert female_a.mean() == pytest.approx((1 / 2 + 1 / 11) / 2, abs=0.03)
+    assert set(a) == set(range(30))
 
 
-@pytest.mark.parametrize("sampling", ["independent", "matched"])
-def test_every_face_comes_with_its_label(numbered, sampling, monkeypatch):
+@pytest.mark.parametrize("settings", [PLAIN, MATCHED], ids=["independent", "matched"])
+def test_every_face_comes_with_its_label(numbered, settings, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (1e6,))
-    settings = dataclasses.replace(PLAIN, sampling=sampling)
-    faces = data_loader.UnpairedFaces(numbered, 16, settings, seed=1, progress=False)
-    (a, b), = faces.dataset((2, 20), 0, 0, 1)
-    female = np.stack([levels([a])[0] < 15, levels([b])[0] == 100])
+    a, b = unpaired(numbered, settings).batch((2, 20), 0, 0)
+    female = np.stack([a.images[..., 0, 0, 0] < 15, b.images[..., 0, 0, 0] == 100])
     labels = np.stack([a.labels, b.labels])
     #                             male female | White Black Asian Indian other
     np.testing.assert_array_equal(labels[female], np.tile([0, 1, 0, 1, 0, 0, 0], (female.sum(), 1)))
@@ -103,51 +94,70 @@ def test_every_face_comes_with_its_label(numbered, sampling, monkeypatch):
 
 def test_cap_limits_how_often_a_rare_face_is_shown(numbered, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (2.0,))
-    settings = dataclasses.replace(PLAIN, sampling="matched")
-    faces = data_loader.UnpairedFaces(numbered, 16, settings, seed=1, progress=False)
-    _, b = (np.concatenate(x, axis=1)[0] for x in shown(faces, (1, 50), 0, 40))
+    faces = unpaired(numbered, MATCHED)
+    _, b = shown(faces, (1, 50), 40)
     assert (b == 100).mean() == pytest.approx(2 / 11, abs=0.03)
     assert any("Black female 18.2%" in line for line in faces.report())
 
 
-def test_augmentation_is_drawn_apart_for_A_and_B_and_stays_in_range(tmp_path):
-    rng = np.random.default_rng(1)
-    picture = Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8))
-    for domain in ("20s", "50s"):
-        (tmp_path / domain).mkdir()
-        picture.save(tmp_path / domain / "25_0_0_x.png")
-    faces = data_loader.UnpairedFaces(tmp_path, 32, Data(), seed=1, progress=False)
-    ((a, _), (b, _)), = faces.dataset((1, 8), 0, 0, 1)
-    assert float(tf.reduce_max(tf.abs(a))) <= 1
-    assert len({image.numpy().tobytes() for image in (*a[0], *b[0])}) == 16
-    plain = data_loader.UnpairedFaces(tmp_path, 32, PLAIN, seed=1, progress=False)
-    ((a, _), _), = plain.dataset((1, 1), 0, 0, 1)
-    np.testing.assert_array_equal(np.rint((a[0, 0] + 1) * 127.5), np.asarray(picture))
+@pytest.fixture
+def one_face(tmp_path):
+    """A function: pixels -> folder whose domains both hold nothing else."""
+    def make(pixels):
+        for domain in ("20s", "50s"):
+            (tmp_path / domain).mkdir()
+            Image.fromarray(pixels).save(tmp_path / domain / "25_0_0_x.png")
+        return tmp_path
+    return make
 
 
-def test_flip_alone_gives_the_photo_or_its_mirror(tmp_path):
+def warped(loaded):
+    """float32 (N, H, W, 3) in [0, 255]: the first round of LoadedFaces, transformed."""
+    return ops.convert_to_numpy(engine().warp(loaded.images[0], loaded.transforms[0]))
+
+
+def test_augmentation_is_drawn_apart_for_A_and_B_and_stays_in_range(one_face):
     pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
-    for domain in ("20s", "50s"):
-        (tmp_path / domain).mkdir()
-        Image.fromarray(pixels).save(tmp_path / domain / "25_0_0_x.png")
-    faces = data_loader.UnpairedFaces(tmp_path, 32, dataclasses.replace(PLAIN, flip=True), seed=1, progress=False)
-    ((a, _), _), = faces.dataset((1, 32), 0, 0, 1)
-    out = np.rint((a[0].numpy() + 1) * 127.5)
+    folder = one_face(pixels)
+    both = np.concatenate([warped(domain) for domain in unpaired(folder, Data(), 32).batch((1, 8), 0, 0)])
+    assert both.min() >= 0
+    assert both.max() <= 255
+    assert len({image.tobytes() for image in both}) == 16
+    a, _ = unpaired(folder, PLAIN, 32).batch((1, 1), 0, 0)
+    assert a.transforms is None
+    np.testing.assert_array_equal(a.images[0, 0], pixels)
+
+
+def test_flip_alone_gives_the_photo_or_its_mirror(one_face):
+    pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
+    a, _ = unpaired(one_face(pixels), dataclasses.replace(PLAIN, flip=True), 32).batch((1, 32), 0, 0)
+    out = warped(a)
     straight = [np.array_equal(o, pixels) for o in out]
     mirrored = [np.array_equal(o, pixels[:, ::-1]) for o in out]
     assert all(s or m for s, m in zip(straight, mirrored, strict=True))
     assert 6 < sum(straight) < 26
 
 
-def test_affine_jitter_keeps_the_brightness(tmp_path):
+@pytest.mark.parametrize(("name", "value"), [("shift", 0.25), ("scale", 0.2), ("rotation", 30.0)])
+def test_jitter_reaches_as_far_as_the_recipe_says(one_face, name, value):
+    """Where the centre comes from, how large and how turned the face is: uniform in its range."""
+    folder = one_face(np.zeros((32, 32, 3), np.uint8))
+    loaded, _ = unpaired(folder, dataclasses.replace(PLAIN, **{name: value}), 32).batch((1, 2000), 0, 0)
+    a, b, x, d, e, y = loaded.transforms[0].T.astype(float)
+    centre = (32 - 1) / 2
+    found = {"shift": [(a * centre + b * centre + x - centre) / 32, (d * centre + e * centre + y - centre) / 32],
+             "scale": [np.hypot(a, d) - 1], "rotation": [np.degrees(np.arctan2(d, a))]}
+    for kind, many in found.items():
+        for numbers in many:
+            reach = value if kind == name else 0
+            np.testing.assert_allclose([numbers.min(), numbers.max()], [-reach, reach], atol=0.01 * reach + 1e-5)
+            assert numbers.mean() == pytest.approx(0, abs=0.06 * reach + 1e-5)
+
+
+def test_affine_jitter_keeps_the_brightness(one_face):
     """A warp on uint8 truncates: every face was half a grey level too dark."""
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     smooth = np.asarray(Image.fromarray(pixels).resize((8, 8)).resize((64, 64), Image.Resampling.BICUBIC))
-    for domain in ("20s", "50s"):
-        (tmp_path / domain).mkdir()
-        Image.fromarray(smooth).save(tmp_path / domain / "25_0_0_x.png")
     jitter = dataclasses.replace(PLAIN, shift=0.01, scale=0.01, rotation=1.0)
-    faces = data_loader.UnpairedFaces(tmp_path, 64, jitter, seed=1, progress=False)
-    ((a, _), _), = faces.dataset((1, 64), 0, 0, 1)
-    shown = (a[0].numpy()[:, 4:-4, 4:-4] + 1) * 127.5
-    assert shown.mean() == pytest.approx(smooth[4:-4, 4:-4].mean(), abs=0.15)
+    a, _ = unpaired(one_face(smooth), jitter, 64).batch((1, 64), 0, 0)
+    assert warped(a)[:, 4:-4, 4:-4].mean() == pytest.approx(smooth[4:-4, 4:-4].mean(), abs=0.15)

@@ -206,3 +206,25 @@ def test_generator_is_saved_and_loaded(tmp_path):
     network.save(tmp_path / "g.keras")
     photo = images(1, 32, 32, 3)
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "g.keras")(photo), network(photo))
+
+
+@pytest.mark.parametrize(("kind", "deviation", "reach"), [
+    ("glorot", np.sqrt(2 / (9 * 64 + 9 * 96)), np.sqrt(3)), ("he", np.sqrt(2 / (9 * 64)), np.inf),
+    ("normal", 0.02, np.inf)])
+def test_initial_kernels_follow_their_distribution_and_the_seed(kind, deviation, reach):
+    initializer = models.Initializer(kind)
+    keras.utils.set_random_seed(1)
+    first, second = (initializer((3, 3, 64, 96)).numpy() for _ in range(2))
+    assert first.dtype == np.float32
+    assert first.mean() == pytest.approx(0, abs=0.02 * deviation)
+    assert first.std() == pytest.approx(deviation, rel=0.01)
+    # A uniform distribution ends at the square root of 3 deviations. A Gaussian has 4.55 % of its values beyond 2.
+    assert (np.abs(first) / deviation).max() == pytest.approx(reach, rel=1e-3) or reach == np.inf
+    assert (np.abs(first) > 2 * deviation).mean() == pytest.approx(0.0455 if reach == np.inf else 0, abs=0.004)
+    assert not np.array_equal(first, second)
+    keras.utils.set_random_seed(1)
+    copy = keras.initializers.deserialize(keras.initializers.serialize(initializer))
+    np.testing.assert_array_equal(copy((3, 3, 64, 96)), first)
+    keras.utils.set_random_seed(2)
+    assert not np.array_equal(copy((3, 3, 64, 96)), first)
+    assert initializer((64, 96)).shape == (64, 96)  # a dense layer's kernel

@@ -6,7 +6,6 @@ from ageing.errors import UserError
 from ageing.storage import read_json_lines
 from ageing.training import loop, recipe_file
 
-
 CHECKS = "| file | difference |\n|---|---|\n"
 
 

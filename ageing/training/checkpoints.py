@@ -103,6 +103,8 @@ def _assign(parts, arrays):
     variables, names = _named(parts), {name for name in arrays.files if name.split("/")[0] in parts}
     if variables.keys() != names:
         raise ValueError(f"{len(names)} arrays for {len(variables)} variables")
+    if damaged := arrays.zip.testzip():  # reading an array checks it only if its header lets all of it be read
+        raise ValueError(f"{damaged} is damaged")
     values = {name: arrays[name] for name in variables}  # all are read before the first is assigned
     for name, variable in variables.items():
         if values[name].shape != tuple(variable.shape):

@@ -152,12 +152,12 @@ class CycleGAN:
         n: pairs of the generator step. d_rounds, d_n: discriminator steps, and pairs of each.
         """
         augment = self.recipe.adversary.augment
-        g = {name: (4,) for name in ("score_AB", "score_BA", "label_AB", "label_BA")} if augment else {}
+        g = dict.fromkeys(("score_AB", "score_BA", "label_AB", "label_BA"), (4,)) if augment else {}
         if self.recipe.loss.lambda_consistency:
             size = self.stage.size
             g |= {"disturb_A": (len(DISTURBED),), "disturb_B": (len(DISTURBED),),
                   "grain_A": (size, size, 1), "grain_B": (size, size, 1)}
-        d = {name: (4,) for name in ("real_A", "real_B", "negative_A", "negative_B")} if augment else {}
+        d = dict.fromkeys(("real_A", "real_B", "negative_A", "negative_B"), (4,)) if augment else {}
         if kind == "train":
             d |= {"pool_A": (2,), "pool_B": (2,)}
         generator = {name: (1, n, *shape) for name, shape in g.items()} if kind == "train" else {}

@@ -33,8 +33,8 @@ def load_backend():
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     if has_nvidia_card() and not gpus:
-        print(f"WARNING: this machine has an NVIDIA card, but {backend} sees no GPU: training would run on the CPU, many "
-              "times slower. Install what it needs: pip install -r requirements-gpu.txt", file=sys.stderr)
+        print(f"WARNING: this machine has an NVIDIA card, but {backend} sees no GPU: training would run on the CPU, "
+              "many times slower. Install what it needs: pip install -r requirements-gpu.txt", file=sys.stderr)
     if backend == "tensorflow" and gpus > 1:
         print(f"TensorFlow trains on 1 of {gpus} GPUs. JAX trains on all of them: pip install -r requirements-gpu.txt, "
               "then set KERAS_BACKEND=jax", file=sys.stderr)
@@ -61,8 +61,8 @@ def has_nvidia_card():
 def _choose():
     installed = [backend for backend in BACKENDS if importlib.util.find_spec(backend)]
     if not installed:
-        raise UserError("neither TensorFlow nor JAX is installed; pip install -r requirements.txt, or on a machine with "
-                        "an NVIDIA card: pip install -r requirements-gpu.txt")
+        raise UserError("neither TensorFlow nor JAX is installed; pip install -r requirements.txt, or on a machine "
+                        "with an NVIDIA card: pip install -r requirements-gpu.txt")
     if len(installed) == 1 or not has_nvidia_card():
         return installed[0]
     # TensorFlow first: asking it takes no memory of the GPU, asking JAX does.

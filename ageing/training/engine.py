@@ -95,7 +95,7 @@ class TensorFlow(Engine):
 
     def place(self, batch):
         """Nested arrays of the host -> tensors of the device."""
-        return self.tf.nest.map_structure(self.tf.convert_to_tensor, batch)
+        return self.tf.nest.map_structure(lambda x: x if x is None else self.tf.convert_to_tensor(x), batch)
 
 
 class Jax(Engine):
@@ -163,7 +163,8 @@ class Jax(Engine):
         """As TensorFlow's. Keras' own function computes positions in TF32 on a GPU, a quarter of a pixel off."""
         n, height, width = images.shape[:3]
         a, b, x, d, e, y = (ops.reshape(column, (-1, 1, 1)) for column in ops.unstack(transforms, 6, axis=1))
-        columns, rows = ops.arange(width, dtype="float32")[None, None], ops.arange(height, dtype="float32")[None, :, None]
+        columns = ops.arange(width, dtype="float32")[None, None]
+        rows = ops.arange(height, dtype="float32")[None, :, None]
         x, y = a * columns + b * rows + x, d * columns + e * rows + y
         left, top = ops.floor(x), ops.floor(y)
         right_share, lower_share = (x - left)[..., None], (y - top)[..., None]

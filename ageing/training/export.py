@@ -18,6 +18,7 @@ from keras import ops
 from ageing.errors import UserError, reason
 from ageing.training import card, checkpoints
 from ageing.training.cyclegan import build_generator
+from ageing.training.engine import engine
 
 # Largest difference to the network's output, on a scale of -1 to 1: half a grey level, for kernels stored as float16.
 TOLERANCE = 4e-3
@@ -47,7 +48,9 @@ def export(run, folder, step=None):
     names += ["card.md"] if writes_onnx() else [METADATA, "card.md"]
 
     def write_all(scratch):
-        errors = {name: error for ending in endings for name, error in _written(networks, scratch, told, ending).items()}
+        errors = {}
+        for ending in endings:
+            errors |= _written(networks, scratch, told, ending)
         if not writes_onnx():
             Path(scratch, METADATA).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         Path(scratch, "card.md").write_text(card.text(run, step, size, 4 * 2**growths, errors), encoding="utf-8")
@@ -78,7 +81,7 @@ def export_onnx(folder):
     (folder / "card.md").rename(folder / ".card-without-onnx.md")
     try:
         paths = _complete(folder, [f"{name}.onnx" for name in GENERATORS] + ["card.md"], write_all)
-    except UserError:
+    except BaseException:  # also Ctrl-C, and what the exporters raise
         (folder / ".card-without-onnx.md").rename(folder / "card.md")
         raise
     (folder / ".card-without-onnx.md").unlink()
@@ -167,16 +170,20 @@ def _write_keras(network, path, metadata):
 
 
 def _read_keras(path):
-    network = keras.models.load_model(path, compile=False)
-    return lambda images: ops.convert_to_numpy(network(images, training=False))
+    return _forward(keras.models.load_model(path, compile=False))
+
+
+def _forward(network):
+    compute = engine().forward(network)
+    return lambda images: ops.convert_to_numpy(compute(images))
 
 
 def _difference(network, other, name, multiple):
     """The largest difference on noise of two shapes; raises UserError above TOLERANCE."""
-    rng, worst = np.random.default_rng(1), 0.0
+    rng, worst, expected = np.random.default_rng(1), 0.0, _forward(network)
     for n, height, width in ((2, 16, 16), (1, 12, 10)):
         images = rng.uniform(-1, 1, (n, height * multiple, width * multiple, 3)).astype(np.float32)
-        worst = max(worst, float(np.abs(other(images) - ops.convert_to_numpy(network(images, training=False))).max()))
+        worst = max(worst, float(np.abs(other(images) - expected(images)).max()))
     if not worst <= TOLERANCE:
         raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
                         "it was not written, please report your versions of tensorflow, keras and tf2onnx")

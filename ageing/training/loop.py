@@ -21,12 +21,13 @@ from ageing.training.plan import plan
 OUT_OF_MEMORY = ("out of memory", "oom when", "bad_alloc", "alloc_failed", "failed to allocate", "resource_exhausted")
 
 
-def train(recipe, run, create_run):
+def train(recipe, run, create_run, limit=None):
     """Train `recipe` to its end, from nothing or from the newest checkpoint of `run`.
 
     recipe: that of `run` or, if only lengths differ that are not trained yet, the one that it continues with.
-    create_run: called without arguments if `run` is None, once recipe and data are known to be right. Returns
-    (run, gan, number of the signal that stopped it or 0). run is None in all but the first of several processes.
+    create_run: called without arguments if `run` is None, once recipe and data are known to be right. limit:
+    time_limit.TimeLimit. Returns (run, gan, number of the signal that stopped it or 0). run is None in all but the
+    first of several processes.
     """
     devices.check_batches(recipe, engine().devices)
     images = training_images(recipe)
@@ -42,40 +43,99 @@ def train(recipe, run, create_run):
         if first:
             run.store_images(images)
             run = run.change_recipe(recipe, start) if recipe != run.recipe else run
-        gan, stopped = _train(recipe, run, start, origin, images)
-    return run if first else None, gan, stopped
+        training = Training(recipe, run, start, origin, images, limit)
+        training.run_phases()
+    return training.run if first else None, training.gan, training.interruption.signal
 
 
-def _train(recipe, run, start, origin, images):
-    """The phases after step `start`. origin: as of checkpoints.starting_point. Returns (gan, number of the signal)."""
-    precision = engine().precision(recipe.precision)
-    phases = plan(recipe, _epoch(images))
-    total = phases[-1].stop
-    if engine().first:
-        if start < total:
-            run.set_export_aside(start)
-        counts = " + ".join(str(count) for count, _ in images.values())
-        print(f"{run.folder}: {counts} images, {total} steps, {engine().describe(precision)}")
-    stage_ends = [phase.stop for phase in phases if phase.kind == "train"]
-    interruption, monitor, gan = Interruption(), Monitor(run if engine().first else None, recipe, total, start), None
-    try:
-        for phase in phases:
-            if phase.stop < start:
-                continue
-            with memory_errors_named(recipe, phase):
-                if gan is None or gan.stage != phase.stage:
-                    gan = begin_stage(recipe, phase.stage, gan, origin, precision)
-                    keeper = checkpoints.Keeper(run, gan, recipe, stage_ends)
-                    faces, grid_faces = load_faces(recipe, gan, monitor)
-                if phase.start < start <= phase.stop:
-                    keeper.restore(start)
-                monitor.begin(phase)
-                run_phase(phase, gan, faces, grid_faces, monitor, keeper, interruption)
-            if interruption.signal:
-                break
-    finally:
-        monitor.close()
-    return gan, interruption.signal
+class Training:
+    """The phases of a run after step `start`. origin: checkpoints.starting_point. Other arguments: as in `train`."""
+
+    def __init__(self, recipe, run, start, origin, images, limit):
+        self.recipe, self.run, self.start, self.origin, self.limit = recipe, run, start, origin, limit
+        self.epoch = max(count for count, _ in images.values())  # pairs
+        self.phases = plan(recipe, self.epoch)
+        self.precision, self.gan, self.faces = engine().precision(recipe.precision), None, None
+        self.measured = {}  # {stage: (gan, faces)} that the limit has timed
+        total = self.phases[-1].stop
+        if engine().first:
+            if start < total:
+                run.set_export_aside(start)
+            counts = " + ".join(str(count) for count, _ in images.values())
+            print(f"{run.folder}: {counts} images, {total} steps, {engine().describe(self.precision)}")
+        self.interruption, self.monitor = Interruption(), Monitor(run if engine().first else None, recipe, total, start)
+
+    def run_phases(self):
+        try:
+            if self.limit:
+                self._plan_within_limit()
+            for place in range(len(self.phases)):
+                phase = self.phases[place]
+                if phase.stop < self.start:
+                    continue
+                with memory_errors_named(self.recipe, phase):
+                    self._run_phase(place, phase)
+                if self.interruption.signal:
+                    break
+        finally:
+            self.monitor.close()
+
+    def _run_phase(self, place, phase):
+        if self.gan is None or self.gan.stage != phase.stage:
+            self._begin_stage(phase.stage)
+        keeper = checkpoints.Keeper(self.run, self.gan, self.recipe, [p.stop for p in self.phases if p.kind == "train"])
+        if phase.start < self.start <= phase.stop:
+            keeper.restore(self.start)
+        self.monitor.begin(phase)
+        begin, steps = time.monotonic(), phase.stop - self.gan.step
+        run_phase(phase, self.gan, *self.faces, self.monitor, keeper, self.interruption)
+        if self.limit and steps > 0 and place + 1 < len(self.phases):
+            self.limit.passed(place, steps, time.monotonic() - begin)
+            self._shorten(self.gan.step)
+
+    def _begin_stage(self, stage):
+        """The networks of `stage`, with what those of the stage before, or `origin`, have learned, and its faces."""
+        previous = self.gan
+        self.gan, self.faces = self.measured.pop(stage, None) or self._built(stage)
+        if previous is not None:
+            self.gan.continue_from(previous)
+        elif self.origin:  # the networks of another run, but not its optimizers, pools and classifier
+            checkpoints.read_into({name: network.variables for name, network in self.gan.networks().items()},
+                                  *self.origin)
+
+    def _built(self, stage):
+        """(CycleGAN, (training faces, faces of the sample grids))"""
+        keras.utils.set_random_seed(self.recipe.seed)  # the same initial state whether the run was resumed or not
+        gan = CycleGAN(self.recipe, stage, self.precision)
+        return gan, load_faces(self.recipe, gan, self.monitor)
+
+    def _plan_within_limit(self):
+        """Time the steps of every phase and shorten them."""
+        for place, phase in enumerate(self.phases):
+            if phase.stop > max(self.start, phase.start):
+                with memory_errors_named(self.recipe, phase):
+                    if phase.stage not in self.measured:
+                        self.measured[phase.stage] = self._built(phase.stage)
+                    gan, (faces, _) = self.measured[phase.stage]
+                    self.limit.measure(place, phase, gan, faces)
+        self._shorten(self.start)
+
+    def _shorten(self, step):
+        """Let the phases after `step` fit into the time that is left."""
+        before = self.recipe
+        self.recipe, line = self.limit.shorten(before, self.phases, step)
+        if self.recipe == before:
+            return
+        self.monitor.say(line)
+        self.phases = plan(self.recipe, self.epoch)
+        self.monitor.change_plan(self.recipe, self.phases[-1].stop)
+        if engine().first:
+            self.run = self.run.change_recipe(self.recipe, step)
+        stages = dict(zip(before.stages, self.recipe.stages, strict=True))
+        self.measured = {stages[stage]: ready for stage, ready in self.measured.items()}
+        for gan in (self.gan, *(gan for gan, _ in self.measured.values())):
+            if gan:
+                gan.recipe, gan.stage = self.recipe, stages[gan.stage]
 
 
 @contextlib.contextmanager
@@ -103,17 +163,6 @@ def _assignments(values):
     return " ".join(f"{key}={value}" for key, value in values.items())
 
 
-def begin_stage(recipe, stage, previous, origin, precision):
-    """The CycleGAN of `stage`, with what `previous`, that of the stage before, has learned, or what `origin` holds."""
-    keras.utils.set_random_seed(recipe.seed)  # the same initial state whether the run was resumed or not
-    gan = CycleGAN(recipe, stage, precision)
-    if previous is not None:
-        gan.continue_from(previous)
-    elif origin:  # the networks of another run, but not its optimizers, pools and classifier
-        checkpoints.read_into({name: network.variables for name, network in gan.networks().items()}, *origin)
-    return gan
-
-
 def training_images(recipe):
     """{domain: [number of images, digest of their names]} of A and B. Raises UserError if a folder is missing or empty.
     """
@@ -128,11 +177,6 @@ def training_images(recipe):
 def count_images(recipe):
     """(images of A, of B) in the training folders. Raises UserError if a folder is missing or empty."""
     return tuple(count for count, _ in training_images(recipe).values())
-
-
-def _epoch(images):
-    """Pairs in an epoch. images: as of training_images."""
-    return max(count for count, _ in images.values())
 
 
 def load_faces(recipe, gan, monitor):

@@ -45,6 +45,11 @@ class Monitor:
     def first(self):
         return self.run is not None
 
+    def change_plan(self, recipe, total):
+        """The run goes on with a `recipe` of other lengths, `total` steps together."""
+        self.recipe, self.bar.total = recipe, total
+        self.bar.refresh()
+
     def begin(self, phase):
         """A phase begins or continues. Each warning is given once per phase."""
         self.phase, self.said, self.started = phase, set(), None

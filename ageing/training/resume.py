@@ -64,7 +64,7 @@ def _length(phase):
 
 
 def _without_lengths(recipe):
-    stages = tuple(dataclasses.replace(stage, steps=0, epochs=None) for stage in recipe.stages)
+    stages = tuple(dataclasses.replace(stage, steps=0, epochs=None, warm_start_steps=0) for stage in recipe.stages)
     return dataclasses.replace(recipe.decisive(), stages=stages, finish=dataclasses.replace(recipe.finish, steps=0))
 
 

@@ -1,21 +1,30 @@
-"""What networks, losses, augmentation and pool compute from fixed inputs on the backend of Keras, as arrays.
+"""What networks, losses, augmentation, pool and training steps compute on the backend of Keras, as arrays.
 
     KERAS_BACKEND=jax python tests/training/backend_values.py values.npz
+    KERAS_BACKEND=jax python tests/training/backend_values.py values.npz steps
+
+"steps": two training steps instead of the parts. Several devices and processes share them, as engine.Jax says.
 """
 
 import sys
 from unittest import mock
+
+if __name__ == "__main__":
+    from ageing.training import devices
+    devices.load_backend()
 
 import keras
 import numpy as np
 from keras import ops
 
 import models
-from ageing.training import losses
+from ageing.training import batches, losses, recipe_check
 from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance
+from ageing.training.engine import engine
 from ageing.training.image_pool import ImagePool, choose
+from ageing.training.plan import plan
 from ageing.utkface import LABELS, labels_of
-from data_loader import LabelledFaces
+from data_loader import LabelledFaces, LoadedFaces
 
 SIDE = 32
 NETWORKS = {
@@ -24,17 +33,31 @@ NETWORKS = {
     "discriminator": lambda: models.build_discriminator(4, labels=LABELS, scales=2),
     "classifier": lambda: models.build_classifier(LABELS, SIDE, 24, filters=4),
 }
+# Everything that a step has, at one size.
+STEPS = {
+    "stages": [{"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 9}],
+    "precision": "float32",
+    "growing": "enhance",
+    "generator": {"filters": 2, "blocks": 1},
+    "discriminator": {"filters": 4, "labels": "projection"},
+    "adversary": {"pool_size": 6, "real_negatives": 0.5, "augment": True},
+    "loss": {"lambda_label": 1.0, "lambda_consistency": 1.0},
+}
 
 
 def values():
-    """{name: array}"""
+    """{name: array} of the parts."""
     rng = np.random.default_rng(1)
     x, y = (rng.uniform(-1, 1, (3, SIDE, SIDE, 3)).astype(np.float32) for _ in range(2))
     labels = labels_of(np.array([0, 6, 3]))
+    keras.utils.set_random_seed(1)
     found = {}
-    for name, build in NETWORKS.items():
-        network = _network(build, rng)
-        found[name] = network.predict_on_batch([x, labels] if len(network.inputs) == 2 else x)
+    with mock.patch.object(models, "ENHANCER_BLOCKS", 1):
+        networks = {name: build() for name, build in NETWORKS.items()}
+    for name, network in networks.items():
+        _start_anywhere(network)
+        inputs = [ops.convert_to_tensor(some) for some in (x, labels)[:len(network.inputs)]]
+        found[name] = network(inputs if len(inputs) == 2 else inputs[0])
     for name in ("mean_absolute", "colour_change", "spots_drawn"):
         found[name] = getattr(losses, name)(ops.convert_to_tensor(x), ops.convert_to_tensor(y))
     found["least_squares"] = losses.least_squares(found["discriminator"], 1.0)
@@ -43,21 +66,53 @@ def values():
     found["augment"] = augment(x, rng.random((3, 4), np.float32), 0.125)
     uniform, noise = rng.random((3, len(DISTURBED)), np.float32), rng.random((3, SIDE, SIDE, 1), np.float32)
     found["disturb"] = disturb(x, disturbance(uniform, noise))
-    found |= _pool_values(LabelledFaces(x, labels), LabelledFaces(y, labels), rng)
-    return {f"{name} {i}": ops.convert_to_numpy(value) for name, many in found.items()
-            for i, value in enumerate(keras.tree.flatten(many))}
+    pixels = ops.convert_to_tensor(rng.integers(0, 256, (3, SIDE, SIDE, 3), np.uint8))
+    transforms = np.float32([[1, 0.1, -9, -0.1, 1, 7], [-1, 0, 31, 0, 1, 0], [0.9, 0, 2.5, 0, 1.1, -3.5]])
+    found["warp"] = engine().warp(pixels, ops.convert_to_tensor(transforms)) / 255
+    return _arrays(found | _pool_values(LabelledFaces(x, labels), LabelledFaces(y, labels), rng))
 
 
-def _network(build, rng):
-    """A network with weights that depend on nothing but `rng`."""
-    # Keras' own initial values are not used, and JAX compiles their random numbers for each shape: a minute.
-    with mock.patch.object(keras.initializers.VarianceScaling, "__call__", keras.initializers.Zeros.__call__), \
-            mock.patch.object(models, "ENHANCER_BLOCKS", 1):
-        network = build()
+def steps():
+    """{name: array}: losses of two training steps, and weights, averages, optimizers and pools after them."""
+    from ageing.training.cyclegan import CycleGAN
+
+    recipe = recipe_check.parse(STEPS, "steps")
+    keras.utils.set_random_seed(1)
+    gan = CycleGAN(recipe, recipe.stages[0])
+    for network in (gan.g_AB, gan.g_BA, gan.classifier):
+        _start_anywhere(network)
+    gan.copy_to_average()
+    phase, = plan(recipe, 8)
+    found = {}
+    for step in (0, 1):
+        batch = batches.batch(phase, gan, NoiseFaces(recipe.stages[0].size), step)
+        found[f"losses {step}"] = dict(sorted(gan.compute("train", engine().place(batch)).items()))
+    state = {name: [v.value for v in some] for name, some in gan.state().items()}
+    pools = {name: ops.cast(state.pop(name)[0], "float32") / 255 for name in ("pool_A", "pool_B")}
+    return _arrays(found | state | pools)
+
+
+class NoiseFaces:
+    """In place of data_loader.UnpairedFaces."""
+
+    seed = 1
+
+    def __init__(self, side):
+        self.side = side
+
+    def batch(self, shape, stream, step):
+        rng = np.random.default_rng([stream, step])
+        transforms = np.float32([1, 0.1, -1, -0.1, 1, 1]) * np.ones((*shape, 6), np.float32)
+        return tuple(LoadedFaces(rng.integers(0, 256, (*shape, self.side, self.side, 3), np.uint8),
+                                 labels_of(rng.integers(0, 10, shape[0] * shape[1])).reshape(*shape, -1), transforms)
+                     for _ in range(2))
+
+
+def _start_anywhere(network):
+    """Kernels that start at zeros get values: a gradient of zero is rounding noise, of any sign."""
     for variable in network.variables:
-        fan_in = max(1, np.prod(variable.shape[:-1]))
-        variable.assign(rng.normal(variable.name == "gamma", fan_in**-0.5, variable.shape))
-    return network
+        if "kernel" in variable.path and not np.any(ops.convert_to_numpy(variable)):
+            variable.assign(np.random.normal(0, 0.1, variable.shape))
 
 
 def _pool_values(faces, others, rng):
@@ -68,9 +123,14 @@ def _pool_values(faces, others, rng):
     pushed.push(others)
     found["sample"] = pushed.sample(rng.random(6, np.float32))
     found["choose"] = choose(np.array([True, False, True]), faces, others)
-    return found | {"pool": [v for pool in (swapped, pushed) for v in (pool.images, pool.labels, pool.count)]}
+    return found | {"pool": [v for pool in (swapped, pushed) for v in pool.variables]}
+
+
+def _arrays(found):
+    return {f"{name} {i}": ops.convert_to_numpy(value) for name, many in found.items()
+            for i, value in enumerate(keras.tree.flatten(many))}
 
 
 if __name__ == "__main__":
-    np.savez(sys.argv[1], **values())
+    np.savez(sys.argv[1], devices=engine().devices, **(steps() if sys.argv[2:] == ["steps"] else values()))
     assert "tensorflow" not in sys.modules or keras.backend.backend() == "tensorflow", "TensorFlow was imported"

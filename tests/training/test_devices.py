@@ -1,80 +1,94 @@
 import json
+import os
 import subprocess
 import types
 
 import pytest
-import tensorflow as tf
 from conftest import python
 
 from ageing.errors import UserError
 from ageing.training import devices, recipe_check
 
 
-@pytest.mark.parametrize(("flags", "expected"), [
-    ({"avx512f"}, "float32"), ({"avx512f", "avx512_bf16"}, "mixed_bfloat16"), ({"amx_bf16"}, "mixed_bfloat16"),
-    (set(), "float32")])
-def test_bfloat16_only_where_the_processor_computes_it(monkeypatch, flags, expected):
-    monkeypatch.setattr(devices, "_cpu_flags", lambda: flags)
-    assert devices.precision("auto") == expected
-    assert devices.precision("mixed_bfloat16") == "mixed_bfloat16"
+@pytest.fixture
+def load(monkeypatch):
+    """A function that loads the backend on a machine of these parts; which it is."""
+    find_spec = devices.importlib.util.find_spec
+
+    def load(installed="tensorflow jax", tensorflow=0, jax=0, card=False, backend=""):
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+        monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name, *more: (
+            name in installed.split() or None) if name in devices.BACKENDS else find_spec(name, *more))
+        monkeypatch.setattr(devices, "has_nvidia_card", lambda: card)
+        for name, gpus in (("tensorflow", tensorflow), ("jax", jax)):
+            monkeypatch.setattr(devices, f"_{name}_gpus", lambda name=name, gpus=gpus: asked.append(name) or gpus)
+        devices.load_backend()
+        return os.environ["KERAS_BACKEND"]
+
+    asked = load.asked = []
+    return load
 
 
-@pytest.mark.parametrize(("capabilities", "expected"), [([(8, 0)], "mixed_bfloat16"), ([(7, 5)], "float32"),
-                                                        ([(9, 0), (7, 0)], "float32"), ([None], "float32")])
-def test_bfloat16_only_where_every_gpu_computes_it(monkeypatch, capabilities, expected):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: capabilities if kind == "GPU" else [])
-    monkeypatch.setattr(tf.config.experimental, "get_device_details",
-                        lambda gpu: {"compute_capability": gpu} if gpu else {})
-    assert devices.precision("auto") == expected
-    assert devices.jit_compile("on")
+@pytest.mark.parametrize(("machine", "expected"), [
+    ({}, "tensorflow"), ({"installed": "jax"}, "jax"), ({"installed": "tensorflow", "card": True}, "tensorflow"),
+    ({"card": True, "tensorflow": 1, "jax": 1}, "tensorflow"), ({"card": True, "jax": 1}, "jax"),
+    ({"card": True}, "tensorflow"), ({"card": True, "tensorflow": 1, "jax": 1, "backend": "jax"}, "jax"),
+    ({"card": True, "jax": 1, "backend": "tensorflow"}, "tensorflow")], ids=str)
+def test_tensorflow_unless_told_or_jax_alone_is_installed_or_sees_a_gpu(load, machine, expected):
+    assert load(**machine) == expected
+    if len(machine.get("installed", "two of them").split()) == 1 or "backend" in machine or not machine.get("card"):
+        assert load.asked == [expected]  # the other one is not imported
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_another_backend_of_keras_is_one_line(monkeypatch, backend):
-    monkeypatch.setenv("KERAS_BACKEND", backend)
-    with pytest.raises(UserError, match=f"KERAS_BACKEND={backend}: training runs on Keras' TensorFlow backend; unset"):
-        devices.load_tensorflow()
+@pytest.mark.parametrize(("machine", "words"), [
+    ({"backend": "torch"}, "KERAS_BACKEND=torch: training runs on tensorflow and jax; unset KERAS_BACKEND, or set it"),
+    ({"backend": "jax", "installed": "tensorflow"}, "KERAS_BACKEND=jax, but jax .*pip install -r requirements-gpu.txt"),
+    ({"backend": "tensorflow", "installed": "jax"}, "but tensorflow is not .*pip install -r requirements.txt"),
+    ({"installed": ""}, "neither TensorFlow nor JAX is installed; pip install -r requirements.txt, or .*-gpu.txt"),
+], ids=str)
+def test_a_backend_that_cannot_be_is_one_line(load, machine, words):
+    with pytest.raises(UserError, match=words):
+        load(**machine)
+    assert load.asked == []
+
+
+@pytest.mark.parametrize(("machine", "words"), [
+    ({}, None), ({"card": True, "tensorflow": 1}, None),
+    ({"card": True, "tensorflow": 3}, "TensorFlow trains on 1 of 3 GPUs. JAX trains on all of them: pip install -r "),
+    ({"card": True, "jax": 3}, None),
+    ({"card": True}, "WARNING: this machine has an NVIDIA card, but tensorflow sees no GPU"),
+    ({"card": True, "backend": "jax"}, "WARNING: this machine has an NVIDIA card, but jax sees no GPU")], ids=str)
+def test_gpus_that_are_not_used_are_told(load, machine, words, capsys):
+    load(**machine)
+    err = capsys.readouterr().err
+    assert err.startswith(words) if words else not err
+    assert err.count("\n") == bool(words)
+    assert "requirements-gpu.txt" in err or not words
 
 
 def test_the_settings_file_of_keras_has_no_effect(tmp_path):
     """Not the data format, not the precision, not the backend."""
     (tmp_path / "keras.json").write_text(json.dumps({
-        "backend": "jax", "floatx": "float64", "image_data_format": "channels_first", "epsilon": 1e-7}))
+        "backend": "jax", "floatx": "float16", "image_data_format": "channels_first", "epsilon": 1e-7}))
     environment = {"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": ""}
     command, settings = python("-c", (
-        "from ageing.training import devices; devices.load_tensorflow(); import keras\n"
+        "from ageing.training import devices; devices.load_backend(); import keras\n"
         "print(keras.backend.backend(), keras.config.floatx(), keras.config.image_data_format(), "
         "keras.layers.Conv2D(1, 3)(keras.ops.ones((1, 8, 9, 3))).dtype.name)"), env=environment)
     done = subprocess.run(command, capture_output=True, **settings)
     assert done.stdout.split() == ["tensorflow", "float32", "channels_last", "float32"], done.stderr
 
 
-def test_xla_never_on_a_cpu():
-    assert not any(devices.jit_compile(kind) for kind in ("auto", "on", "off"))
-
-
-def test_one_processor_needs_no_strategy():
-    assert devices.strategy("auto").num_replicas_in_sync == 1
-    assert devices.is_chief(devices.strategy("auto"))
-
-
-def test_cluster_is_read_from_tf_config(monkeypatch):
-    cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"], "ps": ["d:1"]}
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
-    assert devices._cluster_size() == 3
-    for text in ("{", "[]", '"a"'):
-        monkeypatch.setenv("TF_CONFIG", text)
-        with pytest.raises(UserError, match="TF_CONFIG"):
-            devices.strategy("auto")
-
-
 def test_batches_of_every_stage_are_checked_before_the_first_step(tiny):
-    recipe = recipe_check.parse(tiny, "tiny")
-    two = types.SimpleNamespace(num_replicas_in_sync=2)
-    devices.check_batches(two, recipe)
-    tiny["stages"][1]["batch_size"] = 3
-    with pytest.raises(UserError, match=r"stages\.1\.batch_size=3 cannot be shared by 2 devices"):
-        devices.check_batches(two, recipe_check.parse(tiny, "tiny"))
+    devices.check_batches(recipe_check.parse(tiny, "tiny"), 2)
+    for part, key, name in ((tiny["stages"][1], "batch_size", "stages.1.batch_size"),
+                            (tiny["stages"][0], "warm_start_batch", "stages.0.warm_start_batch"),
+                            (tiny["finish"], "batch_size", "finish.batch_size")):
+        kept, part[key] = part[key], 5
+        with pytest.raises(UserError, match=f"{name}=5 cannot be shared by 2 devices; make it a multiple of 2, or"):
+            devices.check_batches(recipe_check.parse(tiny, "tiny"), 2)
+        devices.check_batches(recipe_check.parse(tiny, "tiny"), 1)
+        part[key] = kept
 
 
 @pytest.mark.parametrize(("visible", "tool", "expected"), [
@@ -86,3 +100,22 @@ def test_a_card_that_is_hidden_on_purpose_is_no_card(monkeypatch, visible, tool,
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert devices.has_nvidia_card() == expected
+
+
+def test_a_job_of_several_machines_needs_all_three_settings(monkeypatch):
+    """JAX' coordinator would wait for ever for a process without a number."""
+    jax = types.SimpleNamespace(distributed=types.SimpleNamespace(
+        is_initialized=lambda: False, initialize=lambda *how: started.append(how)), devices=lambda: [])
+    started = []
+    monkeypatch.setitem(devices.sys.modules, "jax", jax)
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "a:1")
+    for n, number in ((None, "0"), ("2", None), ("two", "0")):
+        for name, value in (("JAX_NUM_PROCESSES", n), ("JAX_PROCESS_ID", number)):
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+        with pytest.raises(UserError, match="JAX_NUM_PROCESSES .how many. and JAX_PROCESS_ID .* must be set too"):
+            devices._jax_gpus()
+    assert not started
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "1")
+    assert devices._jax_gpus() == 0
+    assert started == [("a:1", 2, 1)]

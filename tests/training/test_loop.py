@@ -1,6 +1,7 @@
 """Errors of the training loop. Whole runs: test_train.py."""
 
 import dataclasses
+import types
 
 import pytest
 import tensorflow as tf
@@ -17,7 +18,8 @@ WARM, _, _, TRAIN, FINISH = plan(RECIPE, 40)
 @pytest.mark.parametrize("error", [
     tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), MemoryError(),
     RuntimeError("std::bad_alloc"), tf.errors.InternalError(None, None, "CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
-    tf.errors.InternalError(None, None, "CUBLAS_STATUS_ALLOC_FAILED")], ids=repr)
+    tf.errors.InternalError(None, None, "CUBLAS_STATUS_ALLOC_FAILED"),
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes")], ids=repr)
 @pytest.mark.parametrize(("phase", "now", "less"), [
     (WARM, "16px warm start with stages.0.warm_start_batch=4", "stages.0.warm_start_batch=2"),
     (TRAIN, "32px with stages.1.batch_size=2 stages.1.d_batch_size=4", "stages.1.batch_size=1 stages.1.d_batch_size=2"),
@@ -42,7 +44,7 @@ def test_faces_that_do_not_fit_are_named(monkeypatch):
 
     monkeypatch.setattr(loop.data_loader, "UnpairedFaces", full)
     with pytest.raises(UserError, match="the faces in faces/train do not fit at 32 px; use fewer images"):
-        loop.load_faces(RECIPE, 32, None)
+        loop.load_faces(RECIPE, types.SimpleNamespace(stage=RECIPE.stages[1]), None)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), tf.errors.InternalError(None, None, "cuDNN"),

@@ -39,12 +39,13 @@ def test_default_grows_from_64_to_256():
 
 def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     write_recipe(tmp_path / "r.yaml", tiny)
-    recipe = recipe_file.load(tmp_path / "r.yaml", ["loss.lambda_cycle=5", "stages.1.steps=9", "xla=on", "seed=7",
-                                                "stages.0.learning_rate=1e-3", "stages.1.lambda_cycle=2"])
+    recipe = recipe_file.load(tmp_path / "r.yaml", [
+        "loss.lambda_cycle=5", "stages.1.steps=9", "precision=mixed_bfloat16", "seed=7", "stages.0.learning_rate=1e-3",
+        "stages.1.lambda_cycle=2"])
     assert [recipe.loss_of(stage).lambda_cycle for stage in recipe.stages] == [5.0, 2.0]
     assert recipe.stages[1].steps == 9
     assert recipe.stages[0].learning_rate == 0.001
-    assert (recipe.xla, recipe.seed) == ("on", 7)
+    assert (recipe.precision, recipe.seed) == ("mixed_bfloat16", 7)
 
 
 @pytest.mark.parametrize(("override", "words"), [

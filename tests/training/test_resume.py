@@ -83,8 +83,8 @@ def test_another_recipe_is_named_by_its_keys(run, changes, words):
         check(run, recipe(**changes), 5)
 
 
-def test_where_it_computes_and_how_it_reports_may_change(run):
-    assert check(run, recipe(strategy="mirrored", monitor={"log_every": 7}), 5) == []
+def test_how_it_reports_may_change(run):
+    assert check(run, recipe(monitor={"log_every": 7}), 5) == []
 
 
 @pytest.mark.parametrize(("now", "words"), [

@@ -1,10 +1,14 @@
 """Shared pieces of the training tests."""
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from ageing.training.augmentation import from_pixels
+from ageing.training.engine import TensorFlow
 from ageing.utkface import LABELS, labels_of
-from data_loader import LabelledFaces
+from data_loader import LabelledFaces, LoadedFaces
+
+COMPILE = TensorFlow.compile  # the real one, also where the fixture `eager` has replaced it
 
 # The losses of a step in which nothing is wrong.
 GOOD_LOSSES = {f"{term}_{side}": 0.1 for term in ("cycle", "identity", "consistency", "colour", "label")
@@ -13,7 +17,24 @@ GOOD_LOSSES = {f"{term}_{side}": 0.1 for term in ("cycle", "identity", "consiste
 
 
 def labelled_faces(*shape, seed=1, side=16):
-    """LabelledFaces (*shape, side, side, 3) of noise, with random labels."""
-    rng = np.random.default_rng(seed)
+    """LabelledFaces (*shape, side, side, 3) of noise in 8-bit pixels, with random labels."""
+    images, labels, _ = _noise(np.random.default_rng(seed), shape, side)
+    return LabelledFaces(from_pixels(ops.convert_to_tensor(images)), ops.convert_to_tensor(labels))
+
+
+class NoiseFaces:
+    """In place of data_loader.UnpairedFaces: noise, with random labels."""
+
+    seed = 1
+
+    def __init__(self, size):
+        self.size = size
+
+    def batch(self, shape, stream, step):
+        rng = np.random.default_rng([stream, step])
+        return _noise(rng, shape, self.size), _noise(rng, shape, self.size)
+
+
+def _noise(rng, shape, side):
     labels = labels_of(rng.integers(10, size=np.prod(shape))).reshape(*shape, LABELS)
-    return LabelledFaces(tf.constant(rng.uniform(-1, 1, (*shape, side, side, 3)), tf.float32), tf.constant(labels))
+    return LoadedFaces(rng.integers(0, 256, (*shape, side, side, 3), np.uint8), labels, None)

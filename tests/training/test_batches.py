@@ -1,0 +1,122 @@
+import threading
+
+import numpy as np
+import pytest
+from conftest import TINY
+from keras import tree
+from training_pieces import NoiseFaces
+
+import data_loader
+from ageing.training import batches, recipe_check
+from ageing.training.cyclegan import CycleGAN
+from ageing.training.plan import plan
+
+RECIPE = recipe_check.parse({**TINY, "adversary": TINY["adversary"] | {"steps": 2}}, "tiny")
+PHASES = dict(zip(("warm", "train", "second warm", "second train", "finish"), plan(RECIPE, 40), strict=True))
+
+
+class Shapes:
+    """In place of a CycleGAN: what a batch asks of it."""
+
+    random_shapes = CycleGAN.random_shapes
+
+    def __init__(self, stage):
+        self.recipe, self.stage = RECIPE, stage
+
+
+def batch(phase, step, faces=None):
+    phase = PHASES[phase]
+    return batches.batch(phase, Shapes(phase.stage), faces or NoiseFaces(16), step)
+
+
+def flat(found):
+    """{path: array} of a batch without its learning rate."""
+    return {path: x for path, x in tree.flatten_with_path(found) if isinstance(x, np.ndarray)}
+
+
+@pytest.fixture
+def unpaired(drawn):
+    def make(seed):
+        return data_loader.UnpairedFaces(drawn / "train", 16, RECIPE.data, seed, progress=False)
+    return make
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_batch_is_decided_by_seed_and_step(unpaired, phase):
+    first = flat(batch(phase, 5, unpaired(1)))
+    faces = unpaired(1)
+    batch(phase, 4, faces)
+    for path, x in flat(batch(phase, 5, faces)).items():
+        np.testing.assert_array_equal(x, first[path], err_msg=str(path))
+    for other in (batch(phase, 6, unpaired(1)), batch(phase, 5, unpaired(2))):
+        for path, x in flat(other).items():
+            assert x.shape == first[path].shape
+            assert not np.array_equal(x, first[path]), path
+
+
+def test_each_kind_of_step_draws_faces_from_a_stream_of_its_own():
+    asked = []
+    faces = NoiseFaces(16)
+    faces.batch = lambda shape, stream, step: asked.append((shape, stream, step))
+    for phase in ("warm", "train", "finish"):
+        batch(phase, 5, faces)
+    assert [(shape, step) for shape, _, step in asked] == [((1, 4), 5), ((1, 2), 5), ((2, 4), 5), ((1, 2), 5)]
+    assert len({stream for _, stream, _ in asked} | {batches.NUMBERS}) == 5
+
+
+def test_numbers_are_one_row_a_pair_uniform_and_all_apart():
+    random = batch("train", 5)["random"]
+    assert {x.shape[:2] for x in random["generator"].values()} == {(1, 2)}
+    assert {x.shape[:2] for x in random["discriminator"].values()} == {(2, 4)}
+    assert random["generator"]["grain_A"].shape == (1, 2, 16, 16, 1)
+    numbers = np.concatenate([x.ravel() for some in random.values() for x in some.values()])
+    assert numbers.dtype == np.float32
+    assert 0 <= numbers.min() < 0.01 < 0.99 < numbers.max() < 1
+    assert len(set(numbers)) > 0.99 * len(numbers)
+    warm, finish = (batch(phase, 5)["random"] for phase in ("warm", "finish"))
+    assert not any(warm["generator"].values())
+    assert {x.shape[:2] for x in warm["discriminator"].values()} == {(1, 4)}
+    assert finish == {"generator": {}, "discriminator": {}}
+
+
+def test_the_learning_rate_is_that_of_the_step():
+    last = PHASES["train"].stop - 1
+    for step in (1, last):
+        assert batch("train", step)["learning_rate"] == np.float32(PHASES["train"].learning_rate(step))
+    assert batch("train", last)["learning_rate"] < batch("train", 1)["learning_rate"]
+
+
+def test_ahead_yields_in_order_what_a_thread_made():
+    threads = []
+    found = list(batches.ahead(lambda step: (threads.append(threading.get_ident()), 10 * step)[1], range(3, 20)))
+    assert found == [10 * step for step in range(3, 20)]
+    assert len(set(threads)) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_ahead_passes_errors_on_after_what_came_before():
+    def broken(step):
+        if step == 5:
+            raise ValueError("no face")
+        return step
+
+    arrived = batches.ahead(broken, range(9))
+    assert [next(arrived) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="no face"):
+        next(arrived)
+    assert list(arrived) == []
+
+
+def test_ahead_stops_its_thread_when_it_is_closed():
+    made, threads = [], set()
+
+    def make(step):
+        made.append(step)
+        threads.add(threading.current_thread())
+        return step
+
+    arrived = batches.ahead(make, range(1000))
+    assert [next(arrived) for _ in range(3)] == [0, 1, 2]
+    arrived.close()
+    assert len(made) <= 3 + batches.AHEAD
+    assert not any(thread.is_alive() for thread in threads)
