@@ -107,7 +107,11 @@ def export(source, output, step=None):
     from ageing.training import devices
     from ageing.training.runs import Run
 
-    run = None if (source / "metadata.json").is_file() else Run.open(source)
+    exported = (source / "metadata.json").is_file()  # .keras files that wait for ONNX
+    if exported and (output or step is not None):
+        raise UserError(f"{source} holds .keras files; their ONNX files are written beside them, without --output and "
+                        "--checkpoint")
+    run = None if exported else Run.open(source)
     devices.load_backend()
     from ageing.training import export
 
@@ -116,7 +120,7 @@ def export(source, output, step=None):
     print(f"exported {', '.join(p.name for p in paths)} to {paths[0].parent}/")
     if not export.writes_onnx():
         print(f"ONNX files are written where TensorFlow is installed: copy {paths[0].parent}/ there, then: "
-              f"python train.py --export {paths[0].parent}")
+              f"python train.py --export {shlex.quote(str(paths[0].parent))}")
 
 
 def export_in_own_process(run):

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,7 @@ from ageing.utkface import cell_of
 
 SMALLEST = 32       # pixels per side; a smaller picture shows no skin
 MEGAPIXELS = 150    # a larger picture is a damaged or malicious file, or fills the memory
+IN_MEMORY = 4e9     # bytes of decoded faces of one domain: 20,000 faces of 256 px
 # The background of transparent pictures. Mid-grey is 0 in a network's [-1, 1]. Black or white would add a strong edge
 # around dark or fair hair, and a discriminator tells the domains apart by that if one of them holds more cut-outs.
 BACKGROUND = (128, 128, 128)
@@ -167,7 +169,7 @@ def load_domain(folder, size, progress=True, skip_marked=False):
     skip_marked: also skip faces that wear a mark on the forehead. Raises UserError if no file can be read.
     """
     paths, others = _listed(folder)
-    images = np.empty((len(paths), size, size, 3), np.uint8)
+    images = _room((len(paths), size, size, 3))
     good, skipped, cropped = [], Counter(), 0
 
     def read(path):
@@ -193,6 +195,14 @@ def load_domain(folder, size, progress=True, skip_marked=False):
         raise UserError(f"{folder}: none of its {len(paths)} images could be read ({_told(skipped + others)}); {FILL}")
     skipped += others
     return Domain(images[:len(good)], np.array([cell_of(p.name) for p in good]), dict(skipped), cropped)
+
+
+def _room(shape):
+    """An array for pixels. Above IN_MEMORY it lies in a temporary file, and the system keeps in memory what fits."""
+    if np.prod(shape) <= IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def fixed_faces(folder, size, n):

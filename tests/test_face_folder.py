@@ -185,3 +185,11 @@ def test_fixed_faces_stay_when_others_are_added(tmp_path):
     np.testing.assert_array_equal(before, face_folder.fixed_faces(tmp_path, 16, 5))
     (tmp_path / "25_0_0_broken.png").write_text("")
     np.testing.assert_array_equal(before, face_folder.fixed_faces(tmp_path, 16, 5))
+
+
+def test_many_faces_lie_in_a_temporary_file(drawn, monkeypatch):
+    in_memory = face_folder.load_domain(drawn / "train/20s", 32, progress=False)
+    monkeypatch.setattr(face_folder, "IN_MEMORY", 1000)
+    mapped = face_folder.load_domain(drawn / "train/20s", 32, progress=False)
+    assert isinstance(mapped.images, np.memmap)
+    np.testing.assert_array_equal(mapped.images, in_memory.images)

@@ -78,39 +78,36 @@ def export_onnx(folder):
         errors = _written(networks, scratch, told, ".onnx")
         Path(scratch, "card.md").write_text(card.with_checks(text, errors), encoding="utf-8")
 
-    (folder / "card.md").rename(folder / ".card-without-onnx.md")
-    try:
-        paths = _complete(folder, [f"{name}.onnx" for name in GENERATORS] + ["card.md"], write_all)
-    except BaseException:  # also Ctrl-C, and what the exporters raise
-        (folder / ".card-without-onnx.md").rename(folder / "card.md")
-        raise
-    (folder / ".card-without-onnx.md").unlink()
+    paths = _complete(folder, [f"{name}.onnx" for name in GENERATORS], write_all, replaced="card.md")
     (folder / METADATA).unlink()
     return paths
-
-
-def is_exported(folder):
-    """Whether `folder` holds .keras files that wait for `export_onnx`."""
-    return (folder / METADATA).is_file()
 
 
 def writes_onnx():
     return keras.backend.backend() == "tensorflow" and importlib.util.find_spec("tf2onnx") is not None
 
 
-def _complete(folder, names, write_all):
-    """The files `names` in `folder`, which write_all(scratch folder) makes: all of them or none. Returns the paths."""
+def _complete(folder, names, write_all, replaced=None):
+    """The files `names` in `folder`, which write_all(scratch folder) makes. None of them may exist; `replaced` must.
+
+    Returns the paths. A file gets its name when all are written and checked.
+    """
     if taken := [name for name in names if (folder / name).exists()]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
             write_all(Path(scratch))
+            names = [*names, *filter(None, [replaced])]
             for name in names:  # the card comes last: where it is, the files are
-                Path(scratch, name).rename(folder / name)
+                Path(scratch, name).replace(folder / name)
     except OSError as error:
         raise UserError(f"{folder} could not be written: {reason(error)}; free space or choose another folder with "
                         "--output") from error
+    except (RuntimeError, ValueError, TypeError) as error:  # of Keras' exporter, with other versions than were tested
+        short = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: exporting failed ({type(error).__name__}: {short}); install the versions that "
+                        "requirements.txt names") from error
     return [folder / name for name in names]
 
 

@@ -25,7 +25,8 @@ JAX_PYTHON = os.environ.get("JAX_PYTHON") or (sys.executable if importlib.util.f
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(JAX_PYTHON is None, reason="jax is not installed")]
 # It compiles for a minute and then computes for a moment.
 QUICK = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0",
-         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache/jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache/jax"),
+         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 
 
 def start(*arguments, **settings):
@@ -80,8 +81,7 @@ def test_steps_on_one_device_on_two_and_in_two_processes(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, drawn):
-    """The folder of a run on JAX: three steps at 16 px, each saved. The process has no TensorFlow if JAX_PYTHON has none.
-    """
+    """The folder of a run on JAX: three steps at 16 px, each saved. Without TensorFlow, if JAX_PYTHON has none."""
     place = tmp_path_factory.mktemp("jax")
     (place / "faces").symlink_to(drawn)
     write_recipe(place / "tiny.yaml", TINY | {"stages": [TINY["stages"][0] | {"warm_start_steps": 0}], "finish": {},
@@ -127,7 +127,8 @@ def test_what_was_exported_without_tensorflow_becomes_onnx(trained, tmp_path):
     folder = shutil.copytree(trained / "export", tmp_path / "export")
     assert {p.name for p in folder.iterdir()} == {"g_AB.keras", "g_BA.keras", "metadata.json", "card.md"}
     command, settings = python(ROOT / "train.py", "--export", folder)
-    assert "exported g_AB.onnx, g_BA.onnx" in subprocess.run(command, check=True, capture_output=True, **settings).stdout
+    done = subprocess.run(command, check=True, capture_output=True, **settings)
+    assert "exported g_AB.onnx, g_BA.onnx" in done.stdout
     assert {p.name for p in folder.iterdir()} == {"g_AB.keras", "g_BA.keras", "g_AB.onnx", "g_BA.onnx", "card.md"}
     assert "| g_AB.onnx |" in (folder / "card.md").read_text()
 

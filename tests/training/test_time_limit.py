@@ -1,0 +1,103 @@
+"""train.py --minutes: what is left of a recipe. The tiny recipe: warm 1, 16 px 3, warm 1, 32 px 2, finish 2 steps."""
+
+import time
+
+import numpy as np
+import pytest
+import yaml
+from conftest import TINY, checkpoint_values, write_recipe
+
+import train
+from ageing.training import recipe_check, recipe_file, time_limit
+from ageing.training.plan import plan
+from ageing.training.runs import Run
+
+LONG = TINY | {"stages": [TINY["stages"][0] | {"steps": 300, "warm_start_steps": 100},
+                          TINY["stages"][1] | {"steps": None, "epochs": 10, "warm_start_steps": 100}],
+               "finish": {"steps": 100, "batch_size": 2}}  # 10 epochs of 40 pairs in batches of 2: 200 steps
+
+
+@pytest.fixture
+def limit(monkeypatch):
+    """Ten minutes that begin at 0 o'clock, of which nothing is gone. Steps take 1, 2, 1, 4 and 1 seconds."""
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    limit = time_limit.TimeLimit(10, 0.0)
+    limit.seconds = dict(enumerate([1.0, 2.0, 1.0, 4.0, 1.0]))
+    return limit
+
+
+def lengths(recipe):
+    return [phase.stop - phase.start for phase in plan(recipe, 40)]
+
+
+def test_every_phase_is_shortened_by_one_factor(limit):
+    recipe = recipe_check.parse(LONG, "long")
+    assert lengths(recipe) == [100, 300, 100, 200, 100]  # 1,700 seconds
+    shorter, told = limit.shorten(recipe, plan(recipe, 40), 0)
+    factor = 600 * time_limit.FOR_STEPS / 1700
+    assert lengths(shorter) == [int(n * factor) for n in (100, 300, 100, 200, 100)]
+    assert recipe_check.parse(yaml.safe_load(recipe_file.dump(shorter)), "shorter") == shorter
+    assert told.startswith("--minutes 10 leaves time for 32% of the steps: 16px warm start 31 steps of 1 s, 16px 95 ")
+
+
+def test_what_is_trained_keeps_its_length_and_slower_steps_shorten_the_rest(limit, monkeypatch):
+    recipe = recipe_check.parse(LONG, "long")
+    recipe, _ = limit.shorten(recipe, plan(recipe, 40), 0)
+    before = lengths(recipe)
+    done = before[0] + before[1]
+    limit.passed(1, before[1], 2 * 2.0 * before[1])  # twice as slow as it was measured
+    monkeypatch.setattr(time, "monotonic", lambda: 2 * (before[0] + 2.0 * before[1]))
+    shorter, told = limit.shorten(recipe, plan(recipe, 40), done)
+    assert lengths(shorter)[:2] == before[:2]
+    assert all(0 < now < then for now, then in zip(lengths(shorter)[2:], before[2:], strict=True))
+    assert "16px" not in told
+
+
+def test_time_enough_changes_nothing(limit):
+    recipe = recipe_check.parse(TINY, "tiny")
+    shorter, told = limit.shorten(recipe, plan(recipe, 40), 0)
+    assert lengths(shorter) == lengths(recipe) == [1, 3, 1, 2, 2]
+    assert "100% of the steps" in told
+
+
+def test_no_time_at_all_leaves_a_step_of_each(limit, monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 1e6)
+    recipe = recipe_check.parse(LONG, "long")
+    assert lengths(limit.shorten(recipe, plan(recipe, 40), 0)[0]) == [1, 1, 1, 1, 1]
+
+
+def test_a_run_with_minutes_trains_what_its_recipe_then_says(workplace, monkeypatch, capsys):
+    """It equals a run of that recipe without --minutes: timing the steps leaves no trace."""
+    measured = []
+
+    def half(self, place, phase, gan, faces):
+        measured.append(phase.title)
+        measure(self, place, phase, gan, faces)
+        self.seconds[place] = 1.0
+        self.end = time.monotonic() + 5.5  # of 9 steps
+
+    measure = time_limit.TimeLimit.measure
+    monkeypatch.setattr(time_limit, "TIMED", 1)
+    monkeypatch.setattr(time_limit.TimeLimit, "measure", half)
+    monkeypatch.setattr(time_limit.TimeLimit, "passed", lambda self, place, steps, seconds: self.seconds.update(
+        dict.fromkeys(self.seconds, 1e-9)))
+    write_recipe(workplace / "tiny.yaml", TINY | {"stages": [TINY["stages"][0] | {"steps": 6}]})
+    assert train.main(["--config", "tiny.yaml", "--minutes", "3"]) == 0
+    assert measured == ["16px warm start", "16px", "finish"]
+    run = Run.open("runs/00001-tiny")
+    assert lengths(run.recipe) == [1, 3, 1]
+    assert run.newest_step() == 5
+    assert "--minutes 3 leaves time for 61% of the steps" in capsys.readouterr().out
+    assert train.main(["--config", str(run.folder / "recipe.yaml")]) == 0
+    mine, theirs = checkpoint_values(run.folder, 5), checkpoint_values("runs/00002-recipe", 5)
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert np.array_equal(mine[name], value), name
+
+
+@pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--minutes", "-1"], ["--minutes", "nan"],
+                                       ["--minutes", "3", "--dry-run"], ["--minutes", "3", "--export", "run"]])
+def test_minutes_that_mean_nothing_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        train.parse_arguments(arguments)
+    assert "--minutes is a number above 0" in capsys.readouterr().err
