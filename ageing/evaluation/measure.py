@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 
 from ageing.evaluation import metrics
+from ageing.evaluation.bands import bands
 from ageing.evaluation.judges import SAME_PERSON
 from ageing.evaluation.realism import realism
 from ageing.evaluation.translation import DIRECTIONS, translate, with_change
@@ -46,6 +47,7 @@ def measure(translation, judges):
         **identity_mapping(translation),
         **checkerboard(translation),
         **realism(translation),
+        **bands(translation),
         **strength_curve(translation, judges),
         "by group": by_group(translation),
         "ms per face": 1e3 * translation.seconds / len(translation),

@@ -1,5 +1,7 @@
 """An evaluation as Markdown tables."""
 
+from ageing.evaluation.bands import BANDS
+
 # Rows of the table: (title, which is the key in the numbers, format)
 ROWS = [
     ("faces", "{:d}"),
@@ -42,6 +44,7 @@ REALISM = [
     ("kernel distance", "kernel distance x 1000", 1000, "{:.2f}"),
     ("dark pixels beside the face", "dark pixels beside the face", 1, "{:.1%}"),
 ]
+REALISM += [(f"power, {low} to {high} cycles a face",) * 2 + (1, "{:.2f}") for low, high in BANDS]
 COMPARED = [("outputs", "outputs"), ("unchanged", "unchanged inputs"), ("real", "real faces of the target domain")]
 
 # Columns of the table by group: (title, which is the key in the numbers, format)
@@ -61,7 +64,8 @@ GROUP_COLUMNS = [
 LEGEND = """\
 Age gap: mean estimated age of the target domain minus that of the inputs, in the wanted direction. Mirrored inputs: the
 judge reads the gender of faces that are only mirrored; 100 % minus this number is its label-flip rate, which is its own
-noise. Checkerboard power ratio: 1 means none."""
+noise. Checkerboard power ratio: 1 means none. Power: of the skin's grey values, sharp half of the faces, relative to
+real faces of the younger domain."""
 
 
 def tables(rows):
@@ -73,7 +77,8 @@ def tables(rows):
         lines.append(line(title, *(written(numbers[title], form) for numbers in columns.values())))
     for key, measure, factor, form in REALISM:
         for who, title in COMPARED:
-            estimates = [tuple(factor * v for v in numbers[key][who]) for numbers in columns.values()]
+            estimates = [None if numbers[key][who] is None else tuple(factor * v for v in numbers[key][who])
+                         for numbers in columns.values()]
             lines.append(line(f"{measure}, {title}", *(written(estimate, form) for estimate in estimates)))
     curves = [numbers["age gain by strength"] for numbers in columns.values()]
     for strength in curves[0]:
