@@ -1,0 +1,244 @@
+"""What the page asks for: a session, the preview of a photo, the photo in full size, the end of the session.
+
+    POST /session                 -> JSON: the session's key, the slider's stops, the limits
+    POST /photo?side=1200         a photo's bytes; headers Session and Name -> the preview, see preview.py
+    POST /photo/NUMBER/edited     {"stop": index, "faces": [numbers]}; header Session -> the edited photo
+    POST /end                     a session's key
+
+Errors are sentences: plain text, with a status from 400 on.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import mimetypes
+import re
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ageing.errors import UserError, reason
+from ageing.page import sessions, slider
+from ageing.page.guard import Guard
+from ageing.photos.photo_report import printable
+
+mimetypes.add_type("text/javascript", ".js")    # Windows may say that it is plain text, which browsers do not run
+STATIC = Path(__file__).parent / "static"
+SAMPLES = Path(__file__).parents[2] / "samples"
+EXAMPLES = "astronaut.jpg", "grace-hopper.jpg"
+LONGEST_NAME = 150          # characters of a photo's name that are kept
+LONGEST_QUESTION = 20_000   # bytes in JSON
+TRANSFER = 300              # seconds that a photo may take on its way, up or down
+SWEEP = 30                  # seconds between two looks for sessions that are idle
+PART = 1 << 18              # bytes that are sent at a time
+
+ENDED = ("The session ended, because the page was not used for a while or its place was needed. The photo was deleted; "
+         "choose it again.")
+FULL = "Too many people use this page at the moment. Try again in two minutes."
+
+
+class Pages:
+    """The answers. worker: worker.Worker; stops, measured: of slider.stops; kept: sessions.Sessions."""
+
+    def __init__(self, worker, stops, measured="", kept=None):
+        self.worker, self.stops, self.measured = worker, stops, measured
+        self.sessions = kept or sessions.Sessions()
+        self.working = asyncio.Lock()   # one photo at a time, whoever asks
+
+    async def begin(self, request):
+        return JSONResponse({
+            "session": self.sessions.begin().key, "stops": [dataclasses.asdict(stop) for stop in self.stops],
+            "start": slider.start(self.stops), "measured": self.measured, "most bytes": sessions.MOST_BYTES})
+
+    async def end(self, request):
+        self.sessions.end((await _body(request)).decode("ascii", "replace"))
+        return Response(status_code=204)
+
+    async def photo(self, request):
+        """Take a photo, in place of the session's present one, and answer with its preview."""
+        session, size = self.sessions.get(request.headers.get("session")), _length(request)
+        side = re.fullmatch(r"[0-9]{1,5}", request.query_params.get("side", ""))
+
+        async def answer():
+            upload = sessions.Upload(_clean(request.headers.get("name", "")))
+            try:
+                self.sessions.reserve(session, size)
+                await self._receive(request, upload)
+                upload.changes, made = await self._work(request, upload.name, self.worker.look, upload, int(side[0]))
+                self.sessions.take(session, upload)
+            except BaseException:
+                upload.close()
+                raise
+            finally:
+                session.reserved = 0
+            return made, {"number": upload.number}
+
+        if not side:
+            raise HTTPException(400, "The page did not say how large its screen is.")
+        return await _in_turn(session, answer)
+
+    async def _receive(self, request, upload):
+        """Write the body of a request into an Upload. Raises HTTPException."""
+        try:
+            async with asyncio.timeout(TRANSFER):
+                async for chunk in request.stream():
+                    upload.file.write(chunk)
+                    upload.size += len(chunk)
+        except (TimeoutError, ClientDisconnect) as error:
+            raise HTTPException(408, f"{upload.name}: the photo did not arrive whole. Try again.") from error
+        except OSError as error:
+            raise HTTPException(507, f"{upload.name}: the photo could not be kept ({reason(error)}).") from error
+
+    async def edited(self, request):
+        """Answer with the photo in full size."""
+        session = self.sessions.get(request.headers.get("session"))
+        stop, faces = self._question(await _body(request))
+
+        async def answer():
+            upload = session.upload
+            if upload is None or upload.number != request.path_params["number"]:
+                raise sessions.Unknown
+            every = upload.changes[stop.direction]
+            if not faces or not set(faces) <= set(range(len(every))):
+                raise HTTPException(400, "No face is left to edit.")
+            chosen = [every[i] for i in sorted(set(faces))]
+            made = await self._work(request, upload.name, self.worker.write, upload, chosen, stop.direction,
+                                    stop.strength)
+            return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
+
+        return await _in_turn(session, answer)
+
+    def _question(self, body):
+        """(slider.Stop, [numbers of faces]) of JSON bytes. Raises HTTPException."""
+        try:
+            question = json.loads(body)
+            index, faces = question["stop"], question["faces"]
+            if not all(type(number) is int and number >= 0 for number in (index, *faces)):
+                raise ValueError
+            stop = self.stops[index]
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+            raise HTTPException(400, "The page does not ask that.") from error
+        if stop.direction is None:
+            raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
+        return stop, faces
+
+    async def _work(self, request, name, function, *arguments):
+        """What `function` returns, in a thread, one after the other. Raises HTTPException with a sentence."""
+        async with self.working:
+            if await request.is_disconnected():
+                raise HTTPException(408, "The visitor has left.")
+            try:
+                return await anyio.to_thread.run_sync(function, *arguments)
+            except UserError as error:
+                sentence = f"{printable(str(error))}."
+            except Exception as error:  # not foreseen
+                sentence = f"{name}: {type(error).__name__}: {printable(' '.join(str(error).split()))[:200]}."
+        raise HTTPException(422, sentence)  # here, so that it does not hold the error, whose frames hold the photo
+
+
+def application(pages, host):
+    """The ASGI application. host: what it listens on."""
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        async def sweep():
+            while True:
+                await asyncio.sleep(SWEEP)
+                pages.sessions.end_idle()
+
+        sweeping = asyncio.create_task(sweep())
+        yield
+        sweeping.cancel()
+        pages.sessions.end_all()
+
+    routes = [
+        Route("/session", pages.begin, methods=["POST"]),
+        Route("/photo", pages.photo, methods=["POST"]),
+        Route("/photo/{number}/edited", pages.edited, methods=["POST"]),
+        Route("/end", pages.end, methods=["POST"]),
+        *(Route(f"/examples/{name}", _example) for name in EXAMPLES),
+        Mount("/", StaticFiles(directory=STATIC, html=True)),
+    ]
+    sentences = {HTTPException: lambda _, error: PlainTextResponse(error.detail, error.status_code),
+                 sessions.Full: lambda *_: PlainTextResponse(FULL, 503),
+                 sessions.Unknown: lambda *_: PlainTextResponse(ENDED, 410)}
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, host=host)],
+                     exception_handlers=sentences)
+
+
+async def _example(request):
+    return FileResponse(SAMPLES / Path(request.url.path).name)
+
+
+async def _in_turn(session, answer):
+    """The Response that `answer` (async) makes: a session's requests are answered one after the other, to the end."""
+    await session.turn.acquire()
+    try:
+        made, headers = await answer()
+        notes = [quote(printable(note)) for note in made.notes]
+        return Sent(made, headers | {"notes": " ".join(notes)}, session.turn.release)
+    except BaseException:
+        session.turn.release()
+        raise
+
+
+class Sent(Response):
+    """Sends a worker.Answer and closes its file. done: called afterwards."""
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, answer, headers, done):
+        super().__init__(headers=headers | {"content-length": str(answer.size)})
+        self.file, self.done = answer.file, done
+
+    async def __call__(self, scope, receive, send):
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TRANSFER):
+                    await self._send(send)
+        finally:
+            self.file.close()
+            self.done()
+
+    async def _send(self, send):
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        while part := self.file.read(PART):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await asyncio.sleep(0)  # else nobody learns that the visitor has left
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _length(request):
+    """Bytes of the photo that a request announces. Raises HTTPException, before anything of it is read."""
+    length = request.headers.get("content-length", "")
+    if not re.fullmatch(r"[0-9]{1,15}", length):
+        raise HTTPException(411, "The browser did not say how large the photo is.")
+    if int(length) > sessions.MOST_BYTES:
+        raise HTTPException(413, f"The photo has {int(length) / 1e6:.0f} MB; the page takes at most "
+                                 f"{sessions.MOST_BYTES / 1e6:.0f} MB.")
+    return int(length)
+
+
+async def _body(request):
+    """bytes of a short request. Raises HTTPException if it is long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_QUESTION:
+            raise HTTPException(413, "The page does not ask that.")
+    return body
+
+
+def _clean(name):
+    """The name of a visitor's photo, from its percent-encoded form: one line, without folders, not too long."""
+    name = printable(re.split(r"[/\\]", unquote(name))[-1]).strip() or "photo"
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem[:LONGEST_NAME]}{dot}{suffix[:10]}" if stem else name[:LONGEST_NAME]

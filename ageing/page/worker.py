@@ -1,0 +1,96 @@
+"""What is done with a photo: read it, find its faces, translate them; later write it in full size.
+
+The same steps, with the same settings, as `infer_faces.py` without options: so both write the same bytes.
+"""
+
+import contextlib
+import dataclasses
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from ageing.errors import UserError
+from ageing.page import preview
+from ageing.photos import photo_file
+from ageing.photos.blending import apply, changes_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What is sent. file: open, without a name, at its begin. name: of a download. notes: on what is not kept."""
+
+    file: object
+    size: int
+    notes: list
+    name: str = ""
+
+
+class Worker:
+    """detector, aligner: those of ageing.photos. translators: {"age" or "rejuvenate": Translator}.
+
+    For one photo at a time: a large one takes a gigabyte, and one keeps all processors busy.
+    """
+
+    def __init__(self, detector, aligner, translators, max_megapixels=150):
+        self.detector, self.aligner, self.translators = detector, aligner, translators
+        self.max_megapixels = max_megapixels
+
+    def look(self, upload, side):
+        """({direction: [blending.Change]}, Answer with the preview) of a sessions.Upload.
+
+        side: pixels of the longer side on the screen. Both directions are translated here, once.
+        Raises UserError, which names the photo as the visitor does.
+        """
+        with _on_disk(upload) as path:
+            photo = photo_file.read(path, self.max_megapixels)
+            faces = self.detector.find(photo.rgb)
+            if not faces:
+                raise UserError(f"{path}: no face was found. The page finds faces that look at the camera, more or "
+                                "less, and that are not tiny")
+            frames = self.aligner.align(photo.rgb, faces)
+            changes = {direction: changes_of(photo.rgb, frames, translator)
+                       for direction, translator in self.translators.items()}
+            packed = preview.packed(photo, faces, frames, changes, side)
+            return changes, Answer(_nameless([packed]), len(packed), photo.notes)
+
+    def write(self, upload, changes, direction, strength):
+        """The Answer with the edited photo, in its own format and full size. changes: those of the faces to edit.
+
+        Raises UserError.
+        """
+        with _on_disk(upload) as path:
+            photo = photo_file.read(path, self.max_megapixels)
+            native = apply(photo.native, changes, strength, photo.mode)
+            made = path.with_name(f"made{photo_file.target_suffix(photo, path)}")
+            photo_file.save(made, photo, native)
+            name = f"{Path(upload.name).stem}_{self.translators[direction].title or direction}{made.suffix}"
+            with open(made, "rb") as file:
+                return Answer(_nameless(iter(lambda: file.read(1 << 20), b"")), made.stat().st_size, photo.notes, name)
+
+
+def _nameless(parts):
+    """A file without a name that holds `parts`: it waits for a slow visitor without taking memory."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+    file.writelines(parts)
+    file.seek(0)
+    return file
+
+
+@contextlib.contextmanager
+def _on_disk(upload):
+    """The path of an upload's copy, for as long as somebody reads it. A UserError names the upload instead."""
+    with tempfile.TemporaryDirectory(prefix="ageing-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder, f"photo{upload.suffix}")
+        try:
+            with open(path, "wb") as copy:
+                upload.file.seek(0)
+                shutil.copyfileobj(upload.file, copy, 1 << 20)
+            yield path
+        except UserError as error:
+            text = re.sub(re.escape(folder) + r"[/\\](photo|made)(\.\w*)?", lambda _: upload.name, str(error))
+            raise UserError(text.removesuffix("; choose another format with -o")) from error
+        except ValueError as error:
+            if not upload.file.closed:
+                raise
+            raise UserError(f"{upload.name}: the session ended") from error

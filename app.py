@@ -1,0 +1,109 @@
+"""Age the faces in photos on a page in the browser, served by this machine.
+
+    python app.py                       opens the page: drop a photo, move the slider, download
+    python app.py --no-browser          only prints its address
+    python app.py --port 9000           another port; 0 takes a free one
+    python app.py --host 0.0.0.0        also for other machines of the network; read the warning
+
+The page asks this machine for everything and no other, and nothing leaves it. Photos are deleted when the page is
+closed. Edit only photos of people who agreed. Ctrl-C ends it. Exit codes: 0 ended, 1 it could not start, 2 wrong
+arguments.
+"""
+
+import argparse
+import contextlib
+import socket
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+
+from ageing.errors import UserError, reason, run_script
+
+GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
+MOST_CONNECTIONS = 100
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="what to listen on (default: 127.0.0.1, which only this machine reaches)")
+    parser.add_argument("--port", type=_port, default=8060, metavar="N", help="default: 8060")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
+    parser.add_argument("--max-megapixels", type=_megapixels, default=150, metavar="N",
+                        help="refuse photos that are larger (default: 150)")
+    parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
+                        help="folder with g_AB.onnx, g_BA.onnx and, for years, calibration.json "
+                        "(default: saved_models)")
+    return parser.parse_args(argv)
+
+
+def _port(text):
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 65535")
+    return int(text)
+
+
+def _megapixels(text):
+    value = float(text)
+    if not 0.001 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.001 and 10000")
+    return value
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+
+    # Imported here: --help and wrong arguments answer at once.
+    import uvicorn
+
+    from ageing.page import guard, server, slider
+
+    with listening(args.host, args.port) as place:
+        worker = load_worker(args)
+        pages = server.Pages(worker, *slider.stops(args.weights, worker.translators))
+        host, port = place.getsockname()[:2]
+        here = f"http://{own_address(host)}:{port}/"
+        print(f"The page is at {here} (Ctrl-C ends it). Nothing leaves this machine.", flush=True)
+        if not guard.is_loopback(host):
+            print(f"warning: everybody who reaches port {port} of this machine ({socket.gethostname()}) can use the "
+                  "page, without a password and unencrypted; tell them to edit only photos of people who agreed",
+                  file=sys.stderr, flush=True)
+        if not args.no_browser:  # in a thread: a browser in the terminal would hold up the server that it waits for
+            threading.Thread(target=webbrowser.open, args=[here], daemon=True).start()
+        config = uvicorn.Config(server.application(pages, args.host), http="h11", loop="asyncio", ws="none",
+                                log_level="error", access_log=False, server_header=False,
+                                limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=3)
+        with contextlib.suppress(KeyboardInterrupt):  # how it is ended
+            uvicorn.Server(config).run([place])
+    return 0
+
+
+def listening(host, port):
+    """A socket that listens there. Raises UserError."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UserError(f"{host}, port {port}: cannot listen there ({reason(error)}); choose another with --port or "
+                        "--host") from error
+
+
+def own_address(host):
+    """Under which a program of this machine reaches a server that listens on the address `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def load_worker(args):
+    from ageing.page.worker import Worker
+    from ageing.photos.alignment import Aligner
+    from ageing.photos.detector import Detector
+    from ageing.photos.translator import Translator
+
+    translators = {direction: Translator(args.weights / name) for direction, name in GENERATORS.items()}
+    return Worker(Detector(), Aligner(), translators, args.max_megapixels)
+
+
+if __name__ == "__main__":
+    run_script(main, "requirements-app.txt")

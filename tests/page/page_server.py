@@ -1,0 +1,154 @@
+"""The page's server in a thread of this process, with stubs in place of its networks, and a visitor without browser."""
+
+import contextlib
+import http.client
+import json
+import socket
+import sys
+import threading
+import time
+from urllib.parse import quote, unquote
+
+import numpy as np
+import uvicorn
+from conftest import ROOT
+
+from ageing.page import server, slider
+from ageing.page.worker import Worker
+from ageing.photos.alignment import frame_of
+from ageing.photos.detector import Face
+
+sys.path.append(str(ROOT / "tests/photos"))   # sample_photos and its neighbours
+FACES = [Face((60, 40, 160, 160), 1.0), Face((180, 50, 230, 110), 1.0)]
+
+
+class Finds:
+    """In place of a Detector: finds FACES, or none in photos that are less than 100 pixels high."""
+
+    def find(self, photo):
+        return [face for face in FACES if photo.shape[0] >= 100]
+
+
+class Squares:
+    """In place of an Aligner: the squares about the detector's boxes."""
+
+    def align(self, photo, faces):
+        return [frame_of(face.box) for face in faces]
+
+
+class Marbled:
+    """In place of a Translator: a pattern of grey levels, `sign` says whether it lightens. Counts its calls.
+
+    It takes `seconds`, and notes how many work at the same time.
+    """
+
+    size, multiple = 32, 4
+    at_once = most_at_once = 0
+
+    def __init__(self, sign, title, seconds=0.0):
+        self.sign, self.title, self.seconds, self.calls = sign, title, seconds, 0
+
+    def change(self, crops):
+        self.calls += 1
+        Marbled.at_once += 1
+        Marbled.most_at_once = max(Marbled.most_at_once, Marbled.at_once)
+        time.sleep(self.seconds)
+        Marbled.at_once -= 1
+        y, x = np.mgrid[:self.size, :self.size]
+        pattern = self.sign * (20 + 15 * np.sin(x / 3) + 10 * np.cos(y / 4))[..., None] * (1, 0.8, 0.6)
+        return np.broadcast_to(pattern, crops.shape).astype(np.float32)
+
+
+def pages(seconds=0.0, weights=ROOT / "saved_models", kept=None):
+    """server.Pages with stubs."""
+    translators = {"age": Marbled(1, "50s", seconds), "rejuvenate": Marbled(-1, "20s", seconds)}
+    worker = Worker(Finds(), Squares(), translators)
+    return server.Pages(worker, *slider.stops(weights, translators), kept)
+
+
+@contextlib.contextmanager
+def served(pages, host="127.0.0.1"):
+    """The port at which `pages` are served."""
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        config = uvicorn.Config(server.application(pages, host), http="h11", loop="asyncio", ws="none",
+                                log_level="error", access_log=False, timeout_graceful_shutdown=1)
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, args=[[place]])
+        thread.start()
+        try:
+            while not running.started:
+                time.sleep(0.01)
+            yield place.getsockname()[1]
+        finally:
+            running.should_exit = True
+            thread.join()
+
+
+class Visitor:
+    """What the page's script does, without a browser."""
+
+    def __init__(self, port):
+        self.port, self.session, self.number = port, "", ""
+        self.visit = json.loads(self.ask("/session").body)
+        self.session = self.visit["session"]
+
+    def ask(self, path, body=b"", headers=None, method="POST"):
+        """The answer, with its `body`. Header fields that are None are not sent."""
+        return ask(self.port, path, body, {"Session": self.session, **(headers or {})}, method)
+
+    def open(self, name, data, side=1200):
+        answer = self.ask(f"/photo?side={side}", data, {"Name": quote(name)})
+        if answer.status == 200:
+            self.number = answer.headers["number"]
+        return answer
+
+    def edited(self, stop, faces=(0, 1)):
+        return self.ask(f"/photo/{self.number}/edited", json.dumps({"stop": stop, "faces": list(faces)}))
+
+    def stop_of(self, value):
+        """The index of the slider's stop with this value."""
+        return [stop["value"] for stop in self.visit["stops"]].index(value)
+
+
+def ask(port, path, body=b"", headers=None, method="POST"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    sent = {"Origin": f"http://127.0.0.1:{port}", **(headers or {})}
+    with contextlib.closing(connection):
+        connection.request(method, path, body, {name: value for name, value in sent.items() if value is not None})
+        answer = connection.getresponse()
+        answer.body = answer.read()
+        return answer
+
+
+def sentence(answer):
+    """The text of an answer that is an error, checked to be one sentence or two in one line."""
+    text = answer.body.decode()
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert "Traceback" not in text
+    return text
+
+
+def name_of(answer):
+    """The name under which an answer is saved."""
+    return unquote(answer.headers["content-disposition"].split("''")[1])
+
+
+def unpacked(answer):
+    """What blend.js reads in the answer to a photo: (description, RGBA, [(weights, {direction: delta})])."""
+    length = int.from_bytes(answer.body[:4], "little")
+    head = json.loads(answer.body[4:4 + length])
+
+    def array(number, kind, shape):
+        begin = 4 + length + head["starts"][number]
+        return np.frombuffer(answer.body, kind, int(np.prod(shape)), begin).reshape(shape)
+
+    width, height = head["shown"]
+    faces = []
+    for face in head["faces"]:
+        shape = face["place"][3], face["place"][2]
+        weights = array(face["weights"], "<u2", shape) / head["weights"]
+        faces.append((weights, {direction: array(number, "<i2", (*shape, 3)) / head["levels"]
+                                for direction, number in face["deltas"].items()}))
+    return head, array(0, "u1", (height, width, 4)), faces

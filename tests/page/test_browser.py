@@ -1,0 +1,548 @@
+"""The page in a real browser, headless Chromium, with the shipped generators; the network is cut.
+
+Slow. Skipped where there is no Chromium: `apt-get install chromium`, or the environment variable CHROMIUM names one.
+"""
+
+import base64
+import io
+import os
+import shutil
+import socketserver
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, python
+from page_server import pages, served
+from PIL import Image
+from test_server import broken_files
+
+from ageing.photos import photo_file
+from ageing.photos.detector import Face
+from ageing.photos.metadata import is_marked
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [pytest.mark.slow,
+              pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium, or set CHROMIUM")]
+# The browser asks its maker for things on its own account; port 9 of this machine answers nothing.
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
+         "--gaia-url=http://127.0.0.1:9", "--component-updater=url-source=http://127.0.0.1:9/"]
+PORTRAIT = ROOT / "samples/astronaut.jpg"
+
+
+class Wire(socketserver.ThreadingTCPServer):
+    """The browser's proxy for all but this machine: it notes what is asked for and answers nothing."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        self.asked = []
+        super().__init__(("127.0.0.1", 0), Note)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Note(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.server.asked.append(self.rfile.readline(500).decode("latin-1").strip())
+
+
+@pytest.fixture(scope="module")
+def wire():
+    wire = Wire()
+    yield wire
+    wire.shutdown()
+    wire.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(wire, tmp_path_factory):
+    playwright = pytest.importorskip("playwright.sync_api")
+    film = tmp_path_factory.mktemp("camera") / "camera.y4m"
+    film.write_bytes(still_film(PORTRAIT))
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+              f"--use-file-for-fake-video-capture={film}"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *camera],
+                                         proxy={"server": f"http://127.0.0.1:{wire.server_address[1]}",
+                                                "bypass": "127.0.0.1"})
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Where `python app.py` serves the page."""
+    command, settings = python(ROOT / "app.py", "--no-browser", "--port", 0, cwd=ROOT)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **settings) as child:
+        yield child.stdout.readline().split()[4]
+        child.terminate()
+
+
+@pytest.fixture
+def open_page(browser, address, wire):
+    """Opens the page: a function of the address and the context's settings. Afterwards nothing else was asked for."""
+    contexts, asked, faults = [], [], []
+    heard = len(wire.asked)
+
+    def open_one(at=address, **settings):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
+        contexts.append(context)
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(at)
+        page.wait_for_selector("#age[max]", state="attached")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert [url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:"))] == []
+    assert wire.asked[heard:] == []
+    assert faults == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def still_film(path):
+    """A YUV4MPEG2 film of 30 equal pictures of the photo at `path`, 640 x 480."""
+    picture = Image.new("RGB", (640, 480), "grey")
+    picture.paste(Image.open(path).convert("RGB").resize((480, 480)), (80, 0))
+    y, cb, cr = picture.convert("YCbCr").split()
+    frame = y.tobytes() + b"".join(c.resize((320, 240)).tobytes() for c in (cb, cr))
+    return b"YUV4MPEG2 W640 H480 F30:1 Ip A1:1 C420jpeg\n" + (b"FRAME\n" + frame) * 30
+
+
+def opened(page, path):
+    """Choose the photo at `path`; wait until it is shown."""
+    page.set_input_files("#file", path)
+    page.wait_for_selector("[data-state=ready]")
+
+
+def slide(page, years):
+    page.evaluate("""(years) => {
+        const age = document.getElementById('age');
+        age.value = years + Number(age.max) - 26;
+        age.dispatchEvent(new Event('input', {bubbles: true}));
+    }""", years)
+
+
+def saved(page, folder):
+    """Click on Download; the path of what the browser saves."""
+    with page.expect_download() as download:
+        page.click("#download")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def canvas(page, name="after"):
+    """uint8 RGB (H, W, 3) of a canvas."""
+    url = page.evaluate(f"document.getElementById('{name}').toDataURL('image/png')")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+
+def command_line(*arguments):
+    command, settings = python(ROOT / "infer_faces.py", *arguments)
+    subprocess.run(command, check=True, capture_output=True, **settings)
+
+
+def two_faces(folder):
+    """The path of a PNG with both portraits."""
+    left, right = (Image.open(ROOT / f"samples/{name}.jpg").convert("RGB") for name in ("astronaut", "grace-hopper"))
+    both = Image.new("RGB", (1024, 512))
+    both.paste(left)
+    both.paste(right, (512, 0))
+    both.save(folder / "both.png")
+    return folder / "both.png"
+
+
+def test_the_proxy_hears_what_goes_to_another_host(browser, wire):
+    page = browser.new_page()
+    with pytest.raises(Exception, match="ERR_"):
+        page.goto("http://other.invalid/")
+    page.close()
+    assert "GET http://other.invalid/ HTTP/1.1" in wire.asked
+
+
+def test_a_script_in_the_page_could_not_ask_another_host(browser, address, wire):
+    heard, page = len(wire.asked), browser.new_page()
+    page.goto(address)
+    assert page.evaluate("fetch('http://other.invalid/').then(() => 'sent', () => 'refused')") == "refused"
+    assert page.evaluate("""new Promise((resolve) => {
+        const image = new Image();
+        image.onload = () => resolve('sent');
+        image.onerror = () => resolve('refused');
+        image.src = 'http://other.invalid/x.png';
+    })""") == "refused"
+    page.close()
+    assert wire.asked[heard:] == []
+
+
+@pytest.mark.parametrize("years", [18, 7, -11])
+def test_the_download_is_what_infer_faces_writes_to_the_bit(page, tmp_path, years):
+    opened(page, PORTRAIT)
+    slide(page, years)
+    assert page.inner_text("#title") == f"{abs(years)} years {'older' if years > 0 else 'younger'}"
+    path = saved(page, tmp_path)
+    direction, made = ("age", "50s") if years > 0 else ("rejuvenate", "20s")
+    assert path.name == f"astronaut_{made}.jpg"
+    command_line(PORTRAIT, "--years", abs(years), "--direction", direction, "-o", tmp_path / "command.jpg")
+    assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
+    assert is_marked(path)
+
+
+def test_what_is_seen_is_what_is_downloaded_and_a_moved_slider_asks_for_nothing(open_page, tmp_path):
+    page, path = open_page(device_scale_factor=2), two_faces(tmp_path)
+    opened(page, path)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    shown = {}
+    for years in (3, 26, -17, 0, 12):
+        slide(page, years)
+        shown[years] = canvas(page)
+    assert asked == []
+    np.testing.assert_array_equal(shown[0], photo_file.read(path).rgb)
+    np.testing.assert_array_equal(canvas(page, "before"), shown[0])
+    for years in (12, -17):
+        slide(page, years)
+        difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - shown[years])
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+    assert np.abs(shown[26].astype(int) - shown[0]).mean() > np.abs(shown[3].astype(int) - shown[0]).mean()
+
+
+def test_where_faces_overlap_the_page_shows_the_same_as_the_download(open_page, tmp_path):
+    own = pages()
+    own.worker.detector.find = lambda photo: [Face((40, 30, 150, 150), 1.0), Face((110, 50, 220, 170), 1.0)]
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (200, 260, 3), np.uint8)).save(tmp_path / "noise.png")
+    with served(own) as port:
+        page = open_page(f"http://127.0.0.1:{port}/")
+        opened(page, tmp_path / "noise.png")
+        for years in (26, -17):
+            slide(page, years)
+            difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - canvas(page))
+            assert difference.max() <= 1
+            assert (difference > 0).mean() < 0.01
+
+
+def test_of_two_photos_that_are_chosen_at_once_the_last_one_is_shown(page, tmp_path):
+    page.set_input_files("#file", two_faces(tmp_path))
+    opened(page, PORTRAIT)
+    assert page.locator("#faces button").count() == 1
+    assert saved(page, tmp_path).name == "astronaut_50s.jpg"
+    assert page.is_hidden("#message")
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_a_face_that_is_clicked_is_left_out(page, tmp_path, by):
+    path = two_faces(tmp_path)
+    opened(page, path)
+    slide(page, 20)
+    before, changed = canvas(page, "before").astype(int), canvas(page)
+    second = page.locator("#faces button").nth(1)       # the astronaut: the smaller face
+    assert second.get_attribute("aria-pressed") == "false"
+    second.click() if by == "mouse" else second.press("Enter")
+    assert second.get_attribute("aria-pressed") == "true"
+    assert "1 left out" in page.inner_text("#hint")
+    left, right = np.abs(canvas(page) - before)[:, :512], np.abs(canvas(page) - before)[:, 512:]
+    assert not left.any()
+    assert right.any()
+    out = saved(page, tmp_path)
+    command_line(path, "--years", 20, "--face", 1, "-o", tmp_path / "command.png")
+    assert out.read_bytes() == (tmp_path / "command.png").read_bytes()
+    second.click() if by == "mouse" else second.press("Space")
+    np.testing.assert_array_equal(canvas(page), changed)
+    page.locator("#faces button").nth(0).click()
+    second.click()
+    assert page.is_disabled("#download")
+    np.testing.assert_array_equal(canvas(page), before)
+
+
+def test_the_border_moves_with_mouse_and_keyboard_and_a_drag_is_no_click(page):
+    opened(page, PORTRAIT)
+
+    def border():
+        return float(page.evaluate("document.getElementById('picture').style.getPropertyValue('--border')")[:-1])
+
+    assert border() == 50
+    face = page.locator("#faces button").bounding_box()
+    box = page.locator("#picture").bounding_box()
+    x, y = face["x"] + face["width"] / 2, face["y"] + face["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.25, y, steps=5)
+    page.mouse.up()
+    assert border() == pytest.approx(25, abs=1)
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.85)
+    page.mouse.down()
+    page.mouse.move(x, y, steps=3)
+    page.mouse.up()     # ends above the face
+    page.mouse.down()   # begins and ends there
+    page.mouse.move(x + 9, y)
+    page.mouse.move(x + 2, y)
+    page.mouse.up()
+    assert page.locator("#faces button").get_attribute("aria-pressed") == "false"
+    page.locator("#divider").press("Home")
+    assert border() == 0
+    assert page.evaluate("getComputedStyle(document.getElementById('after')).clipPath") == "inset(0px 0px 0px 0%)"
+    page.locator("#divider").press("ArrowRight")
+    assert (border(), page.locator("#divider").get_attribute("aria-valuenow")) == (2, "2")
+    page.mouse.click(x, y)
+    assert page.locator("#faces button").get_attribute("aria-pressed") == "true"
+
+
+def test_a_photo_can_be_dropped(page, tmp_path):
+    data = list(PORTRAIT.read_bytes())
+    page.evaluate("""(data) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(data)], "dropped.jpg", {type: "image/jpeg"}));
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }""", data)
+    page.wait_for_selector("[data-state=ready]")
+    assert saved(page, tmp_path).name == "dropped_50s.jpg"
+
+
+def test_a_photo_can_be_pasted(open_page, tmp_path):
+    """From the browser's own clipboard, by the keys."""
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    file = io.BytesIO()
+    Image.open(PORTRAIT).save(file, "PNG")
+    page.evaluate("""(data) => navigator.clipboard.write([
+        new ClipboardItem({"image/png": new Blob([new Uint8Array(data)], {type: "image/png"})})])""",
+                  list(file.getvalue()))
+    page.keyboard.press("Control+V")
+    page.wait_for_selector("[data-state=ready]")
+    assert saved(page, tmp_path).suffix == ".png"
+    page.evaluate("navigator.clipboard.writeText('no photo')")
+    page.keyboard.press("Control+V")
+    page.wait_for_selector("#message:not([hidden])")
+    assert page.inner_text("#message").startswith("That is no file.")
+
+
+def test_a_photo_can_be_taken_with_the_camera(page, tmp_path):
+    page.click("#camera")
+    until(lambda: page.evaluate("document.querySelector('video').videoWidth > 0"))
+    page.wait_for_timeout(500)
+    page.click("#shoot")
+    page.wait_for_selector("[data-state=ready]")
+    assert page.evaluate("document.querySelector('video').srcObject") is None
+    path = saved(page, tmp_path)
+    assert path.name == "camera_50s.jpg"
+    assert Image.open(path).size == (640, 480)
+    page.click("#another")
+    page.click("#camera")
+    page.wait_for_selector("#booth[open]")
+    page.click("#booth button:not(#shoot)")
+    page.wait_for_selector("#booth:not([open])", state="attached")
+    assert page.get_attribute("body", "data-state") == "empty"
+
+
+@pytest.mark.parametrize("name", ["astronaut.jpg", "grace-hopper.jpg"])
+def test_both_portraits_are_examples(page, tmp_path, name):
+    page.click(f"[data-example='{name}']")
+    page.wait_for_selector("[data-state=ready]")
+    command_line(ROOT / "samples" / name, "--years", 18, "-o", tmp_path / "command.jpg")
+    path = saved(page, tmp_path)
+    assert path.name == name.replace(".", "_50s.")
+    assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
+
+
+def test_the_page_says_that_people_must_agree(page):
+    assert "Edit only photos of people who agreed." in page.inner_text("footer")
+
+
+def test_errors_are_sentences_on_the_page_and_the_next_photo_works(page, tmp_path):
+    (tmp_path / "nobody.png").write_bytes(png(Image.new("RGB", (300, 200), "grey")))
+    hostile = {**broken_files(), "<img src=x onerror=document.body.remove()>.jpg": b"no"}
+    for name, data in hostile.items():
+        (tmp_path / name).write_bytes(data)
+    for name in [*hostile, "nobody.png"]:
+        page.set_input_files("#file", tmp_path / name)
+        page.wait_for_selector("[data-state=empty] #message:not([hidden])")
+        text = page.inner_text("#message")
+        assert text.startswith(f"{name}: ")
+        assert text.endswith(".")
+        page.evaluate("document.getElementById('message').hidden = true")
+    opened(page, PORTRAIT)
+    assert page.is_hidden("#message")
+
+
+def png(image):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_photo_that_is_too_large_is_refused_before_it_is_sent(page, tmp_path):
+    with open(tmp_path / "large.tif", "wb") as file:
+        file.truncate(200_000_001)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.set_input_files("#file", tmp_path / "large.tif")
+    page.wait_for_selector("#message:not([hidden])")
+    assert page.inner_text("#message") == "large.tif has 200 MB; the page takes at most 200 MB."
+    assert sent == []
+
+
+def test_the_end_of_the_page_deletes_the_photo_and_others_keep_theirs(open_page, tmp_path):
+    own = pages()       # in this process, to look into
+    for grey in (60, 180):
+        Image.new("RGB", (260, 200), (grey,) * 3).save(tmp_path / f"{grey}.png")
+    with served(own) as port:
+        one, other = (open_page(f"http://127.0.0.1:{port}/") for _ in range(2))
+        opened(one, tmp_path / "60.png")
+        opened(other, tmp_path / "180.png")
+        assert canvas(one, "before")[0, 0].tolist() == [60] * 3
+        assert canvas(other, "before")[0, 0].tolist() == [180] * 3
+        files = {session.upload.name: session.upload.file for session in own.sessions.all.values()}
+        one.close()
+        until(lambda: files["60.png"].closed)
+        assert not files["180.png"].closed
+        assert Image.open(saved(other, tmp_path)).getpixel((0, 0)) == (180,) * 3
+        other.goto("about:blank")
+        until(lambda: files["180.png"].closed)
+        assert not own.sessions.all
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_session_that_has_ended_is_told_and_the_next_photo_begins_another(open_page):
+    own = pages()
+    with served(own) as port:
+        page = open_page(f"http://127.0.0.1:{port}/")
+        opened(page, PORTRAIT)
+        own.sessions.end_all()
+        page.click("#download")
+        page.wait_for_selector("#message:not([hidden])")
+        assert page.inner_text("#message").startswith("The session ended")
+        assert page.get_attribute("body", "data-state") == "empty"
+        opened(page, PORTRAIT)
+        own.sessions.end_all()
+        opened(page, PORTRAIT)      # without a word
+        assert page.is_hidden("#message")
+
+
+def test_a_program_that_was_ended_is_told(open_page):
+    with served(pages()) as port:
+        page = open_page(f"http://127.0.0.1:{port}/")
+    page.set_input_files("#file", PORTRAIT)
+    page.wait_for_selector("#message:not([hidden])")
+    assert page.inner_text("#message").startswith("The program that serves this page does not answer.")
+
+
+def test_with_the_keyboard_alone(page, tmp_path):
+    focused = "document.activeElement.id || document.activeElement.dataset.example || document.activeElement.title"
+
+    def tab_to(name):
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            if page.evaluate(focused) == name:
+                return
+        pytest.fail(f"the key Tab never comes to {name}")
+
+    tab_to("pick")
+    tab_to("camera")
+    tab_to("grace-hopper.jpg")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-state=ready]")
+    assert page.evaluate(focused) == "age"
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == "21 years older"
+    tab_to("download")
+    for _ in range(2):  # the focus stays
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        assert download.value.suggested_filename == "grace-hopper_50s.jpg"
+        page.wait_for_selector("#download:text-is('Download')")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(focused) == "divider"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#faces button", "aria-pressed") == "true"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_in_both_colour_schemes(open_page, tmp_path, scheme):
+    page = open_page(viewport={"width": 360, "height": 740}, device_scale_factor=3, is_mobile=True, has_touch=True,
+                     color_scheme=scheme)
+
+    def fits():
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        for button in page.locator("button:visible:not(#faces button)").all():
+            assert min(button.bounding_box()["height"], button.bounding_box()["width"]) >= 44
+        for text in ("h1", "header p", "footer p", "#message", "#expected", "button.main", "#hint"):
+            assert contrast(page, text) >= 4.5, text
+
+    fits()
+    opened(page, two_faces(tmp_path))
+    fits()
+    assert page.locator("#picture").bounding_box()["width"] > 320
+    assert page.locator("#age").bounding_box()["height"] >= 44
+    page.locator("#faces button").first.tap()
+    assert page.get_attribute("#faces button >> nth=0", "aria-pressed") == "true"
+    ink = np.mean(colours(page, "body")[1][:3])
+    assert (ink < 80) == (scheme == "dark")
+
+
+def colours(page, selector):
+    """(text, background) of an element as [red, green, blue], 0 to 255."""
+    return page.evaluate("""(selector) => {
+        const element = document.querySelector(selector);
+        const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+        let behind = element;
+        while (behind && numbers(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+        return [numbers(getComputedStyle(element).color), numbers(getComputedStyle(behind).backgroundColor)];
+    }""", selector)
+
+
+def contrast(page, selector):
+    """WCAG 2's contrast ratio of an element's text."""
+    def luminance(colour):
+        parts = np.array(colour[:3]) / 255
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+    low, high = sorted(luminance(colour) for colour in colours(page, selector))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_twelve_megapixels_answer_in_two_seconds_and_the_slider_in_a_third(page, tmp_path):
+    """The best of six: other work on the machine is not the page's."""
+    rng = np.random.default_rng(0)
+    pixels = np.asarray(Image.open(ROOT / "samples/grace-hopper.jpg").convert("RGB").resize((3200, 3750))).astype(int)
+    pixels = np.clip(pixels + rng.integers(-6, 7, pixels.shape), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.jpg", quality=92)
+    answers, moves = [], []
+    while len(answers) < 6 and min(answers, default=2) >= 2:
+        page.evaluate("document.body.dataset.state = 'empty'")
+        begin = time.perf_counter()
+        opened(page, tmp_path / "large.jpg")
+        answers.append(time.perf_counter() - begin)
+    for years in (26, -17, 5, 20):
+        moves.append(page.evaluate("""(years) => new Promise((resolve) => {
+            const age = document.getElementById('age'), begin = performance.now();
+            age.value = years + Number(age.max) - 26;
+            age.dispatchEvent(new Event('input', {bubbles: true}));
+            requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
+        })""", years) / 1000)
+    print("12 megapixels:", *(f"{seconds:.2f} s" for seconds in answers))
+    print("a moved slider:", *(f"{seconds:.3f} s" for seconds in moves))
+    assert sorted(moves)[1] < 0.3
+    if min(answers) >= 2 and os.getloadavg()[0] > 2.5:
+        pytest.skip(f"not measurable: other programs keep this machine busy (load {os.getloadavg()[0]:.1f})")
+    assert min(answers) < 2
+    assert page.evaluate("document.getElementById('after').height") > 900

@@ -1,0 +1,77 @@
+"""Only the page itself is answered, and only under this machine's own names."""
+
+import socket
+
+import pytest
+from page_server import Visitor, ask, pages, served
+
+from ageing.page import guard
+
+
+@pytest.fixture(scope="module")
+def port():
+    with served(pages()) as port:
+        yield port
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "evil:80",
+                                  "127.0.0.1@evil.example", "[::1", "1.2.3", "evil.example:127.0.0.1"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_foreign_names_are_refused(port, host, method):
+    answer = ask(port, "/", headers={"Host": host, "Origin": f"http://{host}"}, method=method)
+    assert (answer.status, answer.body[:28]) == (403, b"This server does not go by t")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]", "192.168.1.7"])
+def test_own_names_are_answered(port, host):
+    assert ask(port, "/", headers={"Host": f"{host}:{port}"}, method="GET").status == 200
+    assert ask(port, "/", headers={"Host": host}, method="GET").status == 200
+
+
+def test_the_name_of_this_machine_and_the_one_it_listens_on_are_its_own():
+    assert guard.is_own_name(f"{socket.gethostname()}:80", "0.0.0.0")
+    assert guard.is_own_name("photos.example:80", "photos.example")
+    assert not guard.is_own_name("photos.example:80", "0.0.0.0")
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "https://127.0.0.1:{}", "http://127.0.0.1",
+                                    "http://localhost:{}", "http://127.0.0.1:{}0"])
+@pytest.mark.parametrize("path", ["/session", "/photo?side=1200", "/photo/x/edited", "/end"])
+def test_what_other_pages_ask_for_is_refused(port, path, origin):
+    answer = ask(port, path, headers={"Origin": origin and origin.format(port)})
+    assert (answer.status, answer.body) == (403, b"Only the page itself may ask for that.")
+
+
+def test_two_hosts_or_origins_are_refused(port):
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        own = f"http://127.0.0.1:{port}".encode()
+        raw.sendall(b"POST /session HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nOrigin: %s\r\nOrigin: http://evil.example\r\n"
+                    b"Content-Length: 0\r\n\r\n" % (port, own))
+        assert b" 403 " in raw.recv(4096).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/page.js"), ("GET", "/nothing"), ("GET", "/end"),
+                                              ("POST", "/session"), ("POST", "/photo"), ("GET", "/../../app.py")])
+def test_every_answer_forbids_the_browser_other_hosts(port, method, path):
+    answer = ask(port, path, method=method)
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert {word for value in policy.values() for word in value.split()} == {"'none'", "'self'", "blob:"}
+    assert "blob:" not in policy["script-src"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_a_photo_needs_its_session(port):
+    one = Visitor(port)
+    for session in ("", "wrong", one.session[:-1]):
+        answer = ask(port, "/photo?side=400", b"x", {"Session": session, "Name": "a.jpg"})
+        assert answer.status == 410
+
+
+@pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True),
+                                                ("localhost", True), ("0.0.0.0", False), ("192.168.1.7", False),
+                                                ("::", False), ("photos.example", False)])
+def test_is_loopback(host, loopback):
+    assert guard.is_loopback(host) is loopback
