@@ -201,8 +201,14 @@ def _room(shape):
     """An array for pixels. Above IN_MEMORY it lies in a temporary file, and the system keeps in memory what fits."""
     if np.prod(shape) <= IN_MEMORY:
         return np.empty(shape, np.uint8)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.uint8, "w+", shape=shape)
+    try:
+        with tempfile.TemporaryFile() as file:
+            if hasattr(os, "posix_fallocate"):  # else a full disk would kill the program later
+                os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)))
+            return np.memmap(file, np.uint8, "w+", shape=shape)
+    except OSError as error:
+        raise UserError(f"{tempfile.gettempdir()}: no room for {np.prod(shape) / 1e9:.1f} GB of decoded faces "
+                        f"({reason(error)}); free space, or set TMPDIR to a folder on another disk") from error
 
 
 def fixed_faces(folder, size, n):

@@ -96,8 +96,9 @@ def own_process(args, size, batch, precision):
                precision, "--steps", args.steps, "--rounds", args.rounds, *args.overrides]
     command += ["--loop"] * args.loop
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False,
-                          env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    return done.stdout.strip() if done.returncode == 0 else "failed: " + done.stderr.strip().splitlines()[-1][:80]
+                          env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_TRACEBACK_FILTERING": "off"})
+    lines = done.stderr.strip().splitlines() or ["killed"]
+    return done.stdout.strip() if done.returncode == 0 else f"failed: {lines[-1][:80]}"
 
 
 def main():

@@ -7,14 +7,14 @@ import numpy as np
 
 # Streams of random choices: generator steps, discriminator steps, warm starts and finishing see different images.
 GENERATOR, DISCRIMINATOR, WARM, FINISH, NUMBERS = range(5)
-AHEAD = 3  # batches prepared in advance: a step of many grids or a save must not find none
+AHEAD = 3  # batches prepared in advance
 
 
 def batch(phase, gan, faces, step):
     """The arguments of `step`, as host arrays. faces: data_loader.UnpairedFaces.
 
     {"faces": (A, B) and, for discriminators with batches of their own, "d_faces": (A, B), all LoadedFaces; "random":
-    {name: float32 in [0, 1)} in the shapes of gan.random_shapes; "learning_rate": float32}.
+    numbers in [0, 1) in the shapes of gan.random_shapes; "learning_rate": a number}. All numbers are float32.
     """
     n, rounds, d_n = phase.batch_size, phase.d_rounds or 1, phase.stage.d_batch_size if phase.d_rounds else None
     stream = {"train": GENERATOR, "warm": WARM, "finish": FINISH}[phase.kind]

@@ -70,7 +70,7 @@ def hours(run, step):
 def _counts(recipe):
     data = recipe.data
     try:
-        counts = loop.count_images(recipe)
+        counts = [count for count, _ in loop.training_images(recipe).values()]
     except UserError:  # exported on another machine than it was trained on
         return "unknown, the data folder is not on this machine"
     less = "; less those with a mark on the forehead" if data.forehead_marks == "skip" else ""

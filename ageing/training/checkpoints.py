@@ -33,7 +33,7 @@ class Keeper:
         arrays = {name: ops.convert_to_numpy(v) for name, v in _named(self.gan.state()).items()}
         try:
             with replacing(self.run.checkpoint(step)) as temporary:
-                np.savez(temporary, recipe=recipe_file.dump(self.recipe), step=step, **arrays)
+                np.savez(temporary, recipe=recipe_file.dump(self.recipe), **arrays)
             for old in set(self.run.steps()[:-KEEP]) - set(self.stage_ends):
                 self.run.checkpoint(old).unlink()
         except (OSError, UserError) as error:
@@ -44,7 +44,7 @@ class Keeper:
         with _reading(self.run, step) as arrays:
             # finish.steps was 0 when it was saved: that optimizer has not begun.
             later = {"finish_optimizer"} - {name.split("/")[0] for name in arrays.files}
-            _assign({name: part for name, part in self.gan.state().items() if name not in later}, arrays)
+        read_into({name: part for name, part in self.gan.state().items() if name not in later}, self.run, step)
         self.gan.step = step
 
 
@@ -123,6 +123,8 @@ def _reading(run, step):
     try:
         with np.load(path) as arrays:
             yield arrays
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged file raises a dozen kinds of error
         short = " ".join(str(error).split())[:100]
         raise UserError(f"{path}: the checkpoint is broken or of other networks ({short}); "

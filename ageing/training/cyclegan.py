@@ -50,8 +50,8 @@ class CycleGAN:
     """The networks, the classifier if there is one, their optimizers, moving averages and pools at one image size.
 
     recipe: recipe.Recipe. stage: recipe.Stage. precision: "float32" or "mixed_bfloat16". step: how many steps of the
-    run are done. `compute` takes one step. prepare warps
-    what was loaded. age and rejuvenate are the moving averages as functions of images.
+    run are done. compute: takes one step. prepare: a batch's LoadedFaces -> LabelledFaces. age and rejuvenate: the
+    moving averages as functions of images.
     """
 
     def __init__(self, recipe, stage, precision="float32"):

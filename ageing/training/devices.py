@@ -26,6 +26,9 @@ def load_backend():
     if not importlib.util.find_spec(backend):
         raise UserError(f"KERAS_BACKEND={backend}, but {backend} is not installed; pip install -r "
                         + ("requirements-gpu.txt" if backend == "jax" else "requirements.txt"))
+    if backend != "jax" and "JAX_COORDINATOR_ADDRESS" in os.environ:
+        raise UserError(f"KERAS_BACKEND={backend}, but JAX_COORDINATOR_ADDRESS is set: several processes train on JAX "
+                        "only; unset one of them")
     os.environ["KERAS_BACKEND"] = backend  # so that Keras does not take it from keras.json
     gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus()
     import keras
@@ -43,7 +46,8 @@ def load_backend():
 def check_batches(recipe, devices):
     """Raises UserError if so many devices cannot share a batch of any stage evenly."""
     batches = {f"stages.{i}.{name}": getattr(stage, name) for i, stage in enumerate(recipe.stages)
-               for name in ("batch_size", "d_batch_size", "warm_start_batch")}
+               for name in ("batch_size", "d_batch_size", "warm_start_batch")
+               if name != "warm_start_batch" or stage.warm_start_steps}
     if recipe.finish.steps:
         batches["finish.batch_size"] = recipe.finish.batch_size
     for key, value in batches.items():
@@ -63,6 +67,8 @@ def _choose():
     if not installed:
         raise UserError("neither TensorFlow nor JAX is installed; pip install -r requirements.txt, or on a machine "
                         "with an NVIDIA card: pip install -r requirements-gpu.txt")
+    if "JAX_COORDINATOR_ADDRESS" in os.environ:  # a job of several processes
+        return "jax"
     if len(installed) == 1 or not has_nvidia_card():
         return installed[0]
     # TensorFlow first: asking it takes no memory of the GPU, asking JAX does.
@@ -93,12 +99,16 @@ def _jax_gpus():
 
     # Several processes: JAX_COORDINATOR_ADDRESS=host:port JAX_NUM_PROCESSES=n JAX_PROCESS_ID=0..n-1
     if "JAX_COORDINATOR_ADDRESS" in os.environ and not jax.distributed.is_initialized():
+        jax.config.update("jax_enable_preemption_service", False)  # it would catch SIGTERM, and training go on
         try:
             jax.distributed.initialize(os.environ["JAX_COORDINATOR_ADDRESS"], int(os.environ["JAX_NUM_PROCESSES"]),
                                        int(os.environ["JAX_PROCESS_ID"]))
         except (KeyError, ValueError) as error:
             raise UserError("JAX_COORDINATOR_ADDRESS is set, so JAX_NUM_PROCESSES (how many) and JAX_PROCESS_ID (which "
                             f"one this is, from 0) must be set too ({error})") from error
+        except RuntimeError as error:
+            raise UserError(f"JAX_COORDINATOR_ADDRESS={os.environ['JAX_COORDINATOR_ADDRESS']}: the processes found no "
+                            f"way to each other ({' '.join(str(error).split())[:200]})") from error
     return sum(device.platform == "gpu" for device in jax.devices())
 
 

@@ -12,7 +12,7 @@ def describe(recipe):
     devices.check_batches(recipe, engine().devices)
     data = recipe.data
     counts = (drawn_faces.count(data.path, data.domain_A, data.domain_B) if data.source == "drawn"
-              else loop.count_images(recipe))
+              else [count for count, _ in loop.training_images(recipe).values()])
     lines = [recipe_file.dump(recipe)]
     gan = CycleGAN(recipe, recipe.stages[-1])
     lines.append(f"networks at {recipe.stages[-1].size} px:")

@@ -20,16 +20,18 @@ def engine():
 
 
 class Engine:
-    """devices: how many share a batch. first: whether this process writes the run folder; False only in the others of
-    several_processes."""
+    """devices: how many share a batch. first: whether this one of several_processes writes the run folder."""
 
     devices, first, several_processes = 1, True, False
 
     def minimise(self, loss, variables, optimizer):
-        """One optimizer step on `variables`. loss() returns (scalar, anything). Returns (anything, gradient norm)."""
-        more, gradients = self.gradients(loss, variables)
+        """One optimizer step on `variables`. loss() returns (scalar, aux). Returns (aux, gradient norm).
+
+        aux: any nested tensors. loss() must not assign variables: on JAX that is lost.
+        """
+        aux, gradients = self.gradients(loss, variables)
         optimizer.apply(gradients, variables)
-        return more, ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
+        return aux, ops.sqrt(sum(ops.sum(ops.square(g)) for g in gradients))
 
     def describe(self, precision):
         """For example "TensorFlow on CPU (2 cores), float32"."""
@@ -79,12 +81,12 @@ class TensorFlow(Engine):
         return lambda images: network(images, training=False)
 
     def gradients(self, loss, variables):
-        """(anything, gradients) of loss(), which returns (scalar, anything)."""
+        """(aux, gradients) of loss(), which returns (scalar, aux)."""
         values = [v.value for v in variables]
         with self.tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            scalar, more = loss()
-        return more, tape.gradient(scalar, values)
+            scalar, aux = loss()
+        return aux, tape.gradient(scalar, values)
 
     def warp(self, images, transforms):
         """`images` (N, H, W, 3), transformed: float32 of the same range. transforms: (N, 6), see LoadedFaces; bilinear,
@@ -156,8 +158,8 @@ class Jax(Engine):
             with inner:
                 return loss()
 
-        (_, more), gradients = self.jax.value_and_grad(pure, has_aux=True)([v.value for v in variables])
-        return more, gradients
+        (_, aux), gradients = self.jax.value_and_grad(pure, has_aux=True)([v.value for v in variables])
+        return aux, gradients
 
     def warp(self, images, transforms):
         """As TensorFlow's. Keras' own function computes positions in TF32 on a GPU, a quarter of a pixel off."""

@@ -26,7 +26,8 @@ class ImagePool:
         self.size = size
         self.images = _variable((max(size, 1), image_size, image_size, 3), "uint8")
         self.labels = _variable((max(size, 1), LABELS), "float32")
-        self.count = _variable((), "int32")  # swap: images in the pool; push: images ever put in
+        # swap: images in the pool; push: images ever put in. TensorFlow keeps int32 off the GPU, where XLA needs it.
+        self.count = _variable((), "int")
 
     def swap(self, faces, uniform):
         """The paper's pool. While it fills, faces pass. Then half of them are kept and older ones are returned instead.
@@ -36,7 +37,7 @@ class ImagePool:
         if self.size == 0:
             return faces
         n = faces.images.shape[0]
-        next_slot = self.count + ops.arange(n)
+        next_slot = self._counted() + ops.arange(n)
         filling = next_slot < self.size
         keep = filling | (uniform[:, 1] < 0.5)
         slot = ops.where(filling, next_slot, ops.cast(uniform[:, 0] * self.size, "int32"))
@@ -53,15 +54,18 @@ class ImagePool:
     def push(self, faces):
         """Put in `faces` (LabelledFaces), in place of the oldest ones."""
         n = faces.images.shape[0]
-        slot = (self.count + ops.arange(n)) % self.size
+        slot = (self._counted() + ops.arange(n)) % self.size
         for stored, new in zip((self.images, self.labels), _stored(faces), strict=True):
             stored.assign(ops.scatter_update(stored, slot[:, None], new))
         self.count.assign_add(n)
 
     def sample(self, uniform):
         """n LabelledFaces at random, with replacement. uniform: (n,) in [0, 1)."""
-        filled = ops.cast(ops.minimum(self.count, self.size), "float32")
+        filled = ops.cast(ops.minimum(self._counted(), self.size), "float32")
         return self._gather(ops.cast(uniform * filled, "int32"))
+
+    def _counted(self):
+        return ops.cast(self.count, "int32")
 
     def _gather(self, slot):
         return LabelledFaces(from_pixels(ops.take(self.images, slot, axis=0)), ops.take(self.labels, slot, axis=0))

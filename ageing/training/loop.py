@@ -30,6 +30,8 @@ def train(recipe, run, create_run, limit=None):
     first of several processes.
     """
     devices.check_batches(recipe, engine().devices)
+    if limit and engine().several_processes:
+        raise UserError("--minutes: several processes would not agree on the time; set the lengths in the recipe")
     images = training_images(recipe)
     origin = checkpoints.starting_point(recipe) if not (run and run.newest_step()) else None
     first = engine().first
@@ -38,8 +40,8 @@ def train(recipe, run, create_run, limit=None):
     with run.locked() if first else contextlib.nullcontext():
         start = run.newest_step() if run else 0
         if start:
-            for line in resume.check(run, checkpoints.recipe_at(run, start), recipe, start, images):
-                print(line)
+            changes = resume.check(run, checkpoints.recipe_at(run, start), recipe, start, images)
+            print(*changes if first else "", sep="\n", end="\n" if first and changes else "")
         if first:
             run.store_images(images)
             run = run.change_recipe(recipe, start) if recipe != run.recipe else run
@@ -70,28 +72,26 @@ class Training:
             if self.limit:
                 self._plan_within_limit()
             for place in range(len(self.phases)):
-                phase = self.phases[place]
+                phase = self.phases[place]  # of the plan as it is now
                 if phase.stop < self.start:
                     continue
                 with memory_errors_named(self.recipe, phase):
-                    self._run_phase(place, phase)
+                    self._run_phase(phase)
                 if self.interruption.signal:
                     break
         finally:
             self.monitor.close()
 
-    def _run_phase(self, place, phase):
+    def _run_phase(self, phase):
         if self.gan is None or self.gan.stage != phase.stage:
             self._begin_stage(phase.stage)
         keeper = checkpoints.Keeper(self.run, self.gan, self.recipe, [p.stop for p in self.phases if p.kind == "train"])
         if phase.start < self.start <= phase.stop:
             keeper.restore(self.start)
         self.monitor.begin(phase)
-        begin, steps = time.monotonic(), phase.stop - self.gan.step
         run_phase(phase, self.gan, *self.faces, self.monitor, keeper, self.interruption)
-        if self.limit and steps > 0 and place + 1 < len(self.phases):
-            self.limit.passed(place, steps, time.monotonic() - begin)
-            self._shorten(self.gan.step)
+        if self.limit and phase is not self.phases[-1] and not self.interruption.signal:
+            self._shorten(phase.stop)
 
     def _begin_stage(self, stage):
         """The networks of `stage`, with what those of the stage before, or `origin`, have learned, and its faces."""
@@ -118,6 +118,8 @@ class Training:
                         self.measured[phase.stage] = self._built(phase.stage)
                     gan, (faces, _) = self.measured[phase.stage]
                     self.limit.measure(place, phase, gan, faces)
+            if self.interruption.signal:
+                return
         self._shorten(self.start)
 
     def _shorten(self, step):
@@ -172,11 +174,6 @@ def training_images(recipe):
         digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()[:16]
         found[domain] = [len(names), digest]
     return found
-
-
-def count_images(recipe):
-    """(images of A, of B) in the training folders. Raises UserError if a folder is missing or empty."""
-    return tuple(count for count, _ in training_images(recipe).values())
 
 
 def load_faces(recipe, gan, monitor):
@@ -237,9 +234,8 @@ class Interruption:
 
     def __init__(self):
         self.signal = 0
-        if not engine().several_processes:
-            for which in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(which, self._note)
+        for which in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(which, signal.SIG_DFL if engine().several_processes else self._note)
 
     def _note(self, number, _frame):
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -19,7 +19,7 @@ class TimeLimit:
 
     def __init__(self, minutes, started):
         self.minutes, self.end = minutes, started + 60 * minutes * FOR_STEPS
-        self.seconds = {}  # {place of a phase in the plan: seconds per step}
+        self.seconds, self.full = {}, {}  # {place of a phase in the plan: seconds per step; steps of the whole recipe}
 
     def measure(self, place, phase, gan, faces):
         """Time some steps of `phase`. gan is afterwards what it was before, but compiled."""
@@ -30,33 +30,31 @@ class TimeLimit:
             losses = gan.compute(phase.kind, gan.engine.place(batches.batch(phase, gan, faces, phase.start)))
             if k in (0, TIMED):
                 float(next(iter(losses.values())))  # wait for the device
-        self.seconds[place] = (time.perf_counter() - begin) / TIMED
+        self.seconds[place], self.full[place] = (time.perf_counter() - begin) / TIMED, phase.stop - phase.start
         for variable, value in kept:
             variable.assign(value)
         gan.step = step
 
     def shorten(self, recipe, phases, step):
-        """(recipe, line of text): `recipe` with phases that, from `step` on, fit into the time that is left."""
-        left = [max(0, phase.stop - max(phase.start, step)) for phase in phases]
-        needed = sum(self.seconds[place] * n for place, n in enumerate(left) if n)
+        """(recipe, line of text): `recipe` with phases that, from `step` on, fit into the time that is left.
+
+        A phase that has not begun is a share of its full length. So time that was won or lost changes all that follow.
+        """
+        done = {place: max(0, step - phases[place].start) for place in self.full}
+        left = {place: full - done[place] for place, full in self.full.items() if phases[place].stop > step}
+        needed = sum(self.seconds[place] * n for place, n in left.items())
         factor = min(1.0, max(self.end - time.monotonic(), 0) / max(needed, 1e-9))
-        lengths = [phase.stop - phase.start - n + (max(1, int(n * factor)) if n else 0)
-                   for phase, n in zip(phases, left, strict=True)]
+        lengths = {place: done[place] + max(1, int(n * factor)) for place, n in left.items()}
         stages, finish = list(recipe.stages), recipe.finish
-        for phase, length in zip(phases, lengths, strict=True):
+        for at, length in lengths.items():
+            phase = phases[at]
             if phase.kind == "finish":
                 finish = dataclasses.replace(finish, steps=length)
                 continue
             place = recipe.stages.index(phase.stage)
             change = {"warm_start_steps": length} if phase.kind == "warm" else {"steps": length, "epochs": None}
             stages[place] = dataclasses.replace(stages[place], **change)
-        told = ", ".join(f"{phase.title} {length} steps of {self.seconds[place]:.2g} s" for place, (phase, length, n)
-                         in enumerate(zip(phases, lengths, left, strict=True)) if n)
+        told = ", ".join(f"{phases[at].title} {length} steps of {self.seconds[at]:.2g} s"
+                         for at, length in lengths.items())
         return (dataclasses.replace(recipe, stages=tuple(stages), finish=finish),
                 f"--minutes {self.minutes:g} leaves time for {factor:.0%} of the steps: {told}")
-
-    def passed(self, place, steps, seconds):
-        """`steps` steps of a phase took `seconds`, with grids and checkpoints. The others are expected to differ alike.
-        """
-        drift = seconds / (self.seconds[place] * steps)
-        self.seconds = {other: value * drift for other, value in self.seconds.items()}

@@ -105,7 +105,8 @@ def test_a_card_that_is_hidden_on_purpose_is_no_card(monkeypatch, visible, tool,
 def test_a_job_of_several_machines_needs_all_three_settings(monkeypatch):
     """JAX' coordinator would wait for ever for a process without a number."""
     jax = types.SimpleNamespace(distributed=types.SimpleNamespace(
-        is_initialized=lambda: False, initialize=lambda *how: started.append(how)), devices=lambda: [])
+        is_initialized=lambda: False, initialize=lambda *how: started.append(how)), devices=lambda: [],
+        config=types.SimpleNamespace(update=lambda *setting: None))
     started = []
     monkeypatch.setitem(devices.sys.modules, "jax", jax)
     monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "a:1")

@@ -23,6 +23,7 @@ def limit(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     limit = time_limit.TimeLimit(10, 0.0)
     limit.seconds = dict(enumerate([1.0, 2.0, 1.0, 4.0, 1.0]))
+    limit.full = dict(enumerate([100, 300, 100, 200, 100]))
     return limit
 
 
@@ -40,21 +41,40 @@ def test_every_phase_is_shortened_by_one_factor(limit):
     assert told.startswith("--minutes 10 leaves time for 32% of the steps: 16px warm start 31 steps of 1 s, 16px 95 ")
 
 
-def test_what_is_trained_keeps_its_length_and_slower_steps_shorten_the_rest(limit, monkeypatch):
+@pytest.mark.parametrize("slower", [0.1, 1.0, 1.5])
+def test_lost_and_won_time_is_shared_by_what_follows(limit, monkeypatch, slower):
     recipe = recipe_check.parse(LONG, "long")
     recipe, _ = limit.shorten(recipe, plan(recipe, 40), 0)
     before = lengths(recipe)
-    done = before[0] + before[1]
-    limit.passed(1, before[1], 2 * 2.0 * before[1])  # twice as slow as it was measured
-    monkeypatch.setattr(time, "monotonic", lambda: 2 * (before[0] + 2.0 * before[1]))
-    shorter, told = limit.shorten(recipe, plan(recipe, 40), done)
-    assert lengths(shorter)[:2] == before[:2]
-    assert all(0 < now < then for now, then in zip(lengths(shorter)[2:], before[2:], strict=True))
+    clock = slower * (before[0] + 2.0 * before[1])  # after two phases, grids and all
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    changed, told = limit.shorten(recipe, plan(recipe, 40), before[0] + before[1])
+    assert lengths(changed)[:2] == before[:2]
+    factor = (600 * time_limit.FOR_STEPS - clock) / (100 + 4 * 200 + 100)
+    assert lengths(changed)[2:] == [int(n * factor) for n in (100, 200, 100)]
+    assert (factor > 0.33) == (slower < 1)
     assert "16px" not in told
+
+
+def test_a_run_is_never_longer_than_its_recipe(limit):
+    recipe = recipe_check.parse(LONG, "long")
+    limit.end = 1e6
+    assert lengths(limit.shorten(recipe, plan(recipe, 40), 0)[0]) == [100, 300, 100, 200, 100]
+    assert lengths(limit.shorten(recipe, plan(recipe, 40), 150)[0]) == [100, 300, 100, 200, 100]
+
+
+def test_of_a_phase_that_has_begun_the_rest_is_shortened(limit):
+    recipe = recipe_check.parse(LONG, "long")
+    for place in (0,):  # it is over
+        del limit.seconds[place], limit.full[place]
+    factor = 600 * time_limit.FOR_STEPS / (2 * 250 + 100 + 4 * 200 + 100)
+    assert lengths(limit.shorten(recipe, plan(recipe, 40), 150)[0]) == [
+        100, 50 + int(250 * factor), int(100 * factor), int(200 * factor), int(100 * factor)]
 
 
 def test_time_enough_changes_nothing(limit):
     recipe = recipe_check.parse(TINY, "tiny")
+    limit.full = dict(enumerate([1, 3, 1, 2, 2]))
     shorter, told = limit.shorten(recipe, plan(recipe, 40), 0)
     assert lengths(shorter) == lengths(recipe) == [1, 3, 1, 2, 2]
     assert "100% of the steps" in told
@@ -74,22 +94,21 @@ def test_a_run_with_minutes_trains_what_its_recipe_then_says(workplace, monkeypa
         measured.append(phase.title)
         measure(self, place, phase, gan, faces)
         self.seconds[place] = 1.0
-        self.end = time.monotonic() + 5.5  # of 9 steps
+        if len(measured) == 3:
+            monkeypatch.setattr(time, "monotonic", lambda: self.end - 5.5)  # of 9 steps; the clock stands still
 
     measure = time_limit.TimeLimit.measure
     monkeypatch.setattr(time_limit, "TIMED", 1)
     monkeypatch.setattr(time_limit.TimeLimit, "measure", half)
-    monkeypatch.setattr(time_limit.TimeLimit, "passed", lambda self, place, steps, seconds: self.seconds.update(
-        dict.fromkeys(self.seconds, 1e-9)))
     write_recipe(workplace / "tiny.yaml", TINY | {"stages": [TINY["stages"][0] | {"steps": 6}]})
     assert train.main(["--config", "tiny.yaml", "--minutes", "3"]) == 0
     assert measured == ["16px warm start", "16px", "finish"]
     run = Run.open("runs/00001-tiny")
-    assert lengths(run.recipe) == [1, 3, 1]
-    assert run.newest_step() == 5
+    assert lengths(run.recipe) == [1, 4, 2]  # after each phase what follows is planned anew
+    assert run.newest_step() == 7
     assert "--minutes 3 leaves time for 61% of the steps" in capsys.readouterr().out
     assert train.main(["--config", str(run.folder / "recipe.yaml")]) == 0
-    mine, theirs = checkpoint_values(run.folder, 5), checkpoint_values("runs/00002-recipe", 5)
+    mine, theirs = checkpoint_values(run.folder, 7), checkpoint_values("runs/00002-recipe", 7)
     assert mine.keys() == theirs.keys()
     for name, value in theirs.items():
         assert np.array_equal(mine[name], value), name
