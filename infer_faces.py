@@ -1,4 +1,4 @@
-"""Age the faces in photos.
+"""Age the faces in photos and clips.
 
     python infer_faces.py photo.jpg                               writes photo_50s.jpg beside it
     python infer_faces.py holidays/ "scans/*.png" -o aged/        folders and patterns; writes into the folder aged/
@@ -9,25 +9,30 @@
     python infer_faces.py photo.jpg --steps 6                     also a strip of the face at six strengths
     python infer_faces.py group.jpg --draw-boxes                  also the photo with its faces numbered
     python infer_faces.py group.jpg --face 2 --json report.json   only face 2, and a report
+    python infer_faces.py clip.mp4                                writes clip_50s.mp4 beside it, with its sound
+    python infer_faces.py --camera 0                              shows the first camera's picture in a window; q ends
 
-Photos never leave this machine. Edit only photos of people who agreed. Photos are never overwritten, other files only
-with --force. Exit codes: 0 success, 1 a file could not be read or written, 2 wrong arguments, 3 no face found.
+Clips need PyAV: pip install -r requirements-video.txt. Photos and clips never leave this machine. Edit only those of
+people who agreed. They are never overwritten, other files only with --force. Exit codes: 0 success, 1 a file could not
+be read or written, 2 wrong arguments, 3 no face found.
 """
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
 from ageing.errors import UserError, run_script
 
 GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
+CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
 WRONG_ARGUMENTS, NO_FACE = 2, 3     # exit codes
 STRONGEST = 1.5                     # strength; above it, faces become masks
 
 
 def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files, folders or patterns")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos, clips, folders or patterns")
     parser.add_argument("-r", "--recursive", action="store_true", help="also the photos in folders inside of folders")
     parser.add_argument("-o", "--output", metavar="PATH",
                         help="a file if there is one photo, else a folder (default: beside the photo)")
@@ -42,6 +47,10 @@ def parse_arguments(argv=None):
                         help="also write the largest face at N strengths from 0 to 1.5")
     parser.add_argument("--draw-boxes", action="store_true", help="also write the photo with its faces numbered")
     parser.add_argument("--json", metavar="FILE", help="write a report: faces, outputs, notes, times; - prints it")
+    parser.add_argument("--codec", choices=CODECS,
+                        help="of clips (default: h264; hevc for clips with more than 8 bits)")
+    parser.add_argument("--camera", metavar="INDEX",
+                        help="in place of photos: show what this camera sees; 0 is the first")
     parser.add_argument("--force", action="store_true", help="overwrite outputs that exist")
     parser.add_argument("--confidence", type=_number(0.01, 1), default=0.8, metavar="0..1",
                         help="minimum confidence of the face detector (default: 0.8)")
@@ -55,7 +64,19 @@ def parse_arguments(argv=None):
     args = parser.parse_args(argv)
     if args.years is not None and (args.strength is not None or args.steps):
         parser.error("--years chooses the strength; use it without --strength and --steps")
+    if args.camera is None and not args.photos:
+        parser.error("the following arguments are required: PHOTO")
+    if args.camera is not None:
+        _check_camera(parser, args)
     return args
+
+
+def _check_camera(parser, args):
+    given = {"PHOTO": args.photos, "-r": args.recursive, "-o": args.output, "--compare": args.compare,
+             "--steps": args.steps, "--draw-boxes": args.draw_boxes, "--json": args.json, "--codec": args.codec,
+             "--force": args.force, "--direction both": args.direction == "both"}
+    if wrong := [name for name, value in given.items() if value]:
+        parser.error(f"--camera only shows a picture; use it without {', '.join(wrong)}")
 
 
 def _number(low, high, kind=float):
@@ -79,23 +100,34 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.photos import calibration, outputs, photo_report, sources
+    from ageing.photos import calibration
 
-    found = sources.find(args.photos, args.recursive)
-    if sources.names_a_file(args.output) and (len(found.photos) > 1 or args.direction == "both"):
-        raise UserError(f"{args.output}: one file cannot take several outputs; name a folder with -o")
-    protected = {sources.real_path(photo.path) for photo in found.photos}
-    earlier = photo_report.read(args.json) if args.json and found.resumes else None
-    if args.json not in (None, "-"):
-        sources.check_writable(Path(args.json), protected, args.force or earlier is not None)
     directions = tuple(GENERATORS) if args.direction == "both" else (args.direction,)
     try:
         strengths, expected = calibration.strengths(args.weights, directions, args.years, args.strength)
     except calibration.OutOfReach as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_ARGUMENTS
+    return edit_files(args, strengths, expected) if args.camera is None else show_camera(args, strengths, expected)
+
+
+def edit_files(args, strengths, expected):
+    """Age photos and clips. strengths: {direction: strength}. expected: lines on what to expect."""
+    from ageing.photos import outputs, photo_report, sources
+
+    found = sources.find(args.photos, args.recursive)
+    if sources.names_a_file(args.output) and (len(found.photos) > 1 or args.direction == "both"):
+        raise UserError(f"{args.output}: one file cannot take several outputs; name a folder with -o")
+    clips = {photo.path for photo in found.photos if sources.is_clip(photo.path)}
+    if len(clips) == len(found.photos) and (args.compare or args.steps or args.draw_boxes):
+        raise UserError("--compare, --steps and --draw-boxes show photos, not clips; leave them out")
+    protected = {sources.real_path(photo.path) for photo in found.photos}
+    earlier = photo_report.read(args.json) if args.json and found.resumes else None
+    if args.json not in (None, "-"):
+        sources.check_writable(Path(args.json), protected, args.force or earlier is not None)
     editor = load_editor(args, strengths, protected)
-    jobs = outputs.plan(found, editor.kinds, args.output)
+    jobs = outputs.plan(found, editor.kinds, args.output, args.codec)
+    clip_editor = load_clip_editor(args, editor) if clips else None
 
     reports = photo_report.Reports(sys.stderr if args.json == "-" else sys.stdout, len(jobs), earlier)
     for line in expected:
@@ -104,12 +136,28 @@ def main(argv=None):
         reports.add(photo_report.report_error(folder, f"{folder}: cannot be read ({why})", "folder"))
     try:
         for job in reports.progress(jobs):
-            reports.add(editor.attempt(job))
+            reports.add((clip_editor if job.photo in clips else editor).attempt(job))
+            if "interrupted" in reports.all[-1]:
+                raise KeyboardInterrupt
         reports.close(found.told_skipped)
     finally:  # also after Ctrl-C
         if args.json:
             reports.write(args.json)
     return 1 if reports.failed else 0 if reports.succeeded else NO_FACE
+
+
+def show_camera(args, strengths, expected):
+    """Show what a camera sees, with the faces aged."""
+    from ageing.photos import camera
+    from ageing.photos.tracking import Tracker
+
+    window = camera.open_window()
+    editor = load_editor(args, strengths, frozenset())
+    print(*expected, "q in the window ends", sep="\n")
+    (direction, translator), = editor.translators.items()
+    camera.run(int(args.camera) if args.camera.isdecimal() else args.camera,
+               Tracker(load_clip_detector(args), editor.aligner, args.face), translator, strengths[direction], window)
+    return 0
 
 
 def load_editor(args, strengths, protected):
@@ -124,6 +172,19 @@ def load_editor(args, strengths, protected):
     return Editor(detector, Aligner(), translators, strengths, face=args.face, steps=steps, compare=args.compare,
                   draw_boxes=args.draw_boxes, force=args.force, max_megapixels=args.max_megapixels,
                   protected=protected)
+
+
+def load_clip_editor(args, editor):
+    from ageing.photos.video import ClipEditor
+
+    return ClipEditor(dataclasses.replace(editor, detector=load_clip_detector(args)), args.codec)
+
+
+def load_clip_detector(args):
+    from ageing.photos.detector import FINEST_SMALL_FACES, Detector
+    from ageing.photos.tracking import FINEST
+
+    return Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
 
 
 if __name__ == "__main__":

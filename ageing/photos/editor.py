@@ -4,13 +4,11 @@ import dataclasses
 import time
 
 from ageing.errors import UserError
-from ageing.photos import photo_file, photo_report, sheets
+from ageing.photos import outputs, photo_file, photo_report, sheets
 from ageing.photos.alignment import Aligner
 from ageing.photos.blending import apply, changes_of
 from ageing.photos.detector import Detector
-from ageing.photos.metadata import is_marked
 from ageing.photos.outputs import Kind
-from ageing.photos.sources import check_writable
 
 
 @dataclasses.dataclass
@@ -62,7 +60,7 @@ class Editor:
 
     def process(self, job):
         """Edit the photo of an outputs.Job and write its outputs. Returns the report on it. Raises UserError."""
-        missing = self._missing(job)
+        missing = outputs.missing(job, self.protected, self.force)
         if not missing:
             return photo_report.report_finished(job.photo, job.outputs.values())
         begin = time.perf_counter()
@@ -85,16 +83,6 @@ class Editor:
             seconds |= {"translate": translated - aligned, "blend and write": time.perf_counter() - translated}
         report["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
         return report
-
-    def _missing(self, job):
-        """{kind: path} of the outputs to write. Raises UserError if one of them may not be."""
-        missing = {}
-        for kind, path in job.outputs.items():
-            finished = job.resumes and not self.force and path.is_file() and is_marked(path)
-            check_writable(path, self.protected, self.force or finished)
-            if not finished:
-                missing[kind] = path
-        return missing
 
     def _choose(self, faces, source):
         """Numbers, from 0, of those of `faces` that are to be edited."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ageing.errors import UserError
 from ageing.photos import photo_file
-from ageing.photos.sources import HEIF_SUFFIXES, names_a_file
+from ageing.photos.sources import HEIF_SUFFIXES, check_writable, is_clip, is_output, names_a_file
 
 
 class Header(typing.NamedTuple):
@@ -41,32 +41,68 @@ class Job:
     resumes: bool = False
 
 
-def plan(found, kinds, output=None):
+def missing(job, protected, force):
+    """{Kind: path} of the outputs of a Job that are to be written: all, or those that no earlier run wrote.
+
+    Raises UserError if one of them may not be written.
+    """
+    found = {}
+    for kind, path in job.outputs.items():
+        finished = job.resumes and not force and path.is_file() and is_output(path)
+        check_writable(path, protected, force or finished)
+        if not finished:
+            found[kind] = path
+    return found
+
+
+def plan(found, kinds, output=None, codec=None):
     """[Job], one for each photo of sources.Found, with a path for each of `kinds`. Sheets are JPEGs.
+
+    A clip has no sheets. codec: its outputs', a key of clip_file.CODECS.
 
     output: a file, for one photo, or a folder, which keeps the tree of the photos' folders; None: beside the photo.
     Outputs that would get one name get their photo's suffix into it: p.jpg and p.png become p_jpg_compare.jpg and
     p_png_compare.jpg. Raises UserError if that is not enough, or if `output` has a suffix that cannot be written.
     """
     if names_a_file(output):
-        return [Job(source.path, _named(Path(output), kinds), found.resumes) for source in found.photos]
-    suffixes = {source: photo_file.target_suffix(_header(source.path), source.path) for source in found.photos}
+        return [Job(source.path, _named(source, Path(output), kinds, codec), found.resumes) for source in found.photos]
+    suffixes = {source: _suffix(source.path, codec) for source in found.photos}
 
     def path_of(source, kind, distinct=False):
         stem = f"{source.path.stem}_{source.path.suffix[1:]}" if distinct else source.path.stem
         folder = Path(output, source.below) if output else source.path.parent
         return folder / f"{stem}_{kind.ending}{'.jpg' if kind.sheet else suffixes[source]}"
 
-    every = [(source, kind) for source in found.photos for kind in kinds]
+    every = [(source, kind) for source in found.photos for kind in _kinds_of(source, kinds)]
     uses = collections.Counter(path_of(*one) for one in every)
     paths = {one: path_of(*one, distinct=uses[path_of(*one)] > 1) for one in every}
     _check_distinct(paths)
-    return [Job(source.path, {kind: paths[source, kind] for kind in kinds}, found.resumes) for source in found.photos]
+    return [Job(source.path, {kind: paths[source, kind] for kind in _kinds_of(source, kinds)}, found.resumes)
+            for source in found.photos]
 
 
-def _named(file, kinds):
+def _kinds_of(source, kinds):
+    return [kind for kind in kinds if not (kind.sheet and is_clip(source.path))]
+
+
+def _suffix(path, codec):
+    """The suffix of outputs for the photo or clip at `path`."""
+    if not is_clip(path):
+        return photo_file.target_suffix(_header(path), path)
+    from ageing.photos import clip_file
+
+    return clip_file.target_suffix(path, codec)
+
+
+def _named(source, file, kinds, codec):
     """{kind: path}: the edited photo is `file` itself, sheets lie beside it."""
-    photo_file.output_format(None, file.suffix)  # raises if there is no such format
+    if is_clip(source.path):
+        from ageing.photos import clip_file
+
+        clip_file.check_suffix(file, codec)
+    else:
+        photo_file.output_format(None, file.suffix)  # raises if there is no such format
+    kinds = _kinds_of(source, kinds)
     return {kind: file.with_name(f"{file.stem}_{kind.sheet}.jpg") if kind.sheet else file for kind in kinds}
 
 

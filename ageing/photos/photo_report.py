@@ -1,4 +1,4 @@
-"""The report on each photo: what --json writes and the terminal shows."""
+"""The report on each photo or clip: what --json writes and the terminal shows."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ class Reports:
             self.print(summary(report), file=sys.stderr)
         elif self.photos <= MANY:
             self.tell(summary(report))
-        self.all.append(self.earlier.get(report["photo"], report) | report if "done before" in report else report)
+        self.all.append(self.earlier.get(name_of(report), report) | report if "done before" in report else report)
 
     def close(self, skipped):
         """Show the closing summary, if there is more to say than one line on one photo. skipped: see `closing`."""
@@ -67,10 +67,15 @@ def read(path):
         reports = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    kinds = {"photo", "folder"}
+    kinds = {"photo", "clip", "folder"}
     if not isinstance(reports, list) or not all(isinstance(r, dict) and kinds & r.keys() for r in reports):
         return None
-    return {report["photo"]: report for report in reports if "photo" in report and "error" not in report}
+    return {name_of(report): report for report in reports if "folder" not in report and "error" not in report}
+
+
+def name_of(report):
+    """The path of the photo or clip that a report is on."""
+    return report.get("photo") or report.get("clip")
 
 
 def report_on(source, photo, faces, frames, strengths):
@@ -88,13 +93,20 @@ def report_on(source, photo, faces, frames, strengths):
     }
 
 
-def report_finished(source, outputs):
-    """The report on a photo whose outputs were all written by an earlier run."""
-    return {"photo": str(source), "done before": True, "outputs": [str(path) for path in outputs]}
+def report_on_clip(source, clip, strengths):
+    """The report on a clip_file.Clip before anything is written. "length": its seconds, a guess or None."""
+    return {"clip": str(source), "width": clip.size[0], "height": clip.size[1], "length": clip.seconds, "frames": 0,
+            "faces": [], "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
+            "outputs": [], "notes": [], "seconds": {}}
+
+
+def report_finished(source, outputs, kind="photo"):
+    """The report on a photo (or, by `kind`, a clip) whose outputs were all written by an earlier run."""
+    return {kind: str(source), "done before": True, "outputs": [str(path) for path in outputs]}
 
 
 def report_error(source, message, kind="photo"):
-    """The report on a photo (or, by `kind`, a folder) that could not be edited."""
+    """The report on a photo (or, by `kind`, a clip or a folder) that could not be edited."""
     return {kind: str(source), "error": str(message)}
 
 
@@ -104,14 +116,17 @@ def summary(report):
         return printable(f"error: {report['error']}")
     outputs = ", ".join(report["outputs"])
     if "done before" in report:
-        return printable(f"{report['photo']}: done before, see {outputs} (--force makes them anew)")
+        return printable(f"{name_of(report)}: done before, see {outputs} (--force makes them anew)")
     n = len(report["faces"])
     if not n:
-        return printable(f"{report['photo']}: no face found, nothing written (lower --confidence to find more)")
+        return printable(f"{name_of(report)}: no face found, nothing written (lower --confidence to find more)")
+    if "interrupted" in report:
+        return printable(f"{name_of(report)}: interrupted, the first {report['interrupted']} -> {outputs}")
     edited, unaligned = _faces_of([report])
     notes = [f"{unaligned} not aligned: landmarks unclear"] * bool(unaligned) + report["notes"]
     told = f" ({'; '.join(notes)})" if notes else ""
-    return printable(f"{report['photo']}: {edited} of {_count(n, 'face')} -> {outputs}{told}")
+    frames = f" in {_count(report['frames'], 'frame')}" if "frames" in report else ""
+    return printable(f"{name_of(report)}: {edited} of {_count(n, 'face')}{frames} -> {outputs}{told}")
 
 
 def closing(reports, skipped):
@@ -129,8 +144,9 @@ def closing(reports, skipped):
         parts.append(f"{faceless} without a face")
     if errors:
         parts.append(_count(errors, "error"))
-    photos = sum("photo" in report for report in reports) - done
-    parts = [f"{_count(photos, 'photo')}: {', '.join(parts)}"] if parts else []
+    kinds = [kind for report in reports if "done before" not in report for kind in ("photo", "clip") if kind in report]
+    counts = [_count(kinds.count(kind), kind) for kind in dict.fromkeys(sorted(kinds, reverse=True))] or ["0 photos"]
+    parts = [f"{' and '.join(counts)}: {', '.join(parts)}"] if parts else []
     if done:
         parts.append(f"{done} done before")
     if noted := sum(bool(report["notes"]) for report in read_now):

@@ -1,4 +1,7 @@
-"""Which files a command line means: the photos that it names, and which files may be written."""
+"""Which files a command line means: the photos and clips that it names, and which files may be written.
+
+What is said of photos here holds for clips, too.
+"""
 
 import collections
 import dataclasses
@@ -15,6 +18,9 @@ from ageing.photos.photo_report import printable
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2",
             ".ppm", ".pgm", ".tga"}
 HEIF_SUFFIXES = {".heic", ".heif", ".hif"}  # the same, if pillow-heif is installed
+CLIP_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
+                 ".flv", ".3gp", ".3g2", ".ogv", ".vob", ".mxf"}  # clips, if PyAV is installed
+CLIPS_NEED = "clips need PyAV: pip install -r requirements-video.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +56,8 @@ class Found:
         """`skipped` as text, for example "4 .txt, 2 .mp4"."""
         kinds = sorted(self.skipped.items(), key=lambda item: (-item[1], item[0]))
         text = ", ".join(f"{n} {printable(suffix) or 'without a suffix'}" for suffix, n in kinds)
-        return text + " (HEIC and HEIF: pip install pillow-heif)" * bool(HEIF_SUFFIXES & self.skipped.keys())
+        text += " (HEIC and HEIF: pip install pillow-heif)" * bool(HEIF_SUFFIXES & self.skipped.keys())
+        return text + f" ({CLIPS_NEED})" * bool(CLIP_SUFFIXES & self.skipped.keys())
 
 
 def find(names, recursive=False):
@@ -74,7 +81,7 @@ def find(names, recursive=False):
                 photos = [] if fault else [Source(path, named=True)]
             else:
                 matches = matches_of(name)
-                photos = [Source(p) for p in matches if not is_marked(p)]
+                photos = [Source(p) for p in matches if not is_output(p)]
                 fault = "matches only earlier outputs of this program" if matches else "matches no file"
         except OSError as error:
             fault = f"cannot be read ({reason(error)})"
@@ -93,7 +100,7 @@ def find(names, recursive=False):
 
 def _leave_out_named_outputs(found):
     named = [photo for photo in found.photos if photo.named]
-    outputs = {photo for photo in named if len(named) > 1 and is_marked(photo.path)}
+    outputs = {photo for photo in named if len(named) > 1 and is_output(photo.path)}
     if len(outputs) < len(named):
         found.photos = [photo for photo in found.photos if photo not in outputs]
 
@@ -106,7 +113,8 @@ def _in_folder(folder, recursive):
         found.unreadable[error.filename] = reason(error)
 
     found = Found()
-    suffixes = SUFFIXES | HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else SUFFIXES
+    suffixes = SUFFIXES | (HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else set())
+    suffixes |= CLIP_SUFFIXES if importlib.util.find_spec("av") else set()
     for place, folders, files in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         if not recursive:
@@ -115,7 +123,7 @@ def _in_folder(folder, recursive):
         for path in (Path(place, name) for name in sorted(files) if name[0] != "."):
             if path.suffix.lower() not in suffixes:
                 found.skipped[path.suffix.lower()] += 1
-            elif path.is_file() and is_marked(path):  # is_file: opening a pipe would wait for its writer
+            elif path.is_file() and is_output(path):  # is_file: opening a pipe would wait for its writer
                 found.outputs += 1
             else:
                 found.photos.append(Source(path, path.parent.relative_to(folder)))
@@ -140,7 +148,25 @@ def _fault_of_file(name, path):
     folder = os.path.realpath(path.parent)
     if not path.is_file() or folder in ("/dev", "/dev/fd") or folder.startswith("/proc/"):
         return "not a file on disk; save the photo in one first"
+    if is_clip(path) and not importlib.util.find_spec("av"):
+        return CLIPS_NEED
     return None
+
+
+def is_clip(path):
+    """Whether a file is taken for a clip, by its suffix."""
+    return Path(path).suffix.lower() in CLIP_SUFFIXES
+
+
+def is_output(path):
+    """Whether the photo or clip at `path` says that this program edited it. Only its header is read."""
+    if not is_clip(path):
+        return is_marked(path)
+    if not importlib.util.find_spec("av"):
+        return False
+    from ageing.photos import clip_file  # PyAV takes a tenth of a second
+
+    return clip_file.is_marked(path)
 
 
 def matches_of(pattern):

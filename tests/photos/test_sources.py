@@ -20,7 +20,7 @@ def place(tmp_path, monkeypatch):
         Image.fromarray(RGB).save(tmp_path / "in" / name)
     photo_file.save_sheet(tmp_path / "in/a_50s.jpg", RGB)
     (tmp_path / "in/._a.jpg").write_text("what macOS leaves")
-    for name in ("notes.txt", "sub/notes.TXT", "sub/film.mp4", "sub/README"):
+    for name in ("notes.txt", "sub/notes.TXT", "sub/film.pdf", "sub/README"):
         (tmp_path / "in" / name).write_text("no photo")
     return tmp_path
 
@@ -46,8 +46,8 @@ def test_recursive_takes_the_folders_inside(place):
     found = sources.find(["in"], recursive=True)
     assert [(str(photo.path), str(photo.below)) for photo in found.photos] == [
         ("in/a.jpg", "."), ("in/b.png", "."), ("in/sub/c.jpg", "sub")]
-    assert found.skipped == {".txt": 2, ".mp4": 1, "": 1}
-    assert found.told_skipped == "2 .txt, 1 without a suffix, 1 .mp4"
+    assert found.skipped == {".txt": 2, ".pdf": 1, "": 1}
+    assert found.told_skipped == "2 .txt, 1 without a suffix, 1 .pdf"
 
 
 def test_a_folder_inside_that_cannot_be_read_does_not_stop_the_others(place, monkeypatch):

@@ -1,0 +1,392 @@
+"""Read a clip frame by frame, and write an edited copy of it: same size, times, rotation, colour tags, sound.
+
+    with Clip("clip.mp4") as clip, Writer("clip_50s.mp4", clip, codec) as writer:
+        for item in clip:
+            writer.copy(item) if isinstance(item, Packet) else writer.frame(item, changes, strength)
+
+Every file that is written says in its metadata that faces in it were edited. Files are read and written by PyAV. Memory
+does not grow with the length of the clip.
+"""
+
+import contextlib
+import dataclasses
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec.context import Flags
+
+from ageing.errors import UserError
+from ageing.photos import clip_colour
+from ageing.photos.alignment import Frame
+
+av.logging.set_level(None)  # what goes wrong is told as one UserError
+os.environ.setdefault("SVT_LOG", "0")   # the AV1 encoder would print its settings
+
+EDITED_MARK = "Face ageing with CycleGAN: faces in this clip were changed by a neural network"
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
+KEPT_STREAMS = "audio", "subtitle"
+LOST_SIDE_DATA = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA"}
+LONGEST_MARK_BEFORE = 1_000     # characters of the comment that stood in the mark's place
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec:
+    """An encoder of FFmpeg. even, odd: its pixel formats for 8 and for 10 bits, by whether a side is odd.
+
+    An empty tuple: it keeps the clip's. None: it does not hold as many bits.
+    """
+
+    name: str
+    options: dict
+    even: tuple = ()
+    odd: tuple = ()
+    suffixes: tuple = (".mp4", ".m4v", ".mov", ".mkv")
+
+    @property
+    def holds_10_bits(self):
+        return None not in self.even
+
+    def pixel_format(self, clip):
+        formats = self.odd if clip.width % 2 or clip.height % 2 else self.even
+        if formats:
+            return formats[clip.deep and self.holds_10_bits]
+        native = clip.first.format.name.replace("yuvj", "yuv")
+        return native if native in PLANAR else PLANAR[-1] if clip.deep else PLANAR[2]
+
+
+PLANAR = "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"
+LOW, HIGH = ("yuv420p", "yuv420p10le"), ("yuv444p", "yuv444p10le")
+# What --codec offers. 4:2:0 is what players show; H.264 and HEVC hold odd sizes only in 4:4:4. x264's preset is the
+# slowest that leaves time for the faces.
+CODECS = {
+    "h264": Codec("libx264", {"preset": "veryfast", "crf": "18"}, ("yuv420p", None), ("yuv444p", None)),
+    "hevc": Codec("libx265", {"preset": "fast", "crf": "20", "x265-params": "log-level=none"}, LOW, HIGH),
+    "av1": Codec("libsvtav1", {"preset": "9", "crf": "24"}, LOW, LOW, (".mp4", ".mkv", ".webm")),
+    "vp9": Codec("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
+                 ("yuv420p", None), ("yuv420p", None), (".mp4", ".mkv", ".webm")),
+    "prores": Codec("prores_ks", {"profile": "3"}, ("yuv422p10le",) * 2, ("yuv422p10le",) * 2, (".mov", ".mkv")),
+    "ffv1": Codec("ffv1", {"level": "3", "slices": "4"}, suffixes=(".mkv",)),
+}
+
+
+class Clip:
+    """A clip that is read from its beginning to its end, once.
+
+    Iterate over it for its frames (av.VideoFrame, as they are stored) and for the packets of its sound and subtitles,
+    in the order of the file. width, height: of the frames. size: (width, height) of the upright picture with square
+    pixels. colour: clip_colour.Colour. deep: more than 8 bits. frames, seconds: how many and how long, a guess or None.
+    notes: short texts on what is not read or not kept. damaged: how many packets could not be read so far.
+
+    Raises UserError, naming the file, if it is missing, damaged, or has no video or more than `megapixels`.
+    """
+
+    def __init__(self, path, megapixels=150):
+        self.path, self.notes, self.damaged = Path(path), [], 0
+        self.container = opened(self.path)
+        try:
+            self.video = video_of(self.container, self.path)
+            self.video.thread_type = "AUTO"
+            self.kept = [stream for stream in self.container.streams if stream.type in KEPT_STREAMS]
+            self.before, self.items = [], self._items()
+            for item in self.items:
+                self.before.append(item)
+                if isinstance(item, av.VideoFrame):
+                    break
+            else:
+                raise UserError(f"{path}: a damaged clip: none of its frames can be read")
+            self._describe(item, megapixels)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _describe(self, frame, megapixels):
+        self.width, self.height = frame.width, frame.height
+        if self.width * self.height > megapixels * 1e6:
+            raise UserError(f"{self.path}: {self.width} x {self.height} pixels a frame; more than {megapixels:g} "
+                            "megapixels are read with --max-megapixels")
+        self.first, self.colour = frame, clip_colour.of(frame, self.path)
+        self.deep = max(component.bits for component in frame.format.components) > 8
+        self.rate = self.video.average_rate or self.video.guessed_rate or Fraction(25)
+        length = self.container.duration
+        self.seconds = length / av.time_base if length else None
+        self.frames = self.video.frames or (round(self.seconds * self.rate) if self.seconds else None)
+        self.start = Fraction(self.container.start_time or 0, av.time_base)
+        # An anamorphic frame is stretched to square pixels, then turned upright.
+        shape = self.video.sample_aspect_ratio or self.video.codec_context.sample_aspect_ratio or 1
+        self.stretched = max(1, round(self.width * shape)) if 0.1 < shape < 10 else self.width
+        self.display_matrix = display_matrix_of(frame)
+        self.turn = turn_of(self.display_matrix)
+        self.size = (self.stretched, self.height) if self.turn[0, 0] else (self.height, self.stretched)
+        others = {stream.type for stream in self.container.streams
+                  if stream is not self.video and stream.type not in KEPT_STREAMS}
+        if LOST_SIDE_DATA & {data.type.name for data in frame.side_data}:
+            self.notes.append("not kept: its HDR10 or Dolby Vision metadata")
+        if frame.interlaced_frame:
+            self.notes.append("it is interlaced, but its copy does not say so")
+        if others:
+            self.notes.append(f"not kept: {', '.join(sorted(others))}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.items.close()
+        self.container.close()
+
+    def __iter__(self):
+        yield from self.before
+        self.before = []
+        yield from self.items
+
+    def _items(self):
+        """Frames and packets, frames in order with a time each. Damaged packets are left out and counted."""
+        last = None
+        for packet in self._packets():
+            if packet.stream is not self.video:
+                if packet.dts is not None or packet.pts is not None:
+                    yield packet
+                continue
+            try:
+                frames = self.video.codec_context.decode(packet if packet.size else None)
+            except av.error.EOFError:
+                frames = []
+            except av.error.FFmpegError:
+                self.damaged += 1
+                continue
+            for frame in frames:
+                frame.time_base = frame.time_base or self.video.time_base
+                if frame.pts is None or (last is not None and frame.pts <= last):
+                    step = 1 / (self.rate * frame.time_base) if last is not None and frame.pts is None else 1
+                    frame.pts = (last or 0) + max(1, round(step)) if last is not None else 0
+                last = frame.pts
+                yield frame
+
+    def _packets(self):
+        try:
+            yield from self.container.demux([self.video, *self.kept])
+        except av.error.FFmpegError:  # the file ends in the middle: what was read is kept
+            self.damaged += 1
+            flush = av.Packet()
+            flush.stream = self.video
+            yield flush
+
+    def time_of(self, frame):
+        """Seconds from the beginning of the clip."""
+        return float(frame.pts * frame.time_base - self.start)
+
+    def rgb(self, frame):
+        """uint8 RGB (H, W, 3) of a frame: upright, with square pixels."""
+        picture = clip_colour.rgb_of(frame, self.colour, (self.stretched, self.height))
+        if not self.turn[0, 0]:
+            picture = picture.swapaxes(0, 1)
+        flip_x, flip_y = self.turn.sum(1) < 0
+        return np.ascontiguousarray(picture[::-1 if flip_y else 1, ::-1 if flip_x else 1])
+
+    def to_stored(self, frame):
+        """An alignment.Frame in the upright picture, as one in the pixels that are stored."""
+        upright = np.hstack([self.turn * (self.stretched / self.width, 1), np.zeros((2, 1))])
+        corner = upright[:, :2] @ (self.width, self.height)
+        upright[:, 2] = -np.minimum(corner, 0)
+        inverse = np.linalg.inv(upright[:, :2])
+        matrix = inverse @ frame.matrix
+        matrix[:, 2] -= inverse @ upright[:, 2]
+        return Frame(matrix, frame.aligned)
+
+
+def opened(path):
+    """The av container of the file at `path`. Raises UserError."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if not path.is_file():
+        raise UserError(f"{path}: not a file")
+    if not path.stat().st_size:
+        raise UserError(f"{path}: an empty file")
+    try:
+        return av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError) as error:
+        raise UserError(f"{path}: a damaged clip, or none that can be read here ({error.strerror})") from error
+
+
+def video_of(container, path):
+    """The stream of moving pictures. Raises UserError if there is none, or no decoder for it."""
+    kinds = av.stream.Disposition
+    moving = [stream for stream in container.streams.video if not stream.disposition & kinds.attached_pic]
+    if not moving:
+        others = ", ".join(sorted({stream.type for stream in container.streams})) or "data"
+        raise UserError(f"{path}: no video in it, only {others}")
+    video = max(moving, key=lambda stream: (bool(stream.disposition & kinds.default), -stream.index))
+    if video.codec_context is None:
+        raise UserError(f"{path}: its video codec cannot be read here")
+    return video
+
+
+def display_matrix_of(frame):
+    """The nine integers of a frame's display matrix, or None."""
+    found = [data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
+    return np.frombuffer(found[0], np.int32).tolist() if found else None
+
+
+def turn_of(display_matrix):
+    """int (2, 2): what takes a stored picture's axes to those of the upright one; one of the eight turns and flips.
+
+    A matrix that turns by another angle is no turn here, but the copy keeps it.
+    """
+    if display_matrix is None:
+        return np.eye(2, dtype=int)
+    a, b, _, c, d, *_ = display_matrix
+    turn = np.sign(np.array([[a, c], [b, d]]) / 65536 * 2).astype(int) * (np.abs([[a, c], [b, d]]) > 32768)
+    return turn if abs(np.linalg.det(turn)) == 1 and (turn == 0).sum() == 2 else np.eye(2, dtype=int)
+
+
+def is_marked(path):
+    """Whether the clip at `path` says that it was edited. Only its header is read. False if it is no clip."""
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            return any(EDITED_MARK in str(value) for value in container.metadata.values())
+    except Exception:  # damaged: whoever reads it says so
+        return False
+
+
+def marked(metadata):
+    """A clip's metadata {key: text} with the mark before the comment that stood there."""
+    metadata = {key: value for key, value in metadata.items()
+                if key.lower() not in ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")}
+    key = next((key for key in metadata if key.lower() == "comment"), "comment")
+    before = metadata.get(key, "")[:LONGEST_MARK_BEFORE]
+    if EDITED_MARK not in before:
+        metadata[key] = EDITED_MARK + (f"; before: {before}" if before else "")
+    return metadata
+
+
+def codec_of(clip, name):
+    """The Codec called `name`. None: H.264, which every player shows; HEVC for more than 8 bits. Raises UserError."""
+    if name is None:
+        name = "hevc" if clip.deep else "h264"
+    codec = CODECS[name]
+    if clip.colour.is_hdr and not codec.holds_10_bits:
+        raise UserError(f"{clip.path}: HDR needs 10 bits, but {name} is written with 8: use --codec hevc or av1")
+    return codec
+
+
+def target_suffix(path, codec=None):
+    """The suffix of outputs for the clip at `path` with the codec of this name: its own if the codec fits into it."""
+    suffixes, own = CODECS[codec or "h264"].suffixes, path.suffix
+    if own.lower() in suffixes:
+        return own
+    if ".mp4" in suffixes:  # what everything plays, unless the sound does not fit
+        try:
+            with av.open(str(path), metadata_errors="replace") as container:
+                sound = {stream.codec_context.name for stream in container.streams.audio if stream.codec_context}
+        except Exception:  # reading it will say what is wrong
+            sound = set()
+        if sound <= MP4_SOUND:
+            return ".mp4"
+        if not all(name.startswith("pcm") for name in sound):
+            return ".mkv"
+    return next(suffix for suffix in (".mov", ".mkv") if suffix in suffixes)
+
+
+def check_suffix(path, codec):
+    """Raises UserError if a clip cannot be written to `path` with the codec of this name."""
+    suffixes = CODECS[codec or "h264"].suffixes
+    if path.suffix.lower() not in suffixes:
+        raise UserError(f"{path}: clips are written as {', '.join(suffixes)}" + f" with --codec {codec}" * bool(codec))
+
+
+class Writer:
+    """An edited copy of `clip` at `path`, complete when it is closed. codec: Codec.
+
+    Raises UserError if the container has no room for what it should hold. What it has no room for is noted.
+    """
+
+    def __init__(self, path, clip, codec):
+        self.clip, self.codec, self.size = clip, codec, (clip.width, clip.height)
+        self.pixel_format = codec.pixel_format(clip)
+        if clip.deep and not codec.holds_10_bits:
+            clip.notes.append("its 10 bits or more became 8")
+        form = CONTAINERS[Path(path).suffix.lower()]
+        tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
+        self.container = av.open(str(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
+        try:
+            self.container.metadata.update(marked(clip.container.metadata))
+            self.video = self._add_video(form)
+            self.copied = {stream.index: copy for stream in clip.kept if (copy := self._add_copy(stream))}
+            if clip.container.chapters():
+                self.container.set_chapters(clip.container.chapters())
+        except ValueError as error:
+            self.container.close()
+            raise UserError(f"{path}: cannot hold {codec.name} ({error})") from error
+
+    def _add_video(self, form):
+        clip, first = self.clip, self.clip.first
+        video = self.container.add_stream(self.codec.name, rate=clip.rate, options=dict(self.codec.options))
+        video.width, video.height, video.pix_fmt = *self.size, self.pixel_format
+        video.time_base = video.codec_context.time_base = first.time_base
+        # The header is written before the first frame, so it is told the colours here.
+        like = clip_colour.writable(first, clip.colour, self.size, self.pixel_format)
+        context = video.codec_context
+        context.colorspace, context.color_range = like.colorspace, like.color_range
+        context.color_trc, context.color_primaries = like.color_trc, like.color_primaries
+        context.flags |= Flags.frame_duration
+        if shape := clip.video.sample_aspect_ratio:
+            context.sample_aspect_ratio = shape
+        if self.codec.name == "libx265" and form in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # Apple's players show no other
+        if clip.display_matrix:
+            video.set_display_matrix(clip.display_matrix)
+        video.metadata.update({key: value for key, value in clip.video.metadata.items()
+                               if key in ("language", "handler_name", "title")})
+        return video
+
+    def _add_copy(self, stream):
+        """The stream that holds the same packets, or None if there is no room for it."""
+        try:
+            copy = self.container.add_stream_from_template(stream, opaque=True)
+        except (ValueError, av.error.FFmpegError):
+            self.clip.notes.append(f"not kept: {stream.type} ({getattr(stream.codec_context, 'name', 'unknown')})")
+            return None
+        copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
+        return copy
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                self._encode(None)
+        finally:
+            with contextlib.nullcontext() if kind is None else contextlib.suppress(Exception):
+                self.container.close()
+
+    def copy(self, packet):
+        """Write a packet of sound or subtitles as it is."""
+        stream = self.copied.get(packet.stream.index)
+        if stream is None:
+            return
+        again = av.Packet(bytes(packet))
+        again.time_base, again.is_keyframe, again.duration = packet.time_base, packet.is_keyframe, packet.duration
+        shift = round(self.clip.start / packet.time_base)
+        again.pts, again.dts = (None if time is None else time - shift for time in (packet.pts, packet.dts))
+        for data in packet.iter_sidedata():
+            again.set_sidedata(data)
+        again.stream = stream
+        self.container.mux(again)
+
+    def frame(self, frame, changes, strength):
+        """Write an av.VideoFrame with [blending.Change] of the upright picture."""
+        clip = self.clip
+        copy = clip_colour.writable(frame, clip.colour, self.size, self.pixel_format)
+        stored = [dataclasses.replace(change, frame=clip.to_stored(change.frame)) for change in changes]
+        clip_colour.add(copy, stored, strength, clip.colour)
+        copy.pts -= round(clip.start / copy.time_base)
+        self._encode(copy)
+
+    def _encode(self, frame):
+        for packet in self.video.encode(frame):
+            self.container.mux(packet)

@@ -1,0 +1,195 @@
+"""Edit clips one after the other: each frame is read, its faces are followed, changed and written.
+
+What happens to a face is the same as in a photo, but places and changes are averaged over time (tracking.py,
+steady_changes.py).
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import itertools
+import os
+import signal
+import threading
+import time
+
+import av
+from tqdm import tqdm
+
+from ageing.errors import UserError
+from ageing.photos import clip_file, outputs, photo_report
+from ageing.photos.editor import Editor
+from ageing.photos.outputs import Kind
+from ageing.photos.sources import is_output
+from ageing.photos.steady_changes import SteadyChanges
+from ageing.photos.tracking import Tracker
+from ageing.storage import replacing
+
+
+class Discarded(Exception):
+    """What was written is not to be kept under its name."""
+
+
+@dataclasses.dataclass
+class ClipEditor:
+    """editor: what is loaded, and how faces are chosen and changed. codec: a key of clip_file.CODECS or None."""
+
+    editor: Editor
+    codec: str | None = None
+
+    def attempt(self, job):
+        """As `process`, but an error becomes the report, so that the clips after this one are still edited."""
+        try:
+            return self.process(job)
+        except UserError as error:
+            return photo_report.report_error(job.photo, error, "clip")
+        except Exception as error:  # not foreseen
+            text = " ".join(str(error).split())
+            return photo_report.report_error(job.photo, f"{job.photo}: {type(error).__name__}: {text}", "clip")
+
+    def process(self, job):
+        """Edit the clip of an outputs.Job and write its outputs. Returns the report on it. Raises UserError.
+
+        Ctrl-C ends it early: what is done becomes a clip with another name, and the report says "interrupted".
+        """
+        editor, missing = self.editor, outputs.missing(job, self.editor.protected, self.editor.force)
+        if not missing:
+            return photo_report.report_finished(job.photo, job.outputs.values(), "clip")
+        with clip_file.Clip(job.photo, editor.max_megapixels) as clip, interrupts() as stopped:
+            report = photo_report.report_on_clip(job.photo, clip, editor.strengths)
+            paths = {direction: missing[Kind(domain)] for direction, domain in editor.domains.items()
+                     if Kind(domain) in missing}
+            with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
+                temporary = {direction: files.enter_context(replacing(path)) for direction, path in paths.items()}
+                tracker = self._write(clip, temporary, report, stopped)
+                report |= {"faces": faces_of(tracker), "notes": notes_on(clip)}
+                if not tracker.seen:
+                    raise Discarded
+                early = "interrupted" in report
+                if isinstance(editor.face, int) and editor.face > len(tracker.seen) and not early:
+                    raise UserError(f"{job.photo}: --face {editor.face}, but {len(tracker.seen)} found; --json says "
+                                    "where each of them first stood")
+                if early:
+                    paths = {direction: kept(temporary[direction], path) for direction, path in paths.items()}
+                report["outputs"] = [str(path) for path in paths.values()]
+                if early:
+                    raise Discarded
+        if stopped() and "interrupted" not in report:
+            raise KeyboardInterrupt  # pressed when the clip was complete already
+        return report
+
+    def _write(self, clip, paths, report, stopped):
+        """Write the clip to `paths`, {direction: path}, until its end or `stopped()`. Returns the Tracker.
+
+        A thread of its own writes, while the faces of the next frame are found.
+        """
+        editor, steps = self.editor, Steps("read", "follow", "translate", "write")
+        tracker = Tracker(editor.detector, editor.aligner, editor.face)
+        steady = SteadyChanges({direction: editor.translators[direction] for direction in paths})
+        codec, now = clip_file.codec_of(clip, self.codec), 0.0
+        bar = tqdm(desc=clip.path.name, total=clip.frames, unit="frame", disable=None, leave=False)
+        with bar, contextlib.ExitStack() as files, InOrder() as later:
+            writers = {direction: files.enter_context(clip_file.Writer(path, clip, codec))
+                       for direction, path in paths.items()}
+            for item in clip:
+                if stopped():
+                    report["interrupted"] = clock(now) + (f" of {clock(clip.seconds)}" if clip.seconds else "")
+                    break
+                if isinstance(item, av.Packet):
+                    for writer in writers.values():
+                        later.do(writer.copy, item)
+                    continue
+                now = clip.time_of(item)
+                photo = clip.rgb(item)
+                steps.done("read")
+                tracks = tracker.update(photo, now)
+                steps.done("follow")
+                changes = steady.update(photo, tracks, now)
+                steps.done("translate")
+                for direction, writer in writers.items():
+                    later.do(writer.frame, item, changes[direction], editor.strengths[direction])
+                steps.done("write")
+                report["frames"] += 1
+                bar.update()
+        report["seconds"] = {name: round(value, 3) for name, value in steps.seconds.items()}
+        return tracker
+
+
+class Steps:
+    """seconds: {step: how long it took in sum}."""
+
+    def __init__(self, *names):
+        self.seconds, self.last = dict.fromkeys(names, 0.0), time.perf_counter()
+
+    def done(self, name):
+        now = time.perf_counter()
+        self.seconds[name], self.last = self.seconds[name] + now - self.last, now
+
+
+class InOrder:
+    """Calls functions one after the other in another thread, at most `AHEAD` calls behind. Their errors are raised."""
+
+    AHEAD = 4   # each may hold a frame
+
+    def __enter__(self):
+        self.pool, self.pending = concurrent.futures.ThreadPoolExecutor(1), collections.deque()
+        return self
+
+    def do(self, function, *arguments):
+        self.pending.append(self.pool.submit(function, *arguments))
+        while len(self.pending) > self.AHEAD:
+            self.pending.popleft().result()
+
+    def __exit__(self, kind, error, trace):
+        self.pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for call in self.pending:
+                call.result()
+
+
+def faces_of(tracker):
+    """What the report says on the faces of a clip: numbers as for --face, seconds of their first and last frame."""
+    return [{"number": track.number, "box": [round(v, 1) for v in track.box], "from": round(track.begin, 3),
+             "to": round(track.end, 3), "aligned": True, "edited": track.edited} for track in tracker.seen]
+
+
+def notes_on(clip):
+    damaged = [f"{clip.damaged} damaged place{'s' * (clip.damaged > 1)} left out"] * bool(clip.damaged)
+    return damaged + list(dict.fromkeys(clip.notes))
+
+
+def kept(temporary, path):
+    """Move the beginning of a clip, which was to become `path`, to a name that says so. Returns the new path."""
+    names = (path.with_name(f"{path.stem}_part{n}{path.suffix}") for n in itertools.chain([""], itertools.count(2)))
+    part = next(name for name in names if not name.exists() or is_output(name))
+    with replacing(part) as other:
+        os.replace(temporary, other)
+    return part
+
+
+def clock(seconds):
+    """Seconds as 0:07 or 1:02:03."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextlib.contextmanager
+def interrupts():
+    """Yield a function that says whether Ctrl-C was pressed. Pressed again, it raises KeyboardInterrupt at once."""
+    pressed = []
+
+    def note(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+
+    if threading.current_thread() is not threading.main_thread():  # only there signals can be caught
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)

