@@ -1,6 +1,3 @@
-import io
-import sys
-
 import pytest
 
 from ageing.errors import UserError, run_script
@@ -18,8 +15,8 @@ def stumble(error):
     (stumble(ModuleNotFoundError(name="yaml")), 1,
      "error: the package yaml is missing; install it with: pip install -r requirements-x.txt\n")])
 def test_a_script_ends_with_its_code_and_one_line(capfd, monkeypatch, main, code, said):
-    for name in ("stdout", "stderr"):
-        monkeypatch.setattr(f"sys.{name}", io.TextIOWrapper(getattr(sys, name).buffer, write_through=True))
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):  # not pytest's own streams: these close what they wrap
+        monkeypatch.setattr(f"sys.{name}", open(descriptor, "w", buffering=1, closefd=False))
     with pytest.raises(SystemExit) as stop:
         run_script(main, "requirements-x.txt")
     assert stop.value.code == code
