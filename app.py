@@ -72,7 +72,7 @@ def main(argv=None):
         if not args.no_browser:  # in a thread: a browser in the terminal would hold up the server that it waits for
             threading.Thread(target=webbrowser.open, args=[here], daemon=True).start()
         config = uvicorn.Config(server.application(pages, args.host), http="h11", loop="asyncio", ws="none",
-                                log_level="error", access_log=False, server_header=False,
+                                log_config=None, log_level="error", access_log=False, server_header=False,
                                 limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=3)
         with contextlib.suppress(KeyboardInterrupt):  # how it is ended
             uvicorn.Server(config).run([place])

@@ -71,7 +71,7 @@ def served(pages, host="127.0.0.1"):
     """The port at which `pages` are served."""
     with socket.create_server(("127.0.0.1", 0)) as place:
         config = uvicorn.Config(server.application(pages, host), http="h11", loop="asyncio", ws="none",
-                                log_level="error", access_log=False, timeout_graceful_shutdown=1)
+                                log_config=None, log_level="error", access_log=False, timeout_graceful_shutdown=1)
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, args=[[place]])
         thread.start()
