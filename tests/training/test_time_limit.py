@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import yaml
 from conftest import TINY, checkpoint_values, write_recipe
+from keras import ops
+from training_pieces import NoiseFaces
 
 import train
 from ageing.training import recipe_check, recipe_file, time_limit
+from ageing.training.cyclegan import CycleGAN
 from ageing.training.plan import plan
 from ageing.training.runs import Run
 
@@ -86,6 +89,21 @@ def test_no_time_at_all_leaves_a_step_of_each(limit, monkeypatch):
     assert lengths(limit.shorten(recipe, plan(recipe, 40), 0)[0]) == [1, 1, 1, 1, 1]
 
 
+def test_timing_a_step_leaves_no_trace(eager, tiny):
+    recipe = recipe_check.parse(tiny, "tiny")
+    gan = CycleGAN(recipe, recipe.stages[0])
+    gan.step = 5
+    before = [ops.convert_to_numpy(v).copy() for some in gan.state().values() for v in some]
+    limit = time_limit.TimeLimit(1, 0.0)
+    for place, phase in enumerate(plan(recipe, 40)[:2]):
+        limit.measure(place, phase, gan, NoiseFaces(16))
+        assert limit.seconds[place] > 0
+    after = [ops.convert_to_numpy(v) for some in gan.state().values() for v in some]
+    assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+    assert (gan.step, limit.full) == (5, {0: 1, 1: 3})
+
+
+@pytest.mark.slow
 def test_a_run_with_minutes_trains_what_its_recipe_then_says(workplace, monkeypatch, capsys):
     """It equals a run of that recipe without --minutes: timing the steps leaves no trace."""
     measured = []
