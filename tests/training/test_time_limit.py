@@ -89,7 +89,8 @@ def test_no_time_at_all_leaves_a_step_of_each(limit, monkeypatch):
     assert lengths(limit.shorten(recipe, plan(recipe, 40), 0)[0]) == [1, 1, 1, 1, 1]
 
 
-def test_timing_a_step_leaves_no_trace(eager, tiny):
+def test_timing_a_step_leaves_no_trace(eager, tiny, monkeypatch):
+    monkeypatch.setattr(time_limit, "TIMED", 1)
     recipe = recipe_check.parse(tiny, "tiny")
     gan = CycleGAN(recipe, recipe.stages[0])
     gan.step = 5
