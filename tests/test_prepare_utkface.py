@@ -253,6 +253,7 @@ def test_impossible_ages_are_refused(archive, arguments):
         run(archive, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not UTKFACE.exists(), reason="the real UTKFace archive is not on this machine")
 def test_real_utkface(tmp_path, capsys):
     run(UTKFACE, "-o", tmp_path / "out")
