@@ -80,7 +80,7 @@ def _tensorflow_gpus():
 
     Its messages are hidden on machines without an NVIDIA card only: elsewhere they tell which CUDA library is missing.
     """
-    # TensorFlow uses oneDNN's convolutions on processors with AVX-512 only. With AVX2 they make a step 1.2 to 1.3 times
+    # TensorFlow uses oneDNN's convolutions on processors with AVX-512 only. With AVX2 they make a step 1.3 to 1.5 times
     # as fast (docs/speed.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     card = has_nvidia_card()
