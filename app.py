@@ -20,7 +20,6 @@ from pathlib import Path
 
 from ageing.errors import UserError, reason, run_script
 
-GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
 MOST_CONNECTIONS = 100
 
 
@@ -99,9 +98,9 @@ def load_worker(args):
     from ageing.page.worker import Worker
     from ageing.photos.alignment import Aligner
     from ageing.photos.detector import Detector
-    from ageing.photos.translator import Translator
+    from ageing.photos.translator import load
 
-    translators = {direction: Translator(args.weights / name) for direction, name in GENERATORS.items()}
+    translators = load(args.weights)
     return Worker(Detector(), Aligner(), translators, args.max_megapixels)
 
 

@@ -23,11 +23,10 @@ import sys
 from pathlib import Path
 
 from ageing.errors import UserError, run_script
+from ageing.photos import STRONGEST
 
-GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
 WRONG_ARGUMENTS, NO_FACE = 2, 3     # exit codes
-STRONGEST = 1.5                     # strength; above it, faces become masks
 
 
 def parse_arguments(argv=None):
@@ -100,9 +99,9 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.photos import calibration
+    from ageing.photos import calibration, translator
 
-    directions = tuple(GENERATORS) if args.direction == "both" else (args.direction,)
+    directions = tuple(translator.GENERATORS) if args.direction == "both" else (args.direction,)
     try:
         strengths, expected = calibration.strengths(args.weights, directions, args.years, args.strength)
     except calibration.OutOfReach as error:
@@ -164,14 +163,13 @@ def load_editor(args, strengths, protected):
     from ageing.photos.alignment import Aligner
     from ageing.photos.detector import FINEST, FINEST_SMALL_FACES, Detector
     from ageing.photos.editor import Editor
-    from ageing.photos.translator import Translator
+    from ageing.photos.translator import load
 
     detector = Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
-    translators = {direction: Translator(args.weights / GENERATORS[direction]) for direction in strengths}
     steps = tuple(STRONGEST * i / (args.steps - 1) for i in range(args.steps or 0))
-    return Editor(detector, Aligner(), translators, strengths, face=args.face, steps=steps, compare=args.compare,
-                  draw_boxes=args.draw_boxes, force=args.force, max_megapixels=args.max_megapixels,
-                  protected=protected)
+    return Editor(detector, Aligner(), load(args.weights, strengths), strengths, face=args.face, steps=steps,
+                  compare=args.compare, draw_boxes=args.draw_boxes, force=args.force,
+                  max_megapixels=args.max_megapixels, protected=protected)
 
 
 def load_clip_editor(args, editor):

@@ -3,7 +3,9 @@
 import copy
 import gc
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -105,6 +107,15 @@ def python(*arguments, **more):
     """Command line and settings of a child process that runs a script of the project."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
     return [sys.executable, *map(str, arguments)], {"env": environment, "text": True, **more}
+
+
+def help_of(script):
+    """What `script --help` prints. It answers within a second: nothing heavy is imported before."""
+    command, settings = python(ROOT / script, "--help")
+    begin = time.perf_counter()
+    out = subprocess.run(command, capture_output=True, check=True, **settings).stdout
+    assert time.perf_counter() - begin < 1
+    return out
 
 
 # The same as the fixtures above, for a child process: it is followed by a call of train.main.

@@ -10,6 +10,7 @@ from ageing.evaluation import metrics
 from ageing.evaluation.judges import Readings
 from ageing.evaluation.validation_set import ValidationFaces
 from ageing.forehead import DRAWN, spot_contrast
+from ageing.photos.translator import GENERATORS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Direction:
     sign: int
 
 
-DIRECTIONS = (Direction("age", "g_AB.onnx", 1), Direction("rejuvenate", "g_BA.onnx", -1))
+DIRECTIONS = tuple(Direction(name, GENERATORS[name], sign) for name, sign in (("age", 1), ("rejuvenate", -1)))
 
 
 class Unchanged:

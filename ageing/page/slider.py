@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from ageing.photos import calibration
+from ageing.photos import STRONGEST, calibration
 
-STEP, STRONGEST = 0.05, 1.5     # of a slider without years
+STEP = 0.05     # of a slider without years, in strength
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 from av.codec.context import Flags
 
 from ageing.errors import UserError
-from ageing.photos import clip_colour
+from ageing.photos import clip_colour, opening
 from ageing.photos.alignment import Frame
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
@@ -199,12 +199,7 @@ class Clip:
 
 def opened(path):
     """The av container of the file at `path`. Raises UserError."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
-    if not path.is_file():
-        raise UserError(f"{path}: not a file")
-    if not path.stat().st_size:
-        raise UserError(f"{path}: an empty file")
+    opening.check_file(path)
     try:
         return av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:

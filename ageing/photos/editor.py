@@ -50,13 +50,7 @@ class Editor:
 
     def attempt(self, job):
         """As `process`, but an error becomes the report, so that the photos after this one are still edited."""
-        try:
-            return self.process(job)
-        except UserError as error:
-            return photo_report.report_error(job.photo, error)
-        except Exception as error:  # not foreseen
-            text = " ".join(str(error).split())
-            return photo_report.report_error(job.photo, f"{job.photo}: {type(error).__name__}: {text}")
+        return photo_report.attempt(self.process, job)
 
     def process(self, job):
         """Edit the photo of an outputs.Job and write its outputs. Returns the report on it. Raises UserError."""

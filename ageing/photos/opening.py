@@ -17,6 +17,16 @@ MOST_SCANS = 100                # of a progressive JPEG
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")    # of a JPEG's segment that has a length, or its end
 
 
+def check_file(path):
+    """Raises UserError if `path` is no file with something in it."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    if not path.is_file():
+        raise UserError(f"{path}: not a file")
+    if not path.stat().st_size:
+        raise UserError(f"{path}: an empty file")
+
+
 @dataclasses.dataclass
 class Loaded:
     """An image with its pixels. data: the bytes that it is read from, or None: the file's own.

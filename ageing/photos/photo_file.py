@@ -81,12 +81,7 @@ def read(path, megapixels=150):
 
 
 def _read(path, megapixels):
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
-    if not path.is_file():
-        raise UserError(f"{path}: not a file")
-    if not path.stat().st_size:
-        raise UserError(f"{path}: an empty file")
+    opening.check_file(path)
     layout = sixteen_bit.tiff_layout(path)
     if layout is not None:
         sixteen_bit.check_layout(path, layout)

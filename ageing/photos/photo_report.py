@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from ageing.errors import UserError
 from ageing.storage import replacing
 
 MANY = 10   # photos; of more, only errors and the closing summary are shown
@@ -108,6 +109,17 @@ def report_finished(source, outputs, kind="photo"):
 def report_error(source, message, kind="photo"):
     """The report on a photo (or, by `kind`, a clip or a folder) that could not be edited."""
     return {kind: str(source), "error": str(message)}
+
+
+def attempt(process, job, kind="photo"):
+    """The report that process(job) returns. An error becomes the report, so that files after it are still edited."""
+    try:
+        return process(job)
+    except UserError as error:
+        return report_error(job.photo, error, kind)
+    except Exception as error:  # not foreseen
+        text = " ".join(str(error).split())
+        return report_error(job.photo, f"{job.photo}: {type(error).__name__}: {text}", kind)
 
 
 def summary(report):

@@ -40,13 +40,7 @@ class ClipEditor:
 
     def attempt(self, job):
         """As `process`, but an error becomes the report, so that the clips after this one are still edited."""
-        try:
-            return self.process(job)
-        except UserError as error:
-            return photo_report.report_error(job.photo, error, "clip")
-        except Exception as error:  # not foreseen
-            text = " ".join(str(error).split())
-            return photo_report.report_error(job.photo, f"{job.photo}: {type(error).__name__}: {text}", "clip")
+        return photo_report.attempt(self.process, job, "clip")
 
     def process(self, job):
         """Edit the clip of an outputs.Job and write its outputs. Returns the report on it. Raises UserError.

@@ -41,7 +41,8 @@ def train(recipe, run, create_run, limit=None):
         start = run.newest_step() if run else 0
         if start:
             changes = resume.check(run, checkpoints.recipe_at(run, start), recipe, start, images)
-            print(*changes if first else "", sep="\n", end="\n" if first and changes else "")
+            for line in changes if first else ():
+                print(line)
         if first:
             run.store_images(images)
             run = run.change_recipe(recipe, start) if recipe != run.recipe else run

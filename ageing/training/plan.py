@@ -7,6 +7,7 @@ from ageing.training.recipe import Stage
 
 FINISH_LEARNING_RATE = 1e-4  # half of the paper's: the generators only unlearn spots
 
+
 @dataclasses.dataclass(frozen=True)
 class Phase:
     """Steps `start` to `stop` of one kind.

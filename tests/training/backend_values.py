@@ -16,6 +16,7 @@ if __name__ == "__main__":
 import keras
 import numpy as np
 from keras import ops
+from training_pieces import NoiseFaces
 
 import models
 from ageing.training import batches, losses, recipe_check
@@ -24,7 +25,7 @@ from ageing.training.engine import engine
 from ageing.training.image_pool import ImagePool, choose
 from ageing.training.plan import plan
 from ageing.utkface import LABELS, labels_of
-from data_loader import LabelledFaces, LoadedFaces
+from data_loader import LabelledFaces
 
 SIDE = 32
 NETWORKS = {
@@ -83,29 +84,13 @@ def steps():
         _start_anywhere(network)
     gan.copy_to_average()
     phase, = plan(recipe, 8)
-    found = {}
+    faces, found = NoiseFaces(recipe.stages[0].size, [1, 0.1, -1, -0.1, 1, 1]), {}
     for step in (0, 1):
-        batch = batches.batch(phase, gan, NoiseFaces(recipe.stages[0].size), step)
+        batch = batches.batch(phase, gan, faces, step)
         found[f"losses {step}"] = dict(sorted(gan.compute("train", engine().place(batch)).items()))
     state = {name: [v.value for v in some] for name, some in gan.state().items()}
     pools = {name: ops.cast(state.pop(name)[0], "float32") / 255 for name in ("pool_A", "pool_B")}
     return _arrays(found | state | pools)
-
-
-class NoiseFaces:
-    """In place of data_loader.UnpairedFaces."""
-
-    seed = 1
-
-    def __init__(self, side):
-        self.side = side
-
-    def batch(self, shape, stream, step):
-        rng = np.random.default_rng([stream, step])
-        transforms = np.float32([1, 0.1, -1, -0.1, 1, 1]) * np.ones((*shape, 6), np.float32)
-        return tuple(LoadedFaces(rng.integers(0, 256, (*shape, self.side, self.side, 3), np.uint8),
-                                 labels_of(rng.integers(0, 10, shape[0] * shape[1])).reshape(*shape, -1), transforms)
-                     for _ in range(2))
 
 
 def _start_anywhere(network):

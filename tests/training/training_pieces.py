@@ -23,18 +23,19 @@ def labelled_faces(*shape, seed=1, side=16):
 
 
 class NoiseFaces:
-    """In place of data_loader.UnpairedFaces: noise, with random labels."""
+    """In place of data_loader.UnpairedFaces: noise, with random labels. transform: six numbers, for all faces."""
 
     seed = 1
 
-    def __init__(self, size):
-        self.size = size
+    def __init__(self, size, transform=None):
+        self.size, self.transform = size, transform
 
     def batch(self, shape, stream, step):
         rng = np.random.default_rng([stream, step])
-        return _noise(rng, shape, self.size), _noise(rng, shape, self.size)
+        return tuple(_noise(rng, shape, self.size, self.transform) for _ in range(2))
 
 
-def _noise(rng, shape, side):
+def _noise(rng, shape, side, transform=None):
+    transforms = None if transform is None else np.float32(transform) * np.ones((*shape, 6), np.float32)
     labels = labels_of(rng.integers(10, size=np.prod(shape))).reshape(*shape, LABELS)
-    return LoadedFaces(rng.integers(0, 256, (*shape, side, side, 3), np.uint8), labels, None)
+    return LoadedFaces(rng.integers(0, 256, (*shape, side, side, 3), np.uint8), labels, transforms)
