@@ -135,17 +135,28 @@ def test_discriminator_scores_patches(last_stride, side):
 
 
 @pytest.mark.parametrize("labels", [0, 7])
-def test_each_scale_judges_half_the_size_of_the_one_before(labels):
-    network = models.build_discriminator(filters=2, norm="none", labels=labels, scales=2)
-    fine, coarse = models.parts(network)
-    photo = images(2, 64, 32, 3)
-    half = photo.reshape(2, 32, 2, 16, 2, 3).mean((2, 4))
+def test_each_part_judges_its_band(labels):
+    """The last part sees the smallest size; each one before it what that size cannot show, by tf.image."""
+    network = models.build_discriminator(filters=2, norm="none", labels=labels, scales=3)
+    photo = images(2, 128, 64, 3)
+    half, quarter = (photo.reshape(2, 128 // n, n, 64 // n, n, 3).mean((2, 4)) for n in (2, 4))
+    seen = [models.BAND_GAIN * (large - tf.image.resize(small, large.shape[1:3]).numpy())
+            for large, small in ((photo, half), (half, quarter))] + [quarter]
     label = [np.eye(7, dtype=np.float32)[:2]] if labels else []
     scores = network([photo, *label] if labels else photo)
-    for score, part, seen in zip(scores, (fine, coarse), (photo, half), strict=True):
-        np.testing.assert_allclose(score, part([seen, *label] if labels else seen), atol=1e-5)
-    assert [s.shape for s in scores] == [(2, 4, 2, 1), (2, 2, 1, 1)]
-    assert models.parts(fine) == [fine]
+    parts = models.parts(network)
+    for score, part, band in zip(scores, parts, seen, strict=True):
+        np.testing.assert_allclose(score, part([band, *label] if labels else band), atol=1e-5)
+    assert [s.shape for s in scores] == [(2, 8, 4, 1), (2, 4, 2, 1), (2, 2, 1, 1)]
+    assert models.parts(parts[0]) == [parts[0]]
+
+
+def test_a_fine_band_is_blind_to_shading():
+    network = models.build_discriminator(filters=2, norm="none", scales=2)
+    grey, shaded = np.zeros((1, 64, 64, 3), np.float32), np.full((1, 64, 64, 3), 0.3, np.float32)
+    (fine, coarse), (fine_shaded, coarse_shaded) = network(grey), network(shaded)
+    np.testing.assert_allclose(fine_shaded, fine, atol=1e-6)
+    assert np.abs(coarse_shaded - coarse).max() > 1e-3
 
 
 def test_labels_of_zeros_leave_the_score_as_it_is():

@@ -7,24 +7,11 @@ import cv2
 import numpy as np
 
 from ageing.evaluation.metrics import RESAMPLES
+from ageing.sharpness import sharpness
 
 BANDS = ((2, 4), (4, 8), (8, 16), (16, 32), (32, 64))  # cycles a face, which is a crop in UTKFace's framing
 MIDDLE = 0.6875   # side of the window of skin, as a share of the face's: 88 of 128 pixels
 SHARPNESS_AT = 128  # pixels: the size at which sharpness is measured
-
-
-def sharpness(faces):
-    """(n,) log variances of the Laplacian in the middle of the faces, at SHARPNESS_AT. faces: uint8 (n, S, S, 3).
-
-    A blurred photo has little power in the fine bands, whatever the age of the face.
-    """
-    rim = round(SHARPNESS_AT * 0.1875)
-    found = []
-    for face in faces:
-        grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
-        grey = cv2.resize(grey, (SHARPNESS_AT, SHARPNESS_AT), interpolation=cv2.INTER_AREA).astype(np.float32)
-        found.append(np.log(cv2.Laplacian(grey, cv2.CV_32F)[rim:-rim, rim:-rim].var() + 1))
-    return np.array(found)
 
 
 def power(faces):
@@ -50,7 +37,7 @@ def bands(translation):
     faces have too few pixels for the band.
     """
     inputs, targets = translation.inputs.pixels, translation.targets.pixels
-    sharp = {"inputs": sharpness(inputs), "targets": sharpness(targets)}
+    sharp = {"inputs": _sharpness(inputs), "targets": _sharpness(targets)}
     threshold = np.median(np.concatenate(list(sharp.values())))
     chosen, wanted = sharp["inputs"] > threshold, sharp["targets"] > threshold
     logs = {"outputs": np.log(power(translation.outputs[chosen])), "unchanged": np.log(power(inputs[chosen])),
@@ -59,6 +46,11 @@ def bands(translation):
     return {f"power, {low} to {high} cycles a face": {who: _ratio(values[:, band], young[:, band])
                                                      for who, values in logs.items()}
             for band, (low, high) in enumerate(BANDS)}
+
+
+def _sharpness(faces):
+    at = (SHARPNESS_AT, SHARPNESS_AT)
+    return np.array([sharpness(cv2.resize(face, at, interpolation=cv2.INTER_AREA)) for face in faces])
 
 
 def _ratio(values, reference):

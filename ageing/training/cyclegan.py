@@ -126,7 +126,7 @@ class CycleGAN:
 
     def _grown_from(self, other):
         """[(mine, other's)]: the moving averages become the frozen coarse generators inside the new enhancers. Each
-        PatchGAN keeps judging its size. The new one, for the full size, starts as a copy of the next smaller one.
+        PatchGAN keeps judging its band. The new one, for the new size's band, starts from nothing.
 
         The optimizers are reset. (When the whole generators trained, ripples covered every cheek within 20 steps.)
         """
@@ -134,8 +134,7 @@ class CycleGAN:
             (self.g_AB, other.ema_AB), (self.ema_AB, other.ema_AB), (self.g_BA, other.ema_BA),
             (self.ema_BA, other.ema_BA))]
         for mine, theirs in ((self.d_A, other.d_A), (self.d_B, other.d_B)):
-            scales = models.parts(theirs)
-            pairs += zip(models.parts(mine), [scales[0], *scales], strict=True)
+            pairs += zip(models.parts(mine)[1:], models.parts(theirs), strict=True)
         return pairs
 
     # One step

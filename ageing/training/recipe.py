@@ -94,6 +94,7 @@ class Stage:
     d_batch_size: int | None = between(*BATCH, None)   # pairs per discriminator step; null: those of the generator step
     warm_start_steps: int = between(*STEPS, 0)     # discriminator steps on the two real domains before the stage
     warm_start_batch: int = between(*BATCH, 32)
+    sharpest: float = between(0.05, 1, 1.0)  # share of the faces, the sharpest, that the stage learns from
     lambda_cycle: float | None = between(*LAMBDA, None)  # for this stage; null: loss.lambda_cycle
 
 

@@ -53,7 +53,6 @@ def test_outputs_are_compared_with_real_young_and_real_old_faces():
 def test_blurred_faces_are_left_out():
     sharp = wave(48, 20)
     blurred = np.stack([cv2.GaussianBlur(face, (0, 0), 3) for face in sharp])
-    assert bands.sharpness(blurred).max() < bands.sharpness(sharp).min()
     mixed = np.concatenate([sharp, blurred])
     found = bands.bands(translation(DIRECTIONS[0], mixed, mixed, sharp))["power, 32 to 64 cycles a face"]
     assert found["real"][0] == pytest.approx(1, abs=0.1)  # the sharp half of the inputs is as sharp as the targets
