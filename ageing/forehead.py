@@ -9,7 +9,7 @@ import numpy as np
 FRAME = 64      # pixels per side at which spots are measured
 FOREHEAD = (slice(6, 21), slice(26, 38))  # rows, columns between and above the brows, in UTKFace's framing at FRAME
 WORN = 8        # `spot_contrast` from which a face counts as wearing a mark: it finds 19 of 23 plain bindis, see docs
-DRAWN = WORN / 2  # `spot_contrast` from which a translated face counts as having a spot
+DRAWN = WORN / 2  # `spot_contrast` from which a face counts as having a spot; a frown between the brows can be one
 
 
 def spot_contrast(image):
@@ -24,6 +24,11 @@ def spot_contrast(image):
     redness = cv2.GaussianBlur(lab[..., 1] - lab[..., 0] / 2, (0, 0), 0.8)
     contrast = np.min([redness - np.roll(redness, by, (0, 1)) for by in ring(3)], 0)
     return float(contrast[FOREHEAD].max())
+
+
+def has_spot(faces):
+    """(n,) whether each face has a spot on the forehead, of contrast DRAWN or more. faces: uint8 (n, S, S, 3)."""
+    return np.array([spot_contrast(face) for face in faces]) >= DRAWN
 
 
 def ring(radius):

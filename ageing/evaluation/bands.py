@@ -33,8 +33,8 @@ def bands(translation):
     """{"power, 8 to 16 cycles a face": {"outputs" | "unchanged" | "real": (estimate, low, high)}}, of the sharp half.
 
     Geometric means, divided by that of real faces of the younger domain; 95 % bootstrap intervals. The sharp half:
-    faces sharper than the median of both domains; an output counts where its input does. An estimate is None where the
-    faces have too few pixels for the band.
+    faces sharper at the eyes than the median of both domains; an output counts where its input does. An estimate is
+    None where the faces have too few pixels for the band.
     """
     inputs, targets = translation.inputs.pixels, translation.targets.pixels
     sharp = {"inputs": _sharpness(inputs), "targets": _sharpness(targets)}

@@ -4,9 +4,11 @@ import numpy as np
 
 from ageing.errors import UserError
 from ageing.evaluation import metrics
+from ageing.forehead import has_spot
 from ageing.utkface import matched_distribution
 
 HALVINGS = 100  # random splits of the real faces into halves
+SHARES = {"dark pixels beside the face": metrics.dark_beside, "spot on the forehead": has_spot}
 
 
 def realism(translation):
@@ -17,22 +19,22 @@ def realism(translation):
     faces and the same gender x race distribution, because the distances depend on both.
 
     Measures: Frechet and kernel distance to the first half, in the descriptors of the face recognition network; and
-    the share, 0 to 1, of dark pixels beside the face, which is each one's own.
+    SHARES, 0 to 1, which are each one's own: of dark pixels beside the face, of faces with a spot on the forehead.
     """
     inputs, targets = translation.inputs, translation.targets
     descriptors = {"outputs": translation.readings.descriptors, "unchanged": inputs.readings.descriptors,
                    "real": targets.readings.descriptors}
-    dark = {"outputs": metrics.dark_beside(translation.outputs), "unchanged": metrics.dark_beside(inputs.pixels),
-            "real": metrics.dark_beside(targets.pixels)}
-    found = {measure: {who: [] for who in descriptors}
-             for measure in ("Frechet distance", "kernel distance", "dark pixels beside the face")}
+    pixels = {"outputs": translation.outputs, "unchanged": inputs.pixels, "real": targets.pixels}
+    shares = {measure: {who: share(faces) for who, faces in pixels.items()} for measure, share in SHARES.items()}
+    found = {measure: {who: [] for who in descriptors} for measure in ("Frechet distance", "kernel distance", *SHARES)}
     for reference, chosen in _draws(inputs.cells, targets.cells):
         real = descriptors["real"][reference]
         for who, rows in chosen.items():
             features = descriptors[who][rows]
             found["Frechet distance"][who].append(metrics.frechet(features, real))
             found["kernel distance"][who].append(metrics.kernel_distance(features, real))
-            found["dark pixels beside the face"][who].append(dark[who][rows].mean())
+            for measure, of in shares.items():
+                found[measure][who].append(of[who][rows].mean())
     return {measure: {who: (float(np.mean(v)), *map(float, np.percentile(v, [2.5, 97.5]))) for who, v in by.items()}
             for measure, by in found.items()}
 

@@ -43,6 +43,7 @@ REALISM = [
     ("Frechet distance", "Frechet distance", 1, "{:.3f}"),
     ("kernel distance", "kernel distance x 1000", 1000, "{:.2f}"),
     ("dark pixels beside the face", "dark pixels beside the face", 1, "{:.1%}"),
+    ("spot on the forehead", "spot on the forehead", 1, "{:.1%}"),
 ]
 REALISM += [(f"power, {low} to {high} cycles a face",) * 2 + (1, "{:.2f}") for low, high in BANDS]
 COMPARED = [("outputs", "outputs"), ("unchanged", "unchanged inputs"), ("real", "real faces of the target domain")]

@@ -9,7 +9,7 @@ import numpy as np
 from ageing.evaluation import metrics
 from ageing.evaluation.judges import Readings
 from ageing.evaluation.validation_set import ValidationFaces
-from ageing.forehead import DRAWN, spot_contrast
+from ageing.forehead import has_spot
 from ageing.photos.translator import GENERATORS
 
 
@@ -92,9 +92,7 @@ class Translation:
     @cached_property
     def spot_added(self):
         """A spot on the forehead that the input does not have."""
-        before, after = (np.array([spot_contrast(face) for face in faces]) >= DRAWN
-                         for faces in (self.inputs.pixels, self.outputs))
-        return after & ~before
+        return has_spot(self.outputs) & ~has_spot(self.inputs.pixels)
 
     @cached_property
     def order(self):

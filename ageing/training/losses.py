@@ -14,7 +14,7 @@ from ageing.utkface import GENDERS
 def least_squares(scores, target):
     """Least-squares GAN loss, mean over patches (Mao et al. 2017; paper, section 4).
 
-    scores: a tensor, or a list with one tensor per scale, whose losses are added up (pix2pixHD, eq. 3). target: 0 or 1.
+    scores: a tensor, or a list with one tensor per band, whose losses are added up (pix2pixHD, eq. 3). target: 0 or 1.
     """
     return sum(ops.mean(ops.square(one - target)) for one in keras.tree.flatten(scores))
 

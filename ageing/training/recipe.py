@@ -140,7 +140,8 @@ class Recipe:
 
         growing=rescale: never. The same networks continue at the new size, as the tutorial's do.
         growing=enhance: once per stage. The generators are frozen inside a local enhancer, which learns detail of the
-        new size. Each discriminator gets one more PatchGAN for that size (pix2pixHD, Wang et al. 2018).
+        new size (pix2pixHD, Wang et al. 2018). Each discriminator gets one more PatchGAN for the band of frequencies
+        that only the new size shows (LAPGAN, Denton et al. 2015).
         """
         return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0
 

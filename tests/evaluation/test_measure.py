@@ -144,6 +144,9 @@ class Painter(Generator):
 def test_a_spot_that_is_added_to_foreheads_is_counted(measured):
     for numbers in measured(Painter(), Painter(), faces=12, size=128).values():
         assert numbers["spot added on the forehead"][0] == pytest.approx(0.5, abs=0.1)
+        spots = {who: share for who, (share, _, _) in numbers["spot on the forehead"].items()}
+        assert spots["outputs"] - spots["unchanged"] == pytest.approx(0.5, abs=0.25)  # drawn at random from 12 faces
+        assert spots["real"] < 0.25
         of_groups = sum(group["spot added on the forehead"][0] * group["faces"]
                         for group in numbers["by group"].values())
         assert of_groups == pytest.approx(12 * numbers["spot added on the forehead"][0])
