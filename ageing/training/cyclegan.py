@@ -39,11 +39,11 @@ def build_generator(recipe, growths, name, precision="float32"):
                                   precision, name)
 
 
-def build_discriminator(recipe, growths, name, precision="float32"):
-    """The discriminator of `recipe` after `growths` growths, with one PatchGAN per size."""
+def build_discriminator(recipe, bands, name, precision="float32"):
+    """The discriminator of `recipe`, with one PatchGAN for each of `bands` bands of frequencies."""
     d = recipe.discriminator
     return models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
-                                      LABELS if d.labels == "projection" else 0, growths + 1, precision, name)
+                                      LABELS if d.labels == "projection" else 0, bands, precision, name)
 
 
 class CycleGAN:
@@ -60,7 +60,8 @@ class CycleGAN:
         self.engine = engine()
         self.g_AB, self.g_BA, self.ema_AB, self.ema_BA = (
             build_generator(recipe, self.growths, name, precision) for name in ("g_AB", "g_BA", "ema_AB", "ema_BA"))
-        self.d_A, self.d_B = (build_discriminator(recipe, self.growths, name, precision) for name in ("d_A", "d_B"))
+        bands = recipe.bands(stage.size)
+        self.d_A, self.d_B = (build_discriminator(recipe, bands, name, precision) for name in ("d_A", "d_B"))
         # Predicts gender and race. It learns on real faces and shows the generators what translation changes.
         self.classifier = models.build_classifier(LABELS, stage.size, recipe.stages[0].size, precision=precision,
                                                   name="classifier") if recipe.loss.lambda_label else None
@@ -152,7 +153,7 @@ class CycleGAN:
         """
         augment = self.recipe.adversary.augment
         g = dict.fromkeys(("score_AB", "score_BA", "label_AB", "label_BA"), (4,)) if augment else {}
-        if self.recipe.loss.lambda_consistency:
+        if self.recipe.loss_of(self.stage).lambda_consistency:
             size = self.stage.size
             g |= {"disturb_A": (len(DISTURBED),), "disturb_B": (len(DISTURBED),),
                   "grain_A": (size, size, 1), "grain_B": (size, size, 1)}

@@ -97,9 +97,9 @@ class Monitor:
         line.update({f"share_{term}": value for term, value in share.items()})
         if step - self.started < SETTLED:
             return
-        keys = {} if stage.lambda_cycle is None else {
-            "cycle": f"stages.{self.recipe.stages.index(stage)}.lambda_cycle"}
-        for kind, sentence in advice(share, line, self.recipe.growths(stage.size) + 1, keys):
+        keys = {name.removeprefix("lambda_"): f"stages.{self.recipe.stages.index(stage)}.{name}"
+                for name in self.recipe.own_weights(stage)}
+        for kind, sentence in advice(share, line, self.recipe.bands(stage.size), keys):
             if kind not in self.said:
                 self.said.add(kind)
                 self.say(f"warning, step {step}: {sentence}")

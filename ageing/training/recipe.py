@@ -51,6 +51,7 @@ class Generator:
 @dataclass(frozen=True)
 class Discriminator:
     filters: int = between(1, 1024, 64)
+    bands: int = between(1, 4, 1)         # PatchGANs of the first stage, each for its own band of frequencies
     norm: Literal["none", "channel", "contrib"] = "none"   # instance norm hides brightness, a cue to age
     order: Literal["norm_first", "activation_first"] = "norm_first"
     last_stride: Literal[1, 2] = 2        # 1: the paper's PatchGAN with a receptive field of 70 pixels
@@ -96,6 +97,7 @@ class Stage:
     warm_start_batch: int = between(*BATCH, 32)
     sharpest: float = between(0.05, 1, 1.0)  # share of the faces, the sharpest, that the stage learns from
     lambda_cycle: float | None = between(*LAMBDA, None)  # for this stage; null: loss.lambda_cycle
+    lambda_consistency: float | None = between(*LAMBDA, None)  # the same
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,12 @@ class Recipe:
 
     def loss_of(self, stage):
         """`loss` with the values that `stage` overrides."""
-        if stage.lambda_cycle is None:
-            return self.loss
-        return dataclasses.replace(self.loss, lambda_cycle=stage.lambda_cycle)
+        return dataclasses.replace(self.loss, **{name: getattr(stage, name) for name in self.own_weights(stage)})
+
+    @staticmethod
+    def own_weights(stage):
+        """The names of the loss weights that `stage` overrides."""
+        return [name for name in ("lambda_cycle", "lambda_consistency") if getattr(stage, name) is not None]
 
     def growths(self, size):
         """How many times the networks have grown when they train at `size` pixels.
@@ -144,6 +149,10 @@ class Recipe:
         that only the new size shows (LAPGAN, Denton et al. 2015).
         """
         return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0
+
+    def bands(self, size):
+        """How many PatchGANs each discriminator has at `size` pixels."""
+        return self.discriminator.bands + self.growths(size)
 
     def decisive(self):
         """The recipe without what may change when a run is resumed: how often it reports."""

@@ -83,9 +83,10 @@ def _check(recipe, origin):
 
 
 def _check_stage(stage, i, recipe, origin):
-    if stage.size % 16:
-        raise UserError(f"{origin}: stages.{i}.size must be a multiple of 16 (a PatchGAN halves it four times), "
-                        f"not {stage.size}")
+    bands = recipe.discriminator.bands
+    if stage.size % (multiple := 16 * 2 ** (bands - 1)):
+        why = "a PatchGAN halves it four times" + f", and discriminator.bands={bands}" * (bands > 1)
+        raise UserError(f"{origin}: stages.{i}.size must be a multiple of {multiple} ({why}), not {stage.size}")
     if stage.epochs is not None and stage.steps is not None:
         raise UserError(f"{origin}: stages.{i} has both epochs and steps; set one of them to null")
     if stage.epochs is None and stage.steps is None:

@@ -288,6 +288,18 @@ def test_next_stage_grows_around_everything_learned(tiny):
     assert_within()
 
 
+def test_a_pyramid_of_several_bands_keeps_them_when_it_grows(tiny):
+    stages = [{**stage, "size": 2 * stage["size"]} for stage in tiny["stages"]]
+    gan = build({**tiny, "stages": stages, "discriminator": tiny["discriminator"] | {"bands": 2}})
+    later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
+    later.continue_from(gan)
+    before, after = models.parts(gan.d_A), models.parts(later.d_A)
+    assert (len(before), len(after)) == (2, 3)
+    for mine, theirs in zip(after[1:], before, strict=True):
+        assert same(values(mine), values(theirs))
+    assert not same(values(after[0]), values(before[0]))
+
+
 def test_next_stage_at_another_scale_continues_with_everything_learned(tiny):
     gan = build({**tiny, "growing": "rescale"})
     take(gan)

@@ -41,8 +41,11 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     write_recipe(tmp_path / "r.yaml", tiny)
     recipe = recipe_file.load(tmp_path / "r.yaml", [
         "loss.lambda_cycle=5", "stages.1.steps=9", "precision=mixed_bfloat16", "seed=7", "stages.0.learning_rate=1e-3",
-        "stages.1.lambda_cycle=2"])
-    assert [recipe.loss_of(stage).lambda_cycle for stage in recipe.stages] == [5.0, 2.0]
+        "stages.1.lambda_cycle=2", "stages.0.lambda_consistency=3"])
+    losses = [recipe.loss_of(stage) for stage in recipe.stages]
+    assert [loss.lambda_cycle for loss in losses] == [5.0, 2.0]
+    assert [loss.lambda_consistency for loss in losses] == [3.0, recipe.loss.lambda_consistency]
+    assert [recipe.own_weights(stage) for stage in recipe.stages] == [["lambda_consistency"], ["lambda_cycle"]]
     assert recipe.stages[1].steps == 9
     assert recipe.stages[0].learning_rate == 0.001
     assert (recipe.precision, recipe.seed) == ("mixed_bfloat16", 7)
@@ -60,6 +63,8 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("generator.output=photo", "generator.output must be one of image, residual"),
     ("precision=float16", "precision must be one of auto, float32, mixed_bfloat16"),
     ("stages.0.size=60", "stages.0.size must be a multiple of 16"),
+    ("discriminator.bands=2", "stages.0.size must be a multiple of 32 (a PatchGAN halves it four times, and "
+                              "discriminator.bands=2), not 16"),
     ("stages.5.size=64", "'5' is not an index"),
     ("stages=[]", "stages must be a list"),
     ("stages.0.epochs=2", "stages.0 has both epochs and steps; set one of them to null"),
