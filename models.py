@@ -284,7 +284,7 @@ class _GeneratorParts:
 
 
 def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
-                        scales=1, precision="float32", name=None):
+                        scales=1, pyramid=False, precision="float32", name=None):
     """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), a score per patch; H and W multiples of 16.
     With `scales` above 1 it returns a list of such scores.
 
@@ -298,18 +298,19 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     labels: 0, or the length of a face's label vector. The network then takes [images, labels (N, labels)]. The inner
         product of a patch's last features and a learned projection of the labels is added to its score (Miyato and
         Koyama, ICLR 2018, eq. 5). The projection starts at zero. Labels of zeros leave the score unchanged.
-    scales: number of PatchGANs. Above 1 they are the layers "scale0", "scale1", ..., one for each band of a Laplacian
-        pyramid (Denton et al., "LAPGAN", NIPS 2015, section 2.1): the last one sees the image at 1 / 2**(scales - 1) of
-        the size, each one before it only what that size and the ones below cannot show, times BAND_GAIN. So none
-        decides by what another one judges. H and W multiples of 16 * 2**(scales - 1).
+    scales: number of PatchGANs. Above 1 they are the layers "scale0", "scale1", ... The first one sees the image, each
+        next one half the size of the one before (pix2pixHD, section 3.2). H and W multiples of 16 * 2**(scales - 1).
+    pyramid: each PatchGAN but the last one sees only what the next one cannot: its band of a Laplacian pyramid (Denton
+        et al., "LAPGAN", NIPS 2015, section 2.1), times BAND_GAIN. So none decides by what another one judges.
     """
     if scales > 1:
         image = layers.Input((None, None, 3), name="image")
         label = [layers.Input((labels,), name="labels")] if labels else []
         scores = []
-        for scale, band in enumerate(_laplacian_pyramid(image, scales)):
-            one = build_discriminator(filters, norm, order, last_stride, init, labels, 1, precision, f"scale{scale}")
-            scores.append(one([band, *label] if labels else band))
+        for scale, seen in enumerate(_pyramid(image, scales, pyramid)):
+            one = build_discriminator(filters, norm, order, last_stride, init, labels, precision=precision,
+                                      name=f"scale{scale}")
+            scores.append(one([seen, *label] if labels else seen))
         return keras.Model([image, *label] if labels else image, scores, name=name)
 
     conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=Initializer(init),
@@ -336,16 +337,21 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
 
 
-def _laplacian_pyramid(image, levels):
-    """[band of the full size, ..., the image at 1 / 2**(levels - 1) of the size], as Burt and Adelson (1983), but
-    with means of 2x2 pixels on the way down and bilinear upsampling on the way up."""
-    bands = []
+def _pyramid(image, levels, laplacian):
+    """[image, image at half the size, ...], or the bands between these sizes: [finest band, ..., smallest image].
+
+    The Laplacian pyramid of Burt and Adelson (1983), but with means of 2x2 pixels on the way down and bilinear
+    upsampling on the way up.
+    """
+    seen = []
     for _ in range(levels - 1):
         smaller = layers.AveragePooling2D(2, dtype="float32")(image)
-        detail = layers.Subtract(dtype="float32")([image, BilinearUpsampling2D(dtype="float32")(smaller)])
-        bands.append(layers.Rescaling(BAND_GAIN, dtype="float32")(detail))
+        if laplacian:
+            image = layers.Subtract(dtype="float32")([image, BilinearUpsampling2D(dtype="float32")(smaller)])
+            image = layers.Rescaling(BAND_GAIN, dtype="float32")(image)
+        seen.append(image)
         image = smaller
-    return [*bands, image]
+    return [*seen, image]
 
 
 def build_classifier(labels, size, seen, filters=32, precision="float32", name=None):

@@ -39,11 +39,11 @@ def build_generator(recipe, growths, name, precision="float32"):
                                   precision, name)
 
 
-def build_discriminator(recipe, bands, name, precision="float32"):
-    """The discriminator of `recipe`, with one PatchGAN for each of `bands` bands of frequencies."""
+def build_discriminator(recipe, scales, name, precision="float32"):
+    """The discriminator of `recipe` with `scales` PatchGANs."""
     d = recipe.discriminator
     return models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
-                                      LABELS if d.labels == "projection" else 0, bands, precision, name)
+                                      LABELS if d.labels == "projection" else 0, scales, d.pyramid, precision, name)
 
 
 class CycleGAN:
@@ -60,8 +60,8 @@ class CycleGAN:
         self.engine = engine()
         self.g_AB, self.g_BA, self.ema_AB, self.ema_BA = (
             build_generator(recipe, self.growths, name, precision) for name in ("g_AB", "g_BA", "ema_AB", "ema_BA"))
-        bands = recipe.bands(stage.size)
-        self.d_A, self.d_B = (build_discriminator(recipe, bands, name, precision) for name in ("d_A", "d_B"))
+        scales = recipe.scales(stage.size)
+        self.d_A, self.d_B = (build_discriminator(recipe, scales, name, precision) for name in ("d_A", "d_B"))
         # Predicts gender and race. It learns on real faces and shows the generators what translation changes.
         self.classifier = models.build_classifier(LABELS, stage.size, recipe.stages[0].size, precision=precision,
                                                   name="classifier") if recipe.loss.lambda_label else None
@@ -127,7 +127,8 @@ class CycleGAN:
 
     def _grown_from(self, other):
         """[(mine, other's)]: the moving averages become the frozen coarse generators inside the new enhancers. Each
-        PatchGAN keeps judging its band. The new one, for the new size's band, starts from nothing.
+        PatchGAN keeps judging its size. The new one, for the full size, starts as a copy of the next smaller one, or,
+        for a band that no other one has seen, from nothing.
 
         The optimizers are reset. (When the whole generators trained, ripples covered every cheek within 20 steps.)
         """
@@ -135,7 +136,11 @@ class CycleGAN:
             (self.g_AB, other.ema_AB), (self.ema_AB, other.ema_AB), (self.g_BA, other.ema_BA),
             (self.ema_BA, other.ema_BA))]
         for mine, theirs in ((self.d_A, other.d_A), (self.d_B, other.d_B)):
-            pairs += zip(models.parts(mine)[1:], models.parts(theirs), strict=True)
+            new, *kept = models.parts(mine)
+            scales = models.parts(theirs)
+            pairs += zip(kept, scales, strict=True)
+            if not self.recipe.discriminator.pyramid:
+                pairs.append((new, scales[0]))
         return pairs
 
     # One step

@@ -99,7 +99,7 @@ class Monitor:
             return
         keys = {name.removeprefix("lambda_"): f"stages.{self.recipe.stages.index(stage)}.{name}"
                 for name in self.recipe.own_weights(stage)}
-        for kind, sentence in advice(share, line, self.recipe.bands(stage.size), keys):
+        for kind, sentence in advice(share, line, self.recipe.scales(stage.size), keys):
             if kind not in self.said:
                 self.said.add(kind)
                 self.say(f"warning, step {step}: {sentence}")

@@ -51,7 +51,8 @@ class Generator:
 @dataclass(frozen=True)
 class Discriminator:
     filters: int = between(1, 1024, 64)
-    bands: int = between(1, 4, 1)         # PatchGANs of the first stage, each for its own band of frequencies
+    scales: int = between(1, 4, 1)        # PatchGANs of the first stage, each for half the size of the one before
+    pyramid: bool = False                 # each PatchGAN sees only the band of frequencies that the next one cannot
     norm: Literal["none", "channel", "contrib"] = "none"   # instance norm hides brightness, a cue to age
     order: Literal["norm_first", "activation_first"] = "norm_first"
     last_stride: Literal[1, 2] = 2        # 1: the paper's PatchGAN with a receptive field of 70 pixels
@@ -145,14 +146,13 @@ class Recipe:
 
         growing=rescale: never. The same networks continue at the new size, as the tutorial's do.
         growing=enhance: once per stage. The generators are frozen inside a local enhancer, which learns detail of the
-        new size (pix2pixHD, Wang et al. 2018). Each discriminator gets one more PatchGAN for the band of frequencies
-        that only the new size shows (LAPGAN, Denton et al. 2015).
+        new size. Each discriminator gets one more PatchGAN for that size (pix2pixHD, Wang et al. 2018).
         """
         return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0
 
-    def bands(self, size):
+    def scales(self, size):
         """How many PatchGANs each discriminator has at `size` pixels."""
-        return self.discriminator.bands + self.growths(size)
+        return self.discriminator.scales + self.growths(size)
 
     def decisive(self):
         """The recipe without what may change when a run is resumed: how often it reports."""

@@ -83,9 +83,9 @@ def _check(recipe, origin):
 
 
 def _check_stage(stage, i, recipe, origin):
-    bands = recipe.discriminator.bands
-    if stage.size % (multiple := 16 * 2 ** (bands - 1)):
-        why = "a PatchGAN halves it four times" + f", and discriminator.bands={bands}" * (bands > 1)
+    scales = recipe.discriminator.scales
+    if stage.size % (multiple := 16 * 2 ** (scales - 1)):
+        why = "a PatchGAN halves it four times" + f", and discriminator.scales={scales}" * (scales > 1)
         raise UserError(f"{origin}: stages.{i}.size must be a multiple of {multiple} ({why}), not {stage.size}")
     if stage.epochs is not None and stage.steps is not None:
         raise UserError(f"{origin}: stages.{i} has both epochs and steps; set one of them to null")

@@ -63,8 +63,8 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("generator.output=photo", "generator.output must be one of image, residual"),
     ("precision=float16", "precision must be one of auto, float32, mixed_bfloat16"),
     ("stages.0.size=60", "stages.0.size must be a multiple of 16"),
-    ("discriminator.bands=2", "stages.0.size must be a multiple of 32 (a PatchGAN halves it four times, and "
-                              "discriminator.bands=2), not 16"),
+    ("discriminator.scales=2", "stages.0.size must be a multiple of 32 (a PatchGAN halves it four times, and "
+                              "discriminator.scales=2), not 16"),
     ("stages.5.size=64", "'5' is not an index"),
     ("stages=[]", "stages must be a list"),
     ("stages.0.epochs=2", "stages.0 has both epochs and steps; set one of them to null"),
