@@ -178,7 +178,7 @@ class Initializer(keras.initializers.Initializer):
         return {"kind": self.kind}
 
 
-ENHANCER_BLOCKS = 3  # residual blocks of a local enhancer, as in pix2pixHD
+ENHANCER_BLOCKS = 2  # residual blocks of a local enhancer at half its size; one more follows at the full size
 BAND_GAIN = 4.0      # fine detail is faint: without it a PatchGAN with He initialisation sees hardly anything
 
 
@@ -214,7 +214,8 @@ def _enhancer(parts, image, filters, blocks, level, output):
     Wang et al., "pix2pixHD", CVPR 2018, section 3.2: a generator for half the size works on the downsampled image, and
     its last features are added to the enhancer's, which has half the filters. Unlike there, the inner generator's last
     conv stays: its output is upsampled, and the enhancer adds to it. The enhancer's last conv starts at zero, so a
-    generator that grows starts with what it has learned.
+    generator that grows starts with what it has learned. And the enhancer's first features skip to its end, into a
+    residual block of the full size (Ronneberger et al., "U-Net", 2015): wrinkles are finer than half the size can show.
     """
     if level == 0:
         return _coarse(parts, image, filters, blocks, output)
@@ -222,11 +223,12 @@ def _enhancer(parts, image, filters, blocks, level, output):
     coarse = keras.Model(smaller, _enhancer(parts, smaller, filters, blocks, level - 1, output), name="coarse")
     change, features = coarse(layers.AveragePooling2D(2, dtype="float32")(image))
     width = filters >> level
-    x = parts.down(parts.norm_relu(parts.padded_conv(image, width, 7)), 2 * width)
-    x = layers.Add(dtype=parts.precision)([x, features])
+    fine = parts.norm_relu(parts.padded_conv(image, width, 7))
+    x = layers.Add(dtype=parts.precision)([parts.down(fine, 2 * width), features])
     for _ in range(ENHANCER_BLOCKS):
         x = parts.residual_block(x, 2 * width)
-    x = parts.up(x, width)
+    x = layers.Add(dtype=parts.precision)([parts.up(x, width), fine])
+    x = parts.residual_block(x, width)
     change = BilinearUpsampling2D(dtype="float32")(change)
     return layers.Add(dtype="float32")([change, parts.last_conv(x, zeros=True)]), x
 

@@ -39,7 +39,7 @@ def test_out_of_memory_with_the_smallest_batch_names_the_width():
 
 
 def test_faces_that_do_not_fit_are_named(monkeypatch):
-    def full(*arguments):
+    def full(*arguments, **settings):
         raise MemoryError
 
     monkeypatch.setattr(loop.data_loader, "UnpairedFaces", full)
