@@ -30,7 +30,7 @@ def test_only_the_eyes_count():
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_the_sharp_half_is_as_sharp_in_both_domains(swapped):
-    """The old photos of the larger domain are blurred more often, as in UTKFace."""
+    """The smaller domain is sharper, as UTKFace's old faces are."""
     many, few = RNG.normal(0, 1, 6000), RNG.normal(0.4, 0.8, 1800)
     domains = (few, many) if swapped else (many, few)
     kept = matched_sharpest(domains, 0.5)

@@ -98,7 +98,7 @@ class Monitor:
         if step - self.started < SETTLED:
             return
         keys = {name.removeprefix("lambda_"): f"stages.{self.recipe.stages.index(stage)}.{name}"
-                for name in self.recipe.own_weights(stage)}
+                for name in stage.own_weights}
         for kind, sentence in advice(share, line, self.recipe.scales(stage.size), keys):
             if kind not in self.said:
                 self.said.add(kind)

@@ -100,6 +100,11 @@ class Stage:
     lambda_cycle: float | None = between(*LAMBDA, None)  # for this stage; null: loss.lambda_cycle
     lambda_consistency: float | None = between(*LAMBDA, None)  # the same
 
+    @property
+    def own_weights(self):
+        """The names of the loss weights that the stage overrides."""
+        return [name for name in ("lambda_cycle", "lambda_consistency") if getattr(self, name) is not None]
+
 
 @dataclass(frozen=True)
 class Finish:
@@ -134,12 +139,7 @@ class Recipe:
 
     def loss_of(self, stage):
         """`loss` with the values that `stage` overrides."""
-        return dataclasses.replace(self.loss, **{name: getattr(stage, name) for name in self.own_weights(stage)})
-
-    @staticmethod
-    def own_weights(stage):
-        """The names of the loss weights that `stage` overrides."""
-        return [name for name in ("lambda_cycle", "lambda_consistency") if getattr(stage, name) is not None]
+        return dataclasses.replace(self.loss, **{name: getattr(stage, name) for name in stage.own_weights})
 
     def growths(self, size):
         """How many times the networks have grown when they train at `size` pixels.

@@ -45,7 +45,7 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     losses = [recipe.loss_of(stage) for stage in recipe.stages]
     assert [loss.lambda_cycle for loss in losses] == [5.0, 2.0]
     assert [loss.lambda_consistency for loss in losses] == [3.0, recipe.loss.lambda_consistency]
-    assert [recipe.own_weights(stage) for stage in recipe.stages] == [["lambda_consistency"], ["lambda_cycle"]]
+    assert [stage.own_weights for stage in recipe.stages] == [["lambda_consistency"], ["lambda_cycle"]]
     assert recipe.stages[1].steps == 9
     assert recipe.stages[0].learning_rate == 0.001
     assert (recipe.precision, recipe.seed) == ("mixed_bfloat16", 7)
