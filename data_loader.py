@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ageing.errors import UserError
 from ageing.face_folder import load_domain
-from ageing.sharpness import matched_sharpest, sharpness
 from ageing.utkface import CELL_CAP, cell_name, labels_of, matched_distribution
 
 # Faces in a training step: images float32 (N, H, W, 3) in [-1, 1], labels float32 (N, LABELS) as labels_of.
@@ -26,40 +24,25 @@ LoadedFaces = namedtuple("LoadedFaces", "images labels transforms")
 class UnpairedFaces:
     """The two domains at one image size, and the batches drawn from them.
 
-    folder: holds settings.domain_A and settings.domain_B. size: in pixels. settings: recipe.Data. sharpest: share of
-    the faces that stay, see `matched_sharpest`. Raises UserError as `load_domain` and `matched_distribution` do, and
-    if no face stays.
+    folder: holds settings.domain_A and settings.domain_B. size: in pixels. settings: recipe.Data. Raises UserError
+    as `load_domain` and `matched_distribution` do.
     """
 
-    def __init__(self, folder, size, settings, seed, progress=True, sharpest=1.0):
+    def __init__(self, folder, size, settings, seed, progress=True):
         folder = Path(folder)
-        self.settings, self.seed, self.size, self.sharpest = settings, seed, size, sharpest
+        self.settings, self.seed, self.size = settings, seed, size
         skip_marked = settings.forehead_marks == "skip"
         self.A = load_domain(folder / settings.domain_A, size, progress, skip_marked)
         self.B = load_domain(folder / settings.domain_B, size, progress, skip_marked)
-        self.read = [self.A.summary, self.B.summary]
-        if sharpest < 1:
-            self._keep_sharpest()
         if settings.sampling == "matched":
             self.p, self.capped, self.dropped = matched_distribution(self.A.cells, self.B.cells)
             self.cells = [_by_cell(domain.cells, len(self.p)) for domain in (self.A, self.B)]
 
-    def _keep_sharpest(self):
-        """A fine band learns nothing from a blurred face, and a blurred old face teaches it that blur is age."""
-        measured = [np.array([sharpness(face) for face in domain.images]) for domain in (self.A, self.B)]
-        kept = matched_sharpest(measured, self.sharpest)
-        if not all(map(len, kept)):
-            raise UserError(f"sharpest={self.sharpest:g} at {self.size} px: no face of one domain is as sharp as those "
-                            "of the other; use 1.0, all faces")
-        self.A, self.B = self.A.only(kept[0]), self.B.only(kept[1])
-
     def report(self):
         """Lines of text: how many faces were read, skipped, capped and left out."""
-        names = (self.settings.domain_A, self.settings.domain_B)
-        lines = [f"{name}: {summary}" for name, summary in zip(names, self.read, strict=True)]
-        if self.sharpest < 1:
-            lines.append(f"of these the sharpest {self.sharpest:.0%}, thinned to one distribution of sharpness: "
-                         f"{len(self.A)} + {len(self.B)} faces")
+        lines = []
+        for name, domain in ((self.settings.domain_A, self.A), (self.settings.domain_B, self.B)):
+            lines.append(f"{name}: {domain.summary}")
         if self.settings.sampling == "matched":
             if self.capped:
                 lines.append(f"matched sampling, nearly empty on one side, capped at {CELL_CAP:g}x: "

@@ -54,10 +54,6 @@ class Domain:
     def __len__(self):
         return len(self.images)
 
-    def only(self, faces):
-        """The same with only some of its `faces`, an array of indices."""
-        return dataclasses.replace(self, images=self.images[faces], cells=self.cells[faces])
-
     @property
     def summary(self):
         """For example "40 faces, 3 cropped to the centre square, skipped 2 tiny, 1 .txt"."""

@@ -3,12 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 from keras import ops
-from PIL import Image, ImageFilter
+from PIL import Image
 
 import data_loader
 from ageing import utkface
-from ageing.errors import UserError
-from ageing.sharpness import sharpness
 from ageing.training.engine import engine
 from ageing.training.recipe import Data
 
@@ -100,44 +98,6 @@ def test_cap_limits_how_often_a_rare_face_is_shown(numbered, monkeypatch):
     _, b = shown(faces, (1, 50), 40)
     assert (b == 100).mean() == pytest.approx(2 / 11, abs=0.03)
     assert any("Black female 18.2%" in line for line in faces.report())
-
-
-@pytest.fixture(scope="module")
-def blurred(tmp_path_factory):
-    """A folder of 40 + 20 noisy faces of cells 0_0 and 1_1, half of each blurred."""
-    root, rng = tmp_path_factory.mktemp("blurred"), np.random.default_rng(1)
-    for domain, age, n in (("20s", 25, 40), ("50s", 55, 20)):
-        (root / domain).mkdir()
-        for i in range(n):
-            face = Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8))
-            face = face.filter(ImageFilter.GaussianBlur(2)) if i % 4 < 2 else face
-            face.save(root / domain / f"{age}_{i % 2}_{i % 2}_2017{i:04}.png")
-    return root
-
-
-@pytest.mark.parametrize("sampling", ["independent", "matched"])
-def test_a_stage_may_learn_from_the_sharp_faces_only(blurred, sampling):
-    settings = dataclasses.replace(PLAIN, sampling=sampling)
-    faces = data_loader.UnpairedFaces(blurred, 32, settings, 1, progress=False, sharpest=0.5)
-    assert faces.report()[:3] == [
-        "20s: 40 faces", "50s: 20 faces",
-        f"of these the sharpest 50%, thinned to one distribution of sharpness: {len(faces.A)} + {len(faces.B)} faces"]
-    assert len(faces.B) == 10
-    assert 10 <= len(faces.A) <= 20
-    for domain in faces.batch((1, 50), 0, 0):
-        assert min(map(sharpness, domain.images[0])) > 5  # a blurred one: below 5
-    everything = data_loader.UnpairedFaces(blurred, 32, settings, 1, progress=False)
-    assert min(map(sharpness, everything.A.images)) < 5
-
-
-def test_domains_without_a_common_sharpness_are_an_error(tmp_path):
-    for domain, face in (("20s", np.zeros((32, 32, 3), np.uint8)),
-                         ("50s", np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8))):
-        (tmp_path / domain).mkdir()
-        for i in range(4):
-            Image.fromarray(face).save(tmp_path / domain / f"25_0_0_{i}.png")
-    with pytest.raises(UserError, match=r"sharpest=0.5 at 32 px: no face of one domain is as sharp"):
-        data_loader.UnpairedFaces(tmp_path, 32, PLAIN, 1, progress=False, sharpest=0.5)
 
 
 @pytest.fixture

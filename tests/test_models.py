@@ -135,16 +135,13 @@ def test_discriminator_scores_patches(last_stride, side):
 
 
 @pytest.mark.parametrize("labels", [0, 7])
-@pytest.mark.parametrize("pyramid", [False, True])
-def test_each_part_sees_its_size_or_its_band(labels, pyramid):
-    """In a pyramid the last part sees the smallest size; each one before it what that size cannot show."""
-    network = models.build_discriminator(filters=2, norm="none", labels=labels, scales=3, pyramid=pyramid)
+def test_each_part_sees_its_band(labels):
+    """The last part sees the smallest size; each one before it what the next size cannot show."""
+    network = models.build_discriminator(filters=2, norm="none", labels=labels, scales=3)
     photo = images(2, 128, 64, 3)
     half, quarter = (photo.reshape(2, 128 // n, n, 64 // n, n, 3).mean((2, 4)) for n in (2, 4))
-    seen = [photo, half, quarter]
-    if pyramid:
-        seen = [models.BAND_GAIN * (large - tf.image.resize(small, large.shape[1:3]).numpy())
-                for large, small in ((photo, half), (half, quarter))] + [quarter]
+    seen = [models.BAND_GAIN * (large - tf.image.resize(small, large.shape[1:3]).numpy())
+            for large, small in ((photo, half), (half, quarter))] + [quarter]
     label = [np.eye(7, dtype=np.float32)[:2]] if labels else []
     scores = network([photo, *label] if labels else photo)
     parts = models.parts(network)
@@ -155,7 +152,7 @@ def test_each_part_sees_its_size_or_its_band(labels, pyramid):
 
 
 def test_a_fine_band_is_blind_to_shading():
-    network = models.build_discriminator(filters=2, norm="none", scales=2, pyramid=True)
+    network = models.build_discriminator(filters=2, norm="none", scales=2)
     grey, shaded = np.zeros((1, 64, 64, 3), np.float32), np.full((1, 64, 64, 3), 0.3, np.float32)
     (fine, coarse), (fine_shaded, coarse_shaded) = network(grey), network(shaded)
     np.testing.assert_allclose(fine_shaded, fine, atol=1e-6)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ageing.evaluation.metrics import RESAMPLES
-from ageing.sharpness import sharpness
+from ageing.evaluation.sharpness import sharpness
 
 BANDS = ((2, 4), (4, 8), (8, 16), (16, 32), (32, 64))  # cycles a face, which is a crop in UTKFace's framing
 MIDDLE = 0.6875   # side of the window of skin, as a share of the face's: 88 of 128 pixels

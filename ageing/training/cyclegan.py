@@ -29,7 +29,8 @@ ADAM_BETA_1 = 0.5  # the paper's; with Keras' 0.9 generators and discriminators 
 # Finishing. Of the weights tried, these removed most spots at no loss of years (docs/experiments.md).
 LAMBDA_TEACHER = 10.0   # of the difference to what the generators did before
 LAMBDA_SPOT = 100.0     # of the spots that they draw on foreheads
-STRENGTH_AB = 1.1       # ageing is taught this much of its change: without its spots a face looks younger
+STRENGTH_AB = 1.2       # ageing is taught this much of its change: fine lines count less with the judges than folds
+STRENGTH_BA = 1.1       # the same of rejuvenation
 
 
 def build_generator(recipe, growths, name, precision="float32"):
@@ -43,7 +44,7 @@ def build_discriminator(recipe, scales, name, precision="float32"):
     """The discriminator of `recipe` with `scales` PatchGANs."""
     d = recipe.discriminator
     return models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
-                                      LABELS if d.labels == "projection" else 0, scales, d.pyramid, precision, name)
+                                      LABELS if d.labels == "projection" else 0, scales, precision, name)
 
 
 class CycleGAN:
@@ -127,8 +128,7 @@ class CycleGAN:
 
     def _grown_from(self, other):
         """[(mine, other's)]: the moving averages become the frozen coarse generators inside the new enhancers. Each
-        PatchGAN keeps judging its size. The new one, for the full size, starts as a copy of the next smaller one, or,
-        for a band that no other one has seen, from nothing.
+        PatchGAN keeps judging its size. The new one, for a band that no other one has seen, starts from nothing.
 
         The optimizers are reset. (When the whole generators trained, ripples covered every cheek within 20 steps.)
         """
@@ -136,11 +136,7 @@ class CycleGAN:
             (self.g_AB, other.ema_AB), (self.ema_AB, other.ema_AB), (self.g_BA, other.ema_BA),
             (self.ema_BA, other.ema_BA))]
         for mine, theirs in ((self.d_A, other.d_A), (self.d_B, other.d_B)):
-            new, *kept = models.parts(mine)
-            scales = models.parts(theirs)
-            pairs += zip(kept, scales, strict=True)
-            if not self.recipe.discriminator.pyramid:
-                pairs.append((new, scales[0]))
+            pairs += zip(models.parts(mine)[1:], models.parts(theirs), strict=True)
         return pairs
 
     # One step
@@ -325,8 +321,8 @@ class CycleGAN:
         """{name: mean loss} of one step: self-distillation (Furlanello et al., ICML 2018) with a penalty on spots."""
         self._set_learning_rate(batch["learning_rate"])
         real_A, real_B = (faces.images for faces in _round(batch["faces"], 0))
-        taught_B = ops.clip(real_A + STRENGTH_AB * (self.g_AB(real_A, training=False) - real_A), -1, 1)
-        taught_A = self.g_BA(real_B, training=False)
+        taught_B = _stronger(real_A, self.g_AB(real_A, training=False), STRENGTH_AB)
+        taught_A = _stronger(real_B, self.g_BA(real_B, training=False), STRENGTH_BA)
 
         def loss():
             fake_B, fake_A = self.ema_AB(real_A, training=True), self.ema_BA(real_B, training=True)
@@ -358,6 +354,11 @@ def _together(network, images):
     """{name: images} through `network` in one call: {name: output}."""
     made = network(ops.concatenate(list(images.values())), training=True)
     return dict(zip(images, ops.split(made, len(images)), strict=True))
+
+
+def _stronger(images, translated, strength):
+    """`images` with `strength` times the change that made them `translated`."""
+    return ops.clip(images + strength * (translated - images), -1, 1)
 
 
 def _assign(variables, values):

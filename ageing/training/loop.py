@@ -181,7 +181,7 @@ def load_faces(recipe, gan, monitor):
     """(training faces, the faces of the sample grids) at gan's image size. Says what was read and shows a batch."""
     root, data, size = Path(recipe.data.path), recipe.data, gan.stage.size
     try:
-        faces = data_loader.UnpairedFaces(root / "train", size, data, recipe.seed, sharpest=gan.stage.sharpest)
+        faces = data_loader.UnpairedFaces(root / "train", size, data, recipe.seed)
     except MemoryError as error:
         raise UserError(f"out of memory: the faces in {root / 'train'} do not fit at {size} px; use fewer images, or a "
                         "smaller size of that stage") from error

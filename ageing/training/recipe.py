@@ -51,8 +51,6 @@ class Generator:
 @dataclass(frozen=True)
 class Discriminator:
     filters: int = between(1, 1024, 64)
-    scales: int = between(1, 4, 1)        # PatchGANs of the first stage, each for half the size of the one before
-    pyramid: bool = False                 # each PatchGAN sees only the band of frequencies that the next one cannot
     norm: Literal["none", "channel", "contrib"] = "none"   # instance norm hides brightness, a cue to age
     order: Literal["norm_first", "activation_first"] = "norm_first"
     last_stride: Literal[1, 2] = 2        # 1: the paper's PatchGAN with a receptive field of 70 pixels
@@ -96,7 +94,6 @@ class Stage:
     d_batch_size: int | None = between(*BATCH, None)   # pairs per discriminator step; null: those of the generator step
     warm_start_steps: int = between(*STEPS, 0)     # discriminator steps on the two real domains before the stage
     warm_start_batch: int = between(*BATCH, 32)
-    sharpest: float = between(0.05, 1, 1.0)  # share of the faces, the sharpest, that the stage learns from
     lambda_cycle: float | None = between(*LAMBDA, None)  # for this stage; null: loss.lambda_cycle
     lambda_consistency: float | None = between(*LAMBDA, None)  # the same
 
@@ -146,13 +143,14 @@ class Recipe:
 
         growing=rescale: never. The same networks continue at the new size, as the tutorial's do.
         growing=enhance: once per stage. The generators are frozen inside a local enhancer, which learns detail of the
-        new size. Each discriminator gets one more PatchGAN for that size (pix2pixHD, Wang et al. 2018).
+        new size. Each discriminator gets one more PatchGAN, for the new band (pix2pixHD, Wang et al. 2018; LAPGAN,
+        Denton et al. 2015).
         """
         return [stage.size for stage in self.stages].index(size) if self.growing == "enhance" else 0
 
     def scales(self, size):
         """How many PatchGANs each discriminator has at `size` pixels."""
-        return self.discriminator.scales + self.growths(size)
+        return 1 + self.growths(size)
 
     def decisive(self):
         """The recipe without what may change when a run is resumed: how often it reports."""

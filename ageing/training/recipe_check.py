@@ -83,10 +83,9 @@ def _check(recipe, origin):
 
 
 def _check_stage(stage, i, recipe, origin):
-    scales = recipe.discriminator.scales
-    if stage.size % (multiple := 16 * 2 ** (scales - 1)):
-        why = "a PatchGAN halves it four times" + f", and discriminator.scales={scales}" * (scales > 1)
-        raise UserError(f"{origin}: stages.{i}.size must be a multiple of {multiple} ({why}), not {stage.size}")
+    if stage.size % 16:
+        raise UserError(f"{origin}: stages.{i}.size must be a multiple of 16 (a PatchGAN halves it four times), not "
+                        f"{stage.size}")
     if stage.epochs is not None and stage.steps is not None:
         raise UserError(f"{origin}: stages.{i} has both epochs and steps; set one of them to null")
     if stage.epochs is None and stage.steps is None:

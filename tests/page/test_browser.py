@@ -19,7 +19,7 @@ from page_server import pages, served
 from PIL import Image
 from test_server import broken_files
 
-from ageing.photos import photo_file
+from ageing.photos import calibration, photo_file
 from ageing.photos.detector import Face
 from ageing.photos.metadata import is_marked
 
@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.slow,
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
          "--gaia-url=http://127.0.0.1:9", "--component-updater=url-source=http://127.0.0.1:9/"]
 PORTRAIT = ROOT / "samples/astronaut.jpg"
+OLDEST, YOUNGEST = (int(calibration.load(ROOT / "saved_models").curves[direction].years[-1])
+                    for direction in ("age", "rejuvenate"))  # the ends of the slider, in years
 
 
 class Wire(socketserver.ThreadingTCPServer):
@@ -127,11 +129,11 @@ def opened(page, path):
 
 
 def slide(page, years):
-    page.evaluate("""(years) => {
+    page.evaluate("""([years, oldest]) => {
         const age = document.getElementById('age');
-        age.value = years + Number(age.max) - 26;
+        age.value = years + Number(age.max) - oldest;
         age.dispatchEvent(new Event('input', {bubbles: true}));
-    }""", years)
+    }""", [years, OLDEST])
 
 
 def saved(page, folder):
@@ -205,18 +207,18 @@ def test_what_is_seen_is_what_is_downloaded_and_a_moved_slider_asks_for_nothing(
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     shown = {}
-    for years in (3, 26, -17, 0, 12):
+    for years in (3, OLDEST, -YOUNGEST, 0, 12):
         slide(page, years)
         shown[years] = canvas(page)
     assert asked == []
     np.testing.assert_array_equal(shown[0], photo_file.read(path).rgb)
     np.testing.assert_array_equal(canvas(page, "before"), shown[0])
-    for years in (12, -17):
+    for years in (12, -YOUNGEST):
         slide(page, years)
         difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - shown[years])
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.01
-    assert np.abs(shown[26].astype(int) - shown[0]).mean() > np.abs(shown[3].astype(int) - shown[0]).mean()
+    assert np.abs(shown[OLDEST].astype(int) - shown[0]).mean() > np.abs(shown[3].astype(int) - shown[0]).mean()
 
 
 def test_where_faces_overlap_the_page_shows_the_same_as_the_download(open_page, tmp_path):
@@ -226,7 +228,7 @@ def test_where_faces_overlap_the_page_shows_the_same_as_the_download(open_page, 
     with served(own) as port:
         page = open_page(f"http://127.0.0.1:{port}/")
         opened(page, tmp_path / "noise.png")
-        for years in (26, -17):
+        for years in (OLDEST, -YOUNGEST):
             slide(page, years)
             difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - canvas(page))
             assert difference.max() <= 1
@@ -532,13 +534,13 @@ def test_twelve_megapixels_answer_in_two_seconds_and_the_slider_in_a_third(page,
         begin = time.perf_counter()
         opened(page, tmp_path / "large.jpg")
         answers.append(time.perf_counter() - begin)
-    for years in (26, -17, 5, 20):
-        moves.append(page.evaluate("""(years) => new Promise((resolve) => {
+    for years in (OLDEST, -YOUNGEST, 5, 20):
+        moves.append(page.evaluate("""([years, oldest]) => new Promise((resolve) => {
             const age = document.getElementById('age'), begin = performance.now();
-            age.value = years + Number(age.max) - 26;
+            age.value = years + Number(age.max) - oldest;
             age.dispatchEvent(new Event('input', {bubbles: true}));
             requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
-        })""", years) / 1000)
+        })""", [years, OLDEST]) / 1000)
     print("12 megapixels:", *(f"{seconds:.2f} s" for seconds in answers))
     print("a moved slider:", *(f"{seconds:.3f} s" for seconds in moves))
     assert sorted(moves)[1] < 0.3

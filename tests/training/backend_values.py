@@ -31,7 +31,7 @@ SIDE = 32
 NETWORKS = {
     "shipped generator": lambda: models.build_generator(4, 1, upsampling="resize", output="residual", enhancers=1),
     "tutorial's generator": lambda: models.build_generator(4, 1, norm="contrib", padding="reflect"),
-    "discriminator": lambda: models.build_discriminator(4, labels=LABELS, scales=2, pyramid=True),
+    "discriminator": lambda: models.build_discriminator(4, labels=LABELS, scales=2),
     "classifier": lambda: models.build_classifier(LABELS, SIDE, 24, filters=4),
 }
 # Everything that a step has, at one size.
