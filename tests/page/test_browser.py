@@ -19,7 +19,8 @@ from page_server import pages, served
 from PIL import Image
 from test_server import broken_files
 
-from ageing.photos import calibration, photo_file
+from ageing.page import slider
+from ageing.photos import photo_file
 from ageing.photos.detector import Face
 from ageing.photos.metadata import is_marked
 
@@ -29,10 +30,11 @@ pytestmark = [pytest.mark.slow,
               pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium, or set CHROMIUM")]
 # The browser asks its maker for things on its own account; port 9 of this machine answers nothing.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
-         "--gaia-url=http://127.0.0.1:9", "--component-updater=url-source=http://127.0.0.1:9/"]
+         "--gaia-url=http://127.0.0.1:9", "--component-updater=url-source=http://127.0.0.1:9/",
+         "--gcm-checkin-url=http://127.0.0.1:9/", "--gcm-registration-url=http://127.0.0.1:9/"]
 PORTRAIT = ROOT / "samples/astronaut.jpg"
-OLDEST, YOUNGEST = (int(calibration.load(ROOT / "saved_models").curves[direction].years[-1])
-                    for direction in ("age", "rejuvenate"))  # the ends of the slider, in years
+STOPS, _ = slider.stops(ROOT / "saved_models", ("age", "rejuvenate"))
+YOUNGEST, FIRST, OLDEST = -STOPS[0].value, STOPS[slider.start(STOPS)].value, STOPS[-1].value  # years
 
 
 class Wire(socketserver.ThreadingTCPServer):
@@ -351,7 +353,7 @@ def test_a_photo_can_be_taken_with_the_camera(page, tmp_path):
 def test_both_portraits_are_examples(page, tmp_path, name):
     page.click(f"[data-example='{name}']")
     page.wait_for_selector("[data-state=ready]")
-    command_line(ROOT / "samples" / name, "--years", 18, "-o", tmp_path / "command.jpg")
+    command_line(ROOT / "samples" / name, "--years", FIRST, "-o", tmp_path / "command.jpg")
     path = saved(page, tmp_path)
     assert path.name == name.replace(".", "_50s.")
     assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
@@ -463,7 +465,7 @@ def test_with_the_keyboard_alone(page, tmp_path):
     assert page.evaluate(focused) == "age"
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == "21 years older"
+    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == f"{FIRST + 3} years older"
     tab_to("download")
     for _ in range(2):  # the focus stays
         with page.expect_download() as download:
