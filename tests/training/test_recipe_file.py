@@ -138,8 +138,9 @@ def test_the_shipped_weights_recipe_keeps_what_it_says():
     recipe = recipe_file.load(ROOT / "configs/cpu.yaml")
     assert [(s.size, s.batch_size, s.steps, s.warm_start_steps) for s in recipe.stages] == [
         (64, 4, 4000, 1000), (128, 4, 450, 300)]
-    assert (recipe.stages[1].lambda_cycle, recipe.stages[1].lambda_consistency) == (0.5, 10.0)
+    assert [(s.lambda_cycle, s.lambda_consistency) for s in recipe.stages] == [(None, 10.0), (0.5, 10.0)]
     assert dataclasses.astuple(recipe.loss) == (2.25, 0.5, 20.0, 5.0, 2.0)
-    assert (recipe.growing, recipe.generator.filters, recipe.discriminator.filters) == ("enhance", 32, 48)
+    assert (recipe.growing, recipe.generator.filters, recipe.generator.blocks) == ("enhance", 32, 6)
+    assert recipe.discriminator.filters == 48
     assert dataclasses.astuple(recipe.adversary) == (2, 128, 0.5, True, 0.03125)
     assert (recipe.optimizer.ema_decay, recipe.finish.steps, recipe.finish.batch_size) == (0.998, 200, 4)
