@@ -5,20 +5,35 @@ uninterrupted run sees from step k on, on every backend and any number of device
 """
 
 import functools
-from collections import namedtuple
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ageing.face_folder import load_domain
 from ageing.utkface import CELL_CAP, cell_name, labels_of, matched_distribution
 
-# Faces in a training step: images float32 (N, H, W, 3) in [-1, 1], labels float32 (N, LABELS) as labels_of.
-LabelledFaces = namedtuple("LabelledFaces", "images labels")
 
-# The same as they are loaded, for several rounds: images uint8 (rounds, N, H, W, 3), labels (rounds, N, LABELS),
-# transforms float32 (rounds, N, 6), the flip and affine jitter that engine.warp applies, or None without any.
-LoadedFaces = namedtuple("LoadedFaces", "images labels transforms")
+class LabelledFaces(NamedTuple):
+    """Faces in a training step: images float32 (N, H, W, 3) in [-1, 1], labels float32 (N, LABELS) as labels_of."""
+
+    images: Any
+    labels: Any
+
+
+class LoadedFaces(NamedTuple):
+    """Faces as they are loaded. images: uint8 (N, H, W, 3). labels: float32 (N, LABELS).
+
+    transforms: float32 (N, 6), the flip and affine jitter that engine.warp applies; None without any.
+    """
+
+    images: Any
+    labels: Any
+    transforms: Any
+
+    def rows(self, which):
+        """Those of the faces that the slice `which` takes."""
+        return LoadedFaces(*(part if part is None else part[which] for part in self))
 
 
 class UnpairedFaces:
@@ -52,21 +67,12 @@ class UnpairedFaces:
                              + ", ".join(map(cell_name, self.dropped)))
         return lines
 
-    def batch(self, shape, stream, step):
-        """(A, B), both LoadedFaces: what `step` sees.
-
-        shape: (rounds, batch). stream: a number; each stream makes its own random choices.
-        """
+    def batch(self, n, stream, step):
+        """(A, B), n LoadedFaces of each: what `step` sees. stream: a number; each makes its own random choices."""
         rng = np.random.default_rng([self.seed, stream, step])
-        n = shape[0] * shape[1]
         chosen = self._matched(rng, n) if self.settings.sampling == "matched" else self._permuted(stream, step, n)
-        found = []
-        for domain, members in zip((self.A, self.B), chosen, strict=True):
-            transforms = self._transforms(rng, n)
-            found.append(LoadedFaces(domain.images[members].reshape(*shape, self.size, self.size, 3),
-                                     labels_of(domain.cells[members]).reshape(*shape, -1),
-                                     None if transforms is None else transforms.reshape(*shape, 6)))
-        return tuple(found)
+        return tuple(LoadedFaces(domain.images[members], labels_of(domain.cells[members]), self._transforms(rng, n))
+                     for domain, members in zip((self.A, self.B), chosen, strict=True))
 
     def _permuted(self, stream, step, n):
         """Indices (n,) of A and of B. Each epoch shows every image once."""

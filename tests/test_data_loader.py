@@ -33,14 +33,14 @@ def unpaired(folder, settings, size=16, seed=1):
     return data_loader.UnpairedFaces(folder, size, settings, seed, progress=False)
 
 
-def shown(faces, shape, steps, stream=0):
+def shown(faces, n, steps, stream=0):
     """The grey levels that steps 0 to `steps` show, of each domain in order."""
-    batches = [faces.batch(shape, stream, step) for step in range(steps)]
+    batches = [faces.batch(n, stream, step) for step in range(steps)]
     return [np.concatenate([b.images[..., 0, 0, 0].ravel() for b in domain]) for domain in zip(*batches, strict=True)]
 
 
 def test_independent_sampling_shows_every_face_once_an_epoch(numbered):
-    a, b = shown(unpaired(numbered, PLAIN), (1, 5), 12)
+    a, b = shown(unpaired(numbered, PLAIN), 5, 12)
     first, second = a[:30], a[30:]
     assert sorted(first) == sorted(second) == list(range(30))
     assert list(first) != list(second)
@@ -51,30 +51,30 @@ def test_independent_sampling_shows_every_face_once_an_epoch(numbered):
 def test_a_step_shows_the_same_whatever_came_before(numbered, settings):
     """Batches hold pixels and labels and, only if there are any, transforms."""
     faces = unpaired(numbered, settings)
-    whole = [faces.batch((2, 4), 1, step) for step in range(9)]
+    whole = [faces.batch(8, 1, step) for step in range(9)]
     again = unpaired(numbered, settings)
     for step in (8, 6):
-        for mine, theirs in zip(whole[step], again.batch((2, 4), 1, step), strict=True):
+        for mine, theirs in zip(whole[step], again.batch(8, 1, step), strict=True):
             assert mine.images.dtype == np.uint8
-            assert (mine.images.shape, mine.labels.shape) == ((2, 4, 16, 16, 3), (2, 4, utkface.LABELS))
+            assert (mine.images.shape, mine.labels.shape) == ((8, 16, 16, 3), (8, utkface.LABELS))
             assert (mine.transforms is None) == (settings is PLAIN)
             for x, y in zip(mine, theirs, strict=True):
                 np.testing.assert_array_equal(x, y)
 
 
 def test_streams_seeds_and_steps_differ(numbered):
-    first = shown(unpaired(numbered, PLAIN), (1, 20), 1)
-    for again in (shown(unpaired(numbered, PLAIN, seed=2), (1, 20), 1),
-                  shown(unpaired(numbered, PLAIN), (1, 20), 1, stream=1)):
+    first = shown(unpaired(numbered, PLAIN), 20, 1)
+    for again in (shown(unpaired(numbered, PLAIN, seed=2), 20, 1),
+                  shown(unpaired(numbered, PLAIN), 20, 1, stream=1)):
         assert not np.array_equal(first[0], again[0])
     faces = unpaired(numbered, Data())
-    transforms = [x.transforms for step in (0, 1) for x in faces.batch((1, 20), 0, step)]
+    transforms = [x.transforms for step in (0, 1) for x in faces.batch(20, 0, step)]
     assert len({t.tobytes() for t in transforms}) == 4
 
 
 def test_matched_sampling_draws_both_domains_from_one_distribution(numbered, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (1e6,))
-    a, b = shown(unpaired(numbered, MATCHED), (1, 50), 40)
+    a, b = shown(unpaired(numbered, MATCHED), 50, 40)
     female_a, female_b = a < 15, b == 100
     assert np.array_equal(female_a, female_b)  # place by place
     assert female_a.mean() == pytest.approx((1 / 2 + 1 / 11) / 2, abs=0.03)
@@ -84,7 +84,7 @@ def test_matched_sampling_draws_both_domains_from_one_distribution(numbered, mon
 @pytest.mark.parametrize("settings", [PLAIN, MATCHED], ids=["independent", "matched"])
 def test_every_face_comes_with_its_label(numbered, settings, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (1e6,))
-    a, b = unpaired(numbered, settings).batch((2, 20), 0, 0)
+    a, b = unpaired(numbered, settings).batch(40, 0, 0)
     female = np.stack([a.images[..., 0, 0, 0] < 15, b.images[..., 0, 0, 0] == 100])
     labels = np.stack([a.labels, b.labels])
     #                             male female | White Black Asian Indian other
@@ -95,7 +95,7 @@ def test_every_face_comes_with_its_label(numbered, settings, monkeypatch):
 def test_cap_limits_how_often_a_rare_face_is_shown(numbered, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (2.0,))
     faces = unpaired(numbered, MATCHED)
-    _, b = shown(faces, (1, 50), 40)
+    _, b = shown(faces, 50, 40)
     assert (b == 100).mean() == pytest.approx(2 / 11, abs=0.03)
     assert any("Black female 18.2%" in line for line in faces.report())
 
@@ -112,25 +112,25 @@ def one_face(tmp_path):
 
 
 def warped(loaded):
-    """float32 (N, H, W, 3) in [0, 255]: the first round of LoadedFaces, transformed."""
-    return ops.convert_to_numpy(engine().warp(loaded.images[0], loaded.transforms[0]))
+    """float32 (N, H, W, 3) in [0, 255]: LoadedFaces, transformed."""
+    return ops.convert_to_numpy(engine().warp(loaded.images, loaded.transforms))
 
 
 def test_augmentation_is_drawn_apart_for_A_and_B_and_stays_in_range(one_face):
     pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
     folder = one_face(pixels)
-    both = np.concatenate([warped(domain) for domain in unpaired(folder, Data(), 32).batch((1, 8), 0, 0)])
+    both = np.concatenate([warped(domain) for domain in unpaired(folder, Data(), 32).batch(8, 0, 0)])
     assert both.min() >= 0
     assert both.max() <= 255
     assert len({image.tobytes() for image in both}) == 16
-    a, _ = unpaired(folder, PLAIN, 32).batch((1, 1), 0, 0)
+    a, _ = unpaired(folder, PLAIN, 32).batch(1, 0, 0)
     assert a.transforms is None
-    np.testing.assert_array_equal(a.images[0, 0], pixels)
+    np.testing.assert_array_equal(a.images[0], pixels)
 
 
 def test_flip_alone_gives_the_photo_or_its_mirror(one_face):
     pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
-    a, _ = unpaired(one_face(pixels), dataclasses.replace(PLAIN, flip=True), 32).batch((1, 32), 0, 0)
+    a, _ = unpaired(one_face(pixels), dataclasses.replace(PLAIN, flip=True), 32).batch(32, 0, 0)
     out = warped(a)
     straight = [np.array_equal(o, pixels) for o in out]
     mirrored = [np.array_equal(o, pixels[:, ::-1]) for o in out]
@@ -142,7 +142,7 @@ def test_flip_alone_gives_the_photo_or_its_mirror(one_face):
 def test_jitter_reaches_as_far_as_the_recipe_says(one_face, name, value):
     """Where the centre comes from, how large and how turned the face is: uniform in its range."""
     folder = one_face(np.zeros((32, 32, 3), np.uint8))
-    loaded, _ = unpaired(folder, dataclasses.replace(PLAIN, **{name: value}), 32).batch((1, 2000), 0, 0)
+    loaded, _ = unpaired(folder, dataclasses.replace(PLAIN, **{name: value}), 32).batch(2000, 0, 0)
     a, b, x, d, e, y = loaded.transforms[0].T.astype(float)
     centre = (32 - 1) / 2
     found = {"shift": [(a * centre + b * centre + x - centre) / 32, (d * centre + e * centre + y - centre) / 32],
@@ -159,5 +159,5 @@ def test_affine_jitter_keeps_the_brightness(one_face):
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     smooth = np.asarray(Image.fromarray(pixels).resize((8, 8)).resize((64, 64), Image.Resampling.BICUBIC))
     jitter = dataclasses.replace(PLAIN, shift=0.01, scale=0.01, rotation=1.0)
-    a, _ = unpaired(one_face(smooth), jitter, 64).batch((1, 64), 0, 0)
+    a, _ = unpaired(one_face(smooth), jitter, 64).batch(64, 0, 0)
     assert warped(a)[:, 4:-4, 4:-4].mean() == pytest.approx(smooth[4:-4, 4:-4].mean(), abs=0.15)

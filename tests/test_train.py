@@ -71,9 +71,9 @@ def test_run_leaves_grids_curves_log_and_checkpoints(whole):
     trained = lines[SECOND - 1]
     terms = ("adversarial", "cycle", "identity", "consistency", "colour", "label")
     assert sum(trained[f"share_{term}"] for term in terms) == pytest.approx(1)
-    assert {"d_A", "d_B", "adversarial_AB", "cycle_A", "identity_B", "faces_per_s", "data_s_per_step"} <= trained.keys()
+    assert {"d_A", "d_B", "adversarial_AB", "cycle_AB", "identity_BA", "faces_per_s", "data_s_per_step"} <= trained.keys()
     assert (lines[-1]["phase"], lines[-1]["learning_rate"]) == ("finish", pytest.approx(1e-4))
-    assert {"teacher_A", "teacher_B", "spot_A", "spot_B"} <= lines[-1].keys()
+    assert {"teacher_AB", "teacher_BA", "spot_AB", "spot_BA"} <= lines[-1].keys()
     assert Run.open(whole).newest_step() == LAST
     again = recipe_file.load(whole.parent.parent / "tiny.yaml", [*WHOLE])
     assert recipe_file.load(whole / "recipe.yaml") == again

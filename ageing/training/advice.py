@@ -3,25 +3,21 @@
 DOMINATES = 0.8   # share of the generators' loss above which a term is said to dominate
 DEAD = 0.01       # below this a discriminator's gradient is uninformative
 
-TERMS = ("cycle", "identity", "consistency", "colour", "label")  # beside the adversarial one, named as their lambdas
-
 
 def shares(losses, weights):
-    """{term: share of the generators' weighted loss}. losses: {name: value}; weights: recipe.Loss."""
-    parts = {"adversarial": losses["adversarial_AB"] + losses["adversarial_BA"]}
-    for term in TERMS:
-        parts[term] = getattr(weights, f"lambda_{term}") * (losses[f"{term}_A"] + losses[f"{term}_B"])
+    """{term: share of the generators' weighted loss}. losses: {name: value}; weights: of Recipe.weights."""
+    parts = {term: weight * (losses.get(f"{term}_AB", 0.0) + losses.get(f"{term}_BA", 0.0))
+             for term, weight in weights.items()}
     total = sum(parts.values()) or 1.0
     return {term: part / total for term, part in parts.items()}
 
 
-def advice(share, losses, scales=1, keys=None):
+def advice(share, losses, keys, scales=1):
     """[(kind, sentence)] for everything in `share` and `losses` that a practitioner would act on.
 
-    scales: PatchGANs per discriminator. Their losses are added up, so each is judged by its part. keys: {term: key of
-    its weight} where that is not loss.lambda_<term>.
+    keys: {term: key of its weight}. scales: PatchGANs per discriminator. Their losses are added up, so each is judged
+    by its part.
     """
-    keys = {term: f"loss.lambda_{term}" for term in TERMS} | (keys or {})
     found = []
     for term, key in keys.items():
         if share[term] > DOMINATES:

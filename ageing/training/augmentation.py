@@ -19,11 +19,6 @@ FEWEST, MOST = 8, 20   # range of JPEG blocks along a side: UTKFace's faces are 
 EDGES = 1.5        # a block's edge dampens the weight of pixels beyond it by up to e to this
 
 
-def from_pixels(pixels):
-    """Pixels (..., 3) in [0, 255], uint8 or float -> float32 in [-1, 1]."""
-    return ops.cast(pixels, "float32") / 127.5 - 1
-
-
 def augment(images, uniform, shift):
     """Differentiable augmentation (Zhao et al., NeurIPS 2020): brightness, saturation, translation.
 

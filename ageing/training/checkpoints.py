@@ -33,7 +33,8 @@ class Keeper:
         arrays = {name: ops.convert_to_numpy(v) for name, v in _named(self.gan.state()).items()}
         try:
             with replacing(self.run.checkpoint(step)) as temporary:
-                np.savez(temporary, recipe=recipe_file.dump(self.recipe), **arrays)
+                np.savez(temporary, recipe=recipe_file.dump(self.recipe), size=self.gan.stage.size,
+                         growths=self.gan.growths, **arrays)
             for old in set(self.run.steps()[:-KEEP]) - set(self.stage_ends):
                 self.run.checkpoint(old).unlink()
         except (OSError, UserError) as error:
@@ -72,9 +73,15 @@ def starting_point(recipe):
 
 
 def size_at(run, step):
-    """Image size in pixels at `step`: that of the images in the checkpoint's pools."""
+    """Image size in pixels at `step`."""
     with _reading(run, step) as arrays:
-        return arrays["pool_A/000"].shape[1]
+        return int(arrays["size"])
+
+
+def growths_at(run, step):
+    """How many times the networks in the checkpoint of `step` have grown."""
+    with _reading(run, step) as arrays:
+        return int(arrays["growths"])
 
 
 def recipe_at(run, step):
@@ -82,16 +89,6 @@ def recipe_at(run, step):
     with _reading(run, step) as arrays:
         text = str(arrays["recipe"])
     return recipe_check.parse(yaml.safe_load(text), run.checkpoint(step))
-
-
-def growths_at(run, step):
-    """How many times the networks in the checkpoint of `step` have grown."""
-    size = size_at(run, step)
-    try:
-        return run.recipe.growths(size)
-    except ValueError as error:
-        raise UserError(f"{run.folder / 'recipe.yaml'} has no stage of {size} px, in which step {step} "
-                        "was made; restore the run's own recipe.yaml") from error
 
 
 def _named(parts):

@@ -4,17 +4,19 @@
 (arXiv 1703.10593). A = young, B = old; g_AB ages, g_BA rejuvenates; d_A and d_B tell real faces from translated ones.
 """
 
+import dataclasses
+from typing import Any, NamedTuple
+
 import keras
 from keras import ops, optimizers
 
 import models
-from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance, from_pixels
+from ageing.pixels import scaled
+from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance
 from ageing.training.engine import engine
 from ageing.training.image_pool import ImagePool, choose
 from ageing.training.losses import (
     colour_change,
-    cycle_loss,
-    identity_loss,
     label_change,
     label_loss,
     least_squares,
@@ -29,22 +31,55 @@ ADAM_BETA_1 = 0.5  # the paper's; with Keras' 0.9 generators and discriminators 
 # Finishing. Of the weights tried, these removed most spots at no loss of years (docs/experiments.md).
 LAMBDA_TEACHER = 10.0   # of the difference to what the generators did before
 LAMBDA_SPOT = 100.0     # of the spots that they draw on foreheads
-STRENGTH_AB = 1.2       # ageing is taught this much of its change: fine lines count less with the judges than folds
-STRENGTH_BA = 1.1       # the same of rejuvenation
+STRENGTHS = {"AB": 1.2, "BA": 1.1}  # of its change that each way is taught: judges count fine lines less than folds
 
 
 def build_generator(recipe, growths, name, precision="float32"):
     """The generator of `recipe`, inside `growths` enhancers."""
-    g = recipe.generator
-    return models.build_generator(g.filters, g.blocks, g.norm, g.padding, g.upsampling, g.output, g.init, growths,
-                                  precision, name)
+    return models.build_generator(**dataclasses.asdict(recipe.generator), enhancers=growths, precision=precision,
+                                  name=name)
 
 
 def build_discriminator(recipe, scales, name, precision="float32"):
     """The discriminator of `recipe` with `scales` PatchGANs."""
-    d = recipe.discriminator
-    return models.build_discriminator(d.filters, d.norm, d.order, d.last_stride, d.init,
-                                      LABELS if d.labels == "projection" else 0, scales, precision, name)
+    settings = dataclasses.asdict(recipe.discriminator)
+    settings["labels"] = LABELS if recipe.discriminator.labels == "projection" else 0
+    return models.build_discriminator(**settings, scales=scales, precision=precision, name=name)
+
+
+class Way(NamedTuple):
+    """One way of translation, A -> B or B -> A.
+
+    name: "AB" or "BA". G, D: the generator, and the discriminator of the domain that it makes. F: the generator of the
+    other way. average: the moving average of G.
+    """
+
+    name: str
+    G: keras.Model
+    F: keras.Model
+    D: keras.Model
+    average: keras.Model
+
+
+class Translation(NamedTuple):
+    """What one way makes in a step. x, y: images of the domain that G translates, and of the one that it makes.
+
+    labels: of x. made: {"fake": G(x), "identity": G(y), "disturbed": G(T(x))}, of which the last two may be missing.
+    how: T, an augmentation.Disturbance. random: numbers of the step.
+    """
+
+    way: Way
+    x: Any
+    y: Any
+    labels: Any
+    made: dict
+    how: Any
+    random: dict
+
+    @property
+    def fakes(self):
+        """A translated face keeps the labels of its source, so the discriminator penalises a change of gender."""
+        return LabelledFaces(self.made["fake"], self.labels)
 
 
 class CycleGAN:
@@ -67,6 +102,8 @@ class CycleGAN:
         self.classifier = models.build_classifier(LABELS, stage.size, recipe.stages[0].size, precision=precision,
                                                   name="classifier") if recipe.loss.lambda_label else None
         self.pool_A, self.pool_B = (ImagePool(recipe.adversary.pool_size, stage.size) for _ in range(2))
+        self.ways = (Way("AB", self.g_AB, self.g_BA, self.d_B, self.ema_AB),
+                     Way("BA", self.g_BA, self.g_AB, self.d_A, self.ema_BA))
         self._build_optimizers()
         self.copy_to_average()
         self.age, self.rejuvenate = self.engine.forward(self.ema_AB), self.engine.forward(self.ema_BA)
@@ -109,8 +146,8 @@ class CycleGAN:
         return {name: list(part.variables) for name, part in parts.items() if part}
 
     def copy_to_average(self):
-        for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
-            _assign(average.variables, network.variables)
+        for way in self.ways:
+            _assign(way.average.variables, way.G.variables)
 
     def continue_from(self, other):
         """Take over what `other`, the CycleGAN of the stage before, has learned. The pools start empty."""
@@ -154,55 +191,54 @@ class CycleGAN:
         """
         augment = self.recipe.adversary.augment
         g = dict.fromkeys(("score_AB", "score_BA", "label_AB", "label_BA"), (4,)) if augment else {}
-        if self.recipe.loss_of(self.stage).lambda_consistency:
+        if self.recipe.weights(self.stage)["consistency"]:
             size = self.stage.size
-            g |= {"disturb_A": (len(DISTURBED),), "disturb_B": (len(DISTURBED),),
-                  "grain_A": (size, size, 1), "grain_B": (size, size, 1)}
+            g |= {"disturb_AB": (len(DISTURBED),), "disturb_BA": (len(DISTURBED),),
+                  "grain_AB": (size, size, 1), "grain_BA": (size, size, 1)}
         d = dict.fromkeys(("real_A", "real_B", "negative_A", "negative_B"), (4,)) if augment else {}
         if kind == "train":
             d |= {"pool_A": (2,), "pool_B": (2,)}
-        generator = {name: (1, n, *shape) for name, shape in g.items()} if kind == "train" else {}
+        generator = {name: (n, *shape) for name, shape in g.items()} if kind == "train" else {}
         discriminator = {name: (d_rounds, d_n, *shape) for name, shape in d.items()} if kind != "finish" else {}
         return {"generator": generator, "discriminator": discriminator}
 
     def _prepared(self, batch):
-        """`batch` with LabelledFaces (rounds, n, ...) in place of LoadedFaces: flipped, jittered, in [-1, 1]."""
+        """`batch` with LabelledFaces in place of LoadedFaces: flipped, jittered, in [-1, 1]."""
         def prepared(faces):
-            images = faces.images
-            if faces.transforms is not None:
-                images = ops.stack([self.engine.warp(images[k], faces.transforms[k]) for k in range(images.shape[0])])
-            return LabelledFaces(from_pixels(images), faces.labels)
+            moved = faces.images if faces.transforms is None else self.engine.warp(faces.images, faces.transforms)
+            return LabelledFaces(scaled(ops.cast(moved, "float32")), faces.labels)
 
-        return batch | {name: tuple(map(prepared, batch[name])) for name in ("faces", "d_faces") if name in batch}
+        def part(some):
+            return some | {"faces": tuple(map(prepared, some["faces"]))} if "faces" in some else some
+
+        return part(batch) | {"rounds": [part(one) for one in batch["rounds"]]}
 
     # Training: one generator step, and the discriminator steps that belong to it
 
     def _train_step(self, batch):
         """{name: mean loss} of one step."""
         self._set_learning_rate(batch["learning_rate"])
-        real_A, real_B = _round(batch["faces"], 0)
-        random = batch["random"]
-        fake_A, fake_B, losses = self._generator_step(real_A, real_B, _round(random["generator"], 0))
-        losses |= self._discriminator_steps(batch, (real_A, real_B), (fake_A, fake_B), random["discriminator"])
+        real_A, real_B = batch["faces"]
+        fake_A, fake_B, losses = self._generator_step(real_A, real_B, batch["random"])
+        losses |= self._discriminator_steps(batch["rounds"], (real_A, real_B), (fake_A, fake_B))
         step = ops.cast(self.g_optimizer.iterations, "float32")
         decay = ops.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))  # EMA warm-up
-        for average, network in ((self.ema_AB, self.g_AB), (self.ema_BA, self.g_BA)):
-            for mean, value in zip(models.outermost(average), models.outermost(network), strict=True):
+        for way in self.ways:
+            for mean, value in zip(models.outermost(way.average), models.outermost(way.G), strict=True):
                 mean.assign(value + decay * (mean - value))
         return losses
 
-    def _discriminator_steps(self, batch, real, fake, random):
+    def _discriminator_steps(self, rounds, real, fake):
         """{name: mean loss}. On batches of their own if there are any, else on those of the generators."""
         (real_A, real_B), (fake_A, fake_B) = real, fake
-        if "d_faces" not in batch:
-            random = _round(random, 0)
+        if "faces" not in rounds[0]:
+            random = rounds[0]["random"]
             fake_A, fake_B = self.pool_A.swap(fake_A, random["pool_A"]), self.pool_B.swap(fake_B, random["pool_B"])
             return self._discriminator_step(real_A, real_B, fake_A, fake_B, random)
         self.pool_A.push(fake_A)
         self.pool_B.push(fake_B)
-        rounds = [self._discriminator_round(*_round(batch["d_faces"], k), _round(random, k))
-                  for k in range(self.recipe.adversary.steps)]
-        return {name: sum(r[name] for r in rounds) / len(rounds) for name in rounds[0]}
+        losses = [self._discriminator_round(*one["faces"], one["random"]) for one in rounds]
+        return {name: sum(each[name] for each in losses) / len(losses) for name in losses[0]}
 
     def _set_learning_rate(self, value):
         for optimizer in filter(None, (self.g_optimizer, self.d_optimizer, self.finish_optimizer)):
@@ -217,50 +253,63 @@ class CycleGAN:
     def _generator_loss(self, real_A, real_B, random):
         """Paper, eq. 3 for both generators at once, with the identity term of section 5.2 and terms of our own.
 
-        Returns (total, (fake A, fake B, {name: loss})).
+        Returns (total, (fake A, fake B, {name: loss})). A loss is called "cycle_AB": its term and its way. A term
+        without weight is left out.
         """
-        weights = self.recipe.loss_of(self.stage)
-        (real_A, labels_A), (real_B, labels_B) = real_A, real_B
-        # One call of each generator translates, and makes what the identity and consistency terms need.
-        to_B, to_A = {"translation": real_A}, {"translation": real_B}
-        if weights.lambda_identity:
-            to_B["identity"], to_A["identity"] = real_B, real_A
-        if weights.lambda_consistency:
-            how_A, how_B = (disturbance(random[f"disturb_{side}"], random[f"grain_{side}"]) for side in "AB")
-            to_B["disturbed"], to_A["disturbed"] = disturb(real_A, how_A), disturb(real_B, how_B)
-        made_B, made_A = _together(self.g_AB, to_B), _together(self.g_BA, to_A)
-        fake_B, fake_A = made_B["translation"], made_A["translation"]  # G_AB(A), G_BA(B)
-        rec_A = self.g_BA(fake_B, training=True)       # G_BA(G_AB(A))
-        rec_B = self.g_AB(fake_A, training=True)       # G_AB(G_BA(B))
-        # Both cycle terms train both generators: the gradient of each goes through G_AB and G_BA.
-        cycle_A = cycle_loss(rec_A, real_A)            # || G_BA(G_AB(A)) - A ||
-        cycle_B = cycle_loss(rec_B, real_B)            # || G_AB(G_BA(B)) - B ||
-        identity_A = identity_B = consistency_A = consistency_B = ops.zeros(())
-        if weights.lambda_identity:
-            identity_A = identity_loss(made_A["identity"], real_A)  # || G_BA(A) - A ||
-            identity_B = identity_loss(made_B["identity"], real_B)  # || G_AB(B) - B ||
-        if weights.lambda_consistency:
-            # || G_AB(T(A)) - T(G_AB(A)) ||, T degrades a face. The translation of the clean face is the teacher.
-            consistency_A = mean_absolute(made_B["disturbed"], disturb(ops.stop_gradient(fake_B), how_A))
-            consistency_B = mean_absolute(made_A["disturbed"], disturb(ops.stop_gradient(fake_A), how_B))
-        colour_A, colour_B = colour_change(real_A, fake_B), colour_change(real_B, fake_A)
-        label_A = self._label_change(real_A, fake_B, random.get("label_AB"))
-        label_B = self._label_change(real_B, fake_A, random.get("label_BA"))
-        # A translated face keeps the labels of its source, so the discriminator penalises a change of gender.
-        fakes_A, fakes_B = LabelledFaces(fake_A, labels_B), LabelledFaces(fake_B, labels_A)
-        scores_AB = self._score(self.d_B, fakes_B, random.get("score_AB"))
-        scores_BA = self._score(self.d_A, fakes_A, random.get("score_BA"))
-        adversarial_AB = least_squares(scores_AB, 1.0)  # (D_B(G_AB(A)) - 1)^2
-        adversarial_BA = least_squares(scores_BA, 1.0)  # (D_A(G_BA(B)) - 1)^2
-        total = (adversarial_AB + adversarial_BA + weights.lambda_cycle * (cycle_A + cycle_B)
-                 + weights.lambda_identity * (identity_A + identity_B)
-                 + weights.lambda_consistency * (consistency_A + consistency_B)
-                 + weights.lambda_colour * (colour_A + colour_B) + weights.lambda_label * (label_A + label_B))
-        return total, (fakes_A, fakes_B, {
-            "adversarial_AB": adversarial_AB, "adversarial_BA": adversarial_BA, "cycle_A": cycle_A, "cycle_B": cycle_B,
-            "identity_A": identity_A, "identity_B": identity_B, "consistency_A": consistency_A,
-            "consistency_B": consistency_B, "colour_A": colour_A, "colour_B": colour_B,
-            "label_A": label_A, "label_B": label_B})
+        AB, BA = self.ways
+        weights = {term: weight for term, weight in self.recipe.weights(self.stage).items() if weight}
+        to_B, to_A = self._translate(AB, real_A, real_B, random), self._translate(BA, real_B, real_A, random)
+        terms = {term: (loss(to_B), loss(to_A)) for term, loss in self.terms.items() if term in weights}
+        total = sum(weight * (terms[term][0] + terms[term][1]) for term, weight in weights.items())
+        losses = {f"{term}_{way.name}": value for term, values in terms.items()
+                  for way, value in zip(self.ways, values, strict=True)}
+        return total, (to_A.fakes, to_B.fakes, losses)
+
+    def _translate(self, way, source, target, random):
+        """The Translation of one way: all that G makes for the terms, in one call."""
+        weights = self.recipe.weights(self.stage)
+        seen, how = {"fake": source.images}, None
+        if weights["identity"]:
+            seen["identity"] = target.images
+        if weights["consistency"]:
+            how = disturbance(random[f"disturb_{way.name}"], random[f"grain_{way.name}"])
+            seen["disturbed"] = disturb(source.images, how)
+        made = ops.split(way.G(ops.concatenate(list(seen.values())), training=True), len(seen))
+        return Translation(way, source.images, target.images, source.labels, dict(zip(seen, made, strict=True)), how,
+                           random)
+
+    # The terms of one way: x is translated, y is what it becomes like. A new one is a method here, its name in `terms`
+    # and a weight in recipe.Loss.
+
+    @property
+    def terms(self):
+        """{term: its loss, a function of a Translation}."""
+        return {"cycle": self._cycle, "identity": self._identity, "consistency": self._consistency,
+                "colour": self._colour, "label": self._label, "adversarial": self._adversarial}
+
+    def _cycle(self, t):
+        """|| F(G(x)) - x ||, L1 (paper, eq. 2). Its gradient goes through both generators."""
+        return mean_absolute(t.way.F(t.made["fake"], training=True), t.x)
+
+    def _identity(self, t):
+        """|| G(y) - y ||, L1 (paper, section 5.2)."""
+        return mean_absolute(t.made["identity"], t.y)
+
+    def _consistency(self, t):
+        """|| G(T(x)) - T(G(x)) ||, T degrades a face. The translation of the clean face is the teacher."""
+        return mean_absolute(t.made["disturbed"], disturb(ops.stop_gradient(t.made["fake"]), t.how))
+
+    def _colour(self, t):
+        return colour_change(t.x, t.made["fake"])
+
+    def _label(self, t):
+        return self._label_change(t.x, t.made["fake"], t.random.get(f"label_{t.way.name}"))
+
+    def _adversarial(self, t):
+        """(D(G(x)) - 1)^2 (paper, section 4)."""
+        return least_squares(self._score(t.way.D, t.fakes, t.random.get(f"score_{t.way.name}")), 1.0)
+
+    # Training of the discriminators
 
     def _discriminator_round(self, real_A, real_B, random):
         """One discriminator step on its own batch. Negatives: from the pool, and real images of the other domain."""
@@ -298,8 +347,6 @@ class CycleGAN:
 
     def _label_change(self, before, after, random):
         """Change of the classifier's prediction between two image batches with the same augmentation."""
-        if not self.classifier:
-            return ops.zeros(())
         return label_change(*(self.classifier(self._augment(x, random), training=True) for x in (before, after)))
 
     # Warm start: the discriminators learn the two real domains, the classifier its labels
@@ -307,29 +354,31 @@ class CycleGAN:
     def _warm_step(self, batch):
         """{name: mean loss} of one step: own domain -> 1, the other one -> 0."""
         self._set_learning_rate(batch["learning_rate"])
-        real_A, real_B = _round(batch["faces"], 0)
-        return self._discriminator_step(real_A, real_B, real_B, real_A, _round(batch["random"]["discriminator"], 0))
+        real_A, real_B = batch["faces"]
+        return self._discriminator_step(real_A, real_B, real_B, real_A, batch["rounds"][0]["random"])
 
     # Finishing: the moving averages learn to reproduce their own output without spots on foreheads
 
     def begin_finish(self):
         """Copy the moving averages into the generators, which become their teachers."""
-        for network, average in ((self.g_AB, self.ema_AB), (self.g_BA, self.ema_BA)):
-            _assign(network.variables, average.variables)
+        for way in self.ways:
+            _assign(way.G.variables, way.average.variables)
 
     def _finish_step(self, batch):
         """{name: mean loss} of one step: self-distillation (Furlanello et al., ICML 2018) with a penalty on spots."""
         self._set_learning_rate(batch["learning_rate"])
-        real_A, real_B = (faces.images for faces in _round(batch["faces"], 0))
-        taught_B = _stronger(real_A, self.g_AB(real_A, training=False), STRENGTH_AB)
-        taught_A = _stronger(real_B, self.g_BA(real_B, training=False), STRENGTH_BA)
+        sources = [faces.images for faces in batch["faces"]]
+        taught = [_stronger(x, way.G(x, training=False), STRENGTHS[way.name])
+                  for way, x in zip(self.ways, sources, strict=True)]
 
         def loss():
-            fake_B, fake_A = self.ema_AB(real_A, training=True), self.ema_BA(real_B, training=True)
-            teacher_A, teacher_B = mean_absolute(fake_B, taught_B), mean_absolute(fake_A, taught_A)
-            spot_A, spot_B = spots_drawn(real_A, fake_B), spots_drawn(real_B, fake_A)
-            total = LAMBDA_TEACHER * (teacher_A + teacher_B) + LAMBDA_SPOT * (spot_A + spot_B)
-            return total, {"teacher_A": teacher_A, "teacher_B": teacher_B, "spot_A": spot_A, "spot_B": spot_B}
+            total, losses = 0.0, {}
+            for way, x, wanted in zip(self.ways, sources, taught, strict=True):
+                fake = way.average(x, training=True)
+                teacher, spot = mean_absolute(fake, wanted), spots_drawn(x, fake)
+                total += LAMBDA_TEACHER * teacher + LAMBDA_SPOT * spot
+                losses |= {f"teacher_{way.name}": teacher, f"spot_{way.name}": spot}
+            return total, losses
 
         losses, gradient = self.engine.minimise(loss, self.finish_variables, self.finish_optimizer)
         return losses | {"finish_gradient": gradient}
@@ -343,17 +392,6 @@ class CycleGAN:
 
     def _augment(self, images, random):
         return images if random is None else augment(images, random, self.recipe.adversary.augment_shift)
-
-
-def _round(structure, k):
-    """The k-th of the rounds in nested tensors (rounds, n, ...)."""
-    return keras.tree.map_structure(lambda x: x[k], structure)
-
-
-def _together(network, images):
-    """{name: images} through `network` in one call: {name: output}."""
-    made = network(ops.concatenate(list(images.values())), training=True)
-    return dict(zip(images, ops.split(made, len(images)), strict=True))
 
 
 def _stronger(images, translated, strength):

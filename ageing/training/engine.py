@@ -101,7 +101,7 @@ class TensorFlow(Engine):
 
 
 class Jax(Engine):
-    """All devices of all processes. Variables are copied to each; axis 1 of a batch's arrays is split over them."""
+    """All devices of all processes. Variables are copied to each, the first axis of a batch's arrays is split."""
 
     name = "JAX"
 
@@ -113,7 +113,7 @@ class Jax(Engine):
         self.devices, self.first = jax.device_count(), jax.process_index() == 0
         self.several_processes = jax.process_count() > 1
         mesh = Mesh(np.array(jax.devices()), ["batch"])
-        self.whole, self.split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, "batch"))
+        self.whole, self.split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
         self.gpus = [device for device in jax.devices() if device.platform == "gpu"]
 
     def gpu_names(self):
@@ -135,7 +135,7 @@ class Jax(Engine):
         def run(*arguments):
             values, result = jitted([self._spread(v.value) for v in variables], arguments)
             for variable, value in zip(variables, values, strict=True):
-                variable._value = value
+                _set_value(variable, value)
             return result
         return run
 
@@ -149,7 +149,7 @@ class Jax(Engine):
         return run
 
     def gradients(self, loss, variables):
-        outer = keras.src.backend.common.stateless_scope.get_stateless_scope()
+        outer = _outer_scope()
 
         def pure(values):
             changed = {id(v): value for v, value in zip(variables, values, strict=True)}
@@ -182,7 +182,7 @@ class Jax(Engine):
 
     def place(self, batch):
         return self.jax.tree.map(
-            lambda x: self._put(np.asarray(x), self.split if np.ndim(x) > 1 else self.whole), batch)
+            lambda x: self._put(np.asarray(x), self.split if np.ndim(x) else self.whole), batch)
 
     def _spread(self, value):
         """A variable's value on every device. New values, as of a restored checkpoint, are on one device only."""
@@ -196,6 +196,18 @@ class Jax(Engine):
     def _local(self, value):
         """A variable's value on this process' first device."""
         return value if self.devices == 1 else value.addressable_data(0)
+
+
+# Keras has no public way for these two.
+
+def _set_value(variable, value):
+    """Give a variable a value of the step that was just computed. `assign` would check and copy it."""
+    variable._value = value
+
+
+def _outer_scope():
+    """The keras.StatelessScope that is open, or None."""
+    return keras.src.backend.common.stateless_scope.get_stateless_scope()
 
 
 def _mirrored(places, n):

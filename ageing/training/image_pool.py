@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ageing.training.augmentation import from_pixels
+from ageing.pixels import scaled, unscaled
 from ageing.utkface import LABELS
 from data_loader import LabelledFaces
 
@@ -68,7 +68,8 @@ class ImagePool:
         return ops.cast(self.count, "int32")
 
     def _gather(self, slot):
-        return LabelledFaces(from_pixels(ops.take(self.images, slot, axis=0)), ops.take(self.labels, slot, axis=0))
+        images = ops.cast(ops.take(self.images, slot, axis=0), "float32")
+        return LabelledFaces(scaled(images), ops.take(self.labels, slot, axis=0))
 
     @property
     def variables(self):
@@ -77,7 +78,7 @@ class ImagePool:
 
 def _stored(faces):
     """LabelledFaces with images as 8-bit pixels."""
-    pixels = ops.clip(ops.round((faces.images + 1) * 127.5), 0, 255)
+    pixels = ops.clip(ops.round(unscaled(faces.images)), 0, 255)
     return LabelledFaces(ops.cast(pixels, "uint8"), faces.labels)
 
 

@@ -5,13 +5,11 @@ import itertools
 import numpy as np
 
 from ageing.storage import read_json_lines, replacing
-from ageing.training.advice import TERMS
+from ageing.training.recipe import TERMS
 
-# One colour per term, in all panels. Solid: young -> old, dashed: old -> young.
-COLOURS = {"adversarial": "tab:red", "cycle": "tab:blue", "identity": "tab:green", "consistency": "tab:purple",
-           "colour": "tab:orange", "label": "tab:brown", "teacher": "tab:cyan", "spot": "tab:pink",
-           "d": "tab:gray"}
-STYLES = {"AB": "-", "A": "-", "BA": "--", "B": "--"}
+FINISHING = ("teacher", "spot")
+STYLES = {"AB": "-", "BA": "--", "A": "-", "B": "--", "": "-"}  # by the end of a loss' name: its way or its domain
+COLOURS = {term: f"C{i}" for i, term in enumerate(("adversarial", *TERMS, *FINISHING, "d"))}  # in all panels
 LOWEST = 1e-4  # of the log axis: a smaller term weighs nothing
 
 
@@ -26,7 +24,7 @@ def save_curves(log_path, path):
 
     figure, (terms, shares, discriminators) = plt.subplots(1, 3, figsize=(16, 5))
     # The terms differ by factors of a hundred: on a linear axis all but the adversarial ones would lie on zero.
-    _draw(terms, lines, [f"{term}_{direction}" for term in COLOURS for direction in STYLES if term != "d"])
+    _draw(terms, lines, [f"{term}_{way}" for term in ("adversarial", *TERMS, *FINISHING) for way in ("AB", "BA")])
     terms.set(title="generators: terms, unweighted (log axis)", yscale="log", ylim=(LOWEST, None))
     _draw(shares, lines, [f"share_{term}" for term in ("adversarial", *TERMS)])
     shares.set(title="generators: share of the weighted loss", ylim=(0, 1))
@@ -50,10 +48,10 @@ def _draw(panel, lines, names):
         if not any(value for _, value in points):
             continue
         steps, values = np.array(points).T
-        term, _, direction = name.removeprefix("share_").partition("_")
+        term, _, end = name.removeprefix("share_").partition("_")
         panel.plot(steps, values, alpha=0.15, color=COLOURS[term])
         panel.plot(steps, _smooth(values), label=name.removeprefix("share_"), color=COLOURS[term],
-                   linestyle=STYLES.get(direction, "-"))
+                   linestyle=STYLES[end])
 
 
 def _mark_stages(panel, lines):

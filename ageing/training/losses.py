@@ -19,18 +19,8 @@ def least_squares(scores, target):
     return sum(ops.mean(ops.square(one - target)) for one in keras.tree.flatten(scores))
 
 
-def cycle_loss(reconstructed, images):
-    """|| G_BA(G_AB(A)) - A ||, L1 (paper, eq. 2). reconstructed: `images` translated and translated back."""
-    return mean_absolute(reconstructed, images)
-
-
-def identity_loss(translated, images):
-    """|| G_AB(B) - B ||, L1 (paper, section 5.2). translated: `images`, which are in the target domain already."""
-    return mean_absolute(translated, images)
-
-
 def mean_absolute(x, y):
-    """L1. Squared errors blur."""
+    """L1, of the cycle and identity losses too (paper, eq. 2). Squared errors blur."""
     return ops.mean(ops.abs(x - y))
 
 

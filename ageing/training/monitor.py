@@ -93,13 +93,11 @@ class Monitor:
     def _advise(self, step, line):
         """Put the shares of the terms into `line`, and warn of imbalanced losses."""
         stage = self.phase.stage
-        share = shares(line, self.recipe.loss_of(stage))
+        share = shares(line, self.recipe.weights(stage))
         line.update({f"share_{term}": value for term, value in share.items()})
         if step - self.started < SETTLED:
             return
-        keys = {name.removeprefix("lambda_"): f"stages.{self.recipe.stages.index(stage)}.{name}"
-                for name in stage.own_weights}
-        for kind, sentence in advice(share, line, self.recipe.scales(stage.size), keys):
+        for kind, sentence in advice(share, line, self.recipe.weight_keys(stage), self.recipe.scales(stage.size)):
             if kind not in self.said:
                 self.said.add(kind)
                 self.say(f"warning, step {step}: {sentence}")
@@ -109,14 +107,11 @@ class Monitor:
         """{name: text} for the progress bar."""
         waiting = line["data_s_per_step"] / max(line["data_s_per_step"] + line["compute_s_per_step"], 1e-9)
         shown = {"faces/s": f"{line['faces_per_s']:.1f}", "data wait": f"{waiting:.0%}"}
-        if self.phase.kind == "finish":
-            return shown | {name: f"{line[name + '_A'] + line[name + '_B']:.4f}" for name in ("teacher", "spot")}
-        shown["D"] = f"{(line['d_A'] + line['d_B']) / 2:.3f}"
-        if self.phase.kind == "train":
-            shown |= {short: f"{line[a] + line[b]:.3f}" for short, a, b in (
-                ("adv", "adversarial_AB", "adversarial_BA"), ("cyc", "cycle_A", "cycle_B"),
-                ("ide", "identity_A", "identity_B"))}
-        return shown
+        if "d_A" in line:
+            shown["D"] = f"{(line['d_A'] + line['d_B']) / 2:.3f}"
+        # The sum of both ways of each term that the phase has and the bar has room for.
+        return shown | {term[:3]: f"{line[term + '_AB'] + line[term + '_BA']:.3f}"
+                        for term in ("adversarial", "cycle", "identity", "teacher", "spot") if f"{term}_AB" in line}
 
     def _write(self, line):
         if not self.first:

@@ -67,6 +67,9 @@ class Loss:
     lambda_label: float = between(*LAMBDA, 0.0)        # change of a classifier's prediction of gender and race
 
 
+TERMS = tuple(f.name.removeprefix("lambda_") for f in dataclasses.fields(Loss))  # beside the adversarial one
+
+
 @dataclass(frozen=True)
 class Adversary:
     """How the discriminators are trained, and the classifier beside them if lambda_label is above 0."""
@@ -96,11 +99,6 @@ class Stage:
     warm_start_batch: int = between(*BATCH, 32)
     lambda_cycle: float | None = between(*LAMBDA, None)  # for this stage; null: loss.lambda_cycle
     lambda_consistency: float | None = between(*LAMBDA, None)  # the same
-
-    @property
-    def own_weights(self):
-        """The names of the loss weights that the stage overrides."""
-        return [name for name in ("lambda_cycle", "lambda_consistency") if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True)
@@ -134,9 +132,18 @@ class Recipe:
     finish: Finish = field(default_factory=Finish)
     monitor: Monitor = field(default_factory=Monitor)
 
-    def loss_of(self, stage):
-        """`loss` with the values that `stage` overrides."""
-        return dataclasses.replace(self.loss, **{name: getattr(stage, name) for name in stage.own_weights})
+    def weights(self, stage):
+        """{term: weight} in the generators' loss of `stage`."""
+        return {"adversarial": 1.0} | {term: getattr(self._weighing(stage, term), f"lambda_{term}") for term in TERMS}
+
+    def weight_keys(self, stage):
+        """{term: the key that holds its weight in `stage`}."""
+        place = f"stages.{self.stages.index(stage)}"
+        return {term: f"{place if self._weighing(stage, term) is stage else 'loss'}.lambda_{term}" for term in TERMS}
+
+    def _weighing(self, stage, term):
+        """The part of the recipe that decides the weight of a term: `stage`, where it has one of its own, or loss."""
+        return stage if getattr(stage, f"lambda_{term}", None) is not None else self.loss
 
     def growths(self, size):
         """How many times the networks have grown when they train at `size` pixels.

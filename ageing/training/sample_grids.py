@@ -45,6 +45,6 @@ def sample_rows(gan, faces):
 
 def batch_rows(gan, faces):
     """[(title, uint8 (n, H, W, 3))]: a training batch as the generators see it. faces: data_loader.UnpairedFaces."""
-    pairs = gan.prepare({"faces": faces.batch((1, FACES), batches.GENERATOR, 0)})["faces"]
+    pairs = gan.prepare({"faces": faces.batch(FACES, batches.GENERATOR, 0), "rounds": []})["faces"]
     domains = faces.settings.domain_A, faces.settings.domain_B
-    return [(domain, to_pixels(some.images[0])) for domain, some in zip(domains, pairs, strict=True)]
+    return [(domain, to_pixels(some.images)) for domain, some in zip(domains, pairs, strict=True)]

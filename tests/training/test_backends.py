@@ -117,7 +117,7 @@ def test_the_same_checkpoint_resumes_on_tensorflow(trained, tmp_path, monkeypatc
     monkeypatch.setattr(train, "export_in_own_process", lambda run: None)
     assert train.main(["--resume", str(copy)]) == 0
     mine, theirs = (json.loads(Path(run, "log.jsonl").read_text().splitlines()[2]) for run in (copy, trained))
-    for name in ("d_A", "d_B", "adversarial_AB", "cycle_A", "identity_B", "consistency_A", "label_B", "g_gradient"):
+    for name in ("d_A", "d_B", "adversarial_AB", "cycle_AB", "identity_AB", "consistency_AB", "label_BA", "g_gradient"):
         assert mine[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-5), name
 
 

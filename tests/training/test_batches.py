@@ -57,26 +57,27 @@ def test_a_batch_is_decided_by_seed_and_step(unpaired, phase):
 def test_each_kind_of_step_draws_faces_from_a_stream_of_its_own():
     asked = []
     faces = NoiseFaces(16)
-    faces.batch = lambda shape, stream, step: asked.append((shape, stream, step))
+    make = faces.batch
+    faces.batch = lambda *what: (asked.append(what), make(*what))[1]
     for phase in ("warm", "train", "finish"):
         batch(phase, 5, faces)
-    assert [(shape, step) for shape, _, step in asked] == [((1, 4), 5), ((1, 2), 5), ((2, 4), 5), ((1, 2), 5)]
+    assert [(n, step) for n, _, step in asked] == [(4, 5), (8, 5), (2, 5), (2, 5)]
     assert len({stream for _, stream, _ in asked} | {batches.NUMBERS}) == 5
 
 
 def test_numbers_are_one_row_a_pair_uniform_and_all_apart():
-    random = batch("train", 5)["random"]
-    assert {x.shape[:2] for x in random["generator"].values()} == {(1, 2)}
-    assert {x.shape[:2] for x in random["discriminator"].values()} == {(2, 4)}
-    assert random["generator"]["grain_A"].shape == (1, 2, 16, 16, 1)
-    numbers = np.concatenate([x.ravel() for some in random.values() for x in some.values()])
+    found = batch("train", 5)
+    random, rounds = found["random"], [one["random"] for one in found["rounds"]]
+    assert {x.shape[0] for x in random.values()} == {2}
+    assert [{x.shape[0] for x in one.values()} for one in rounds] == [{4}, {4}]
+    assert random["grain_AB"].shape == (2, 16, 16, 1)
+    numbers = np.concatenate([x.ravel() for some in (random, *rounds) for x in some.values()])
     assert numbers.dtype == np.float32
     assert 0 <= numbers.min() < 0.01 < 0.99 < numbers.max() < 1
     assert len(set(numbers)) > 0.99 * len(numbers)
-    warm, finish = (batch(phase, 5)["random"] for phase in ("warm", "finish"))
-    assert not any(warm["generator"].values())
-    assert {x.shape[:2] for x in warm["discriminator"].values()} == {(1, 4)}
-    assert finish == {"generator": {}, "discriminator": {}}
+    warm, finish = (batch(phase, 5) for phase in ("warm", "finish"))
+    assert (warm["random"], finish["random"], finish["rounds"]) == ({}, {}, [{"random": {}}])
+    assert [{x.shape[0] for x in one["random"].values()} for one in warm["rounds"]] == [{4}]
 
 
 def test_the_learning_rate_is_that_of_the_step():

@@ -23,7 +23,7 @@ def test_the_card_says_how_to_load_a_keras_file(tmp_path):
     run = Run.create(tmp_path / "runs", "tiny", recipe_check.parse(TINY, "tiny"))
     text = card.text(run, 9, 32, 8, {"g_AB.keras": 0.0})
     lines = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
-    network = models.build_generator(2, 1, "channel", "zero", "resize", "residual", "glorot", 1, "float32", "g_AB")
+    network = models.build_generator(2, 1, upsampling="resize", output="residual", enhancers=1, name="g_AB")
     network.save(tmp_path / "g_AB.keras")
     command, settings = python("-c", lines + "print(g_AB.count_params())", cwd=tmp_path)
     done = subprocess.run(command, capture_output=True, **settings)

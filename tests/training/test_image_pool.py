@@ -3,7 +3,7 @@ import pytest
 from keras import ops
 from training_pieces import labelled_faces as faces
 
-from ageing.training.augmentation import from_pixels
+from ageing.pixels import to_floats
 from ageing.training.image_pool import ImagePool
 from data_loader import LabelledFaces
 
@@ -15,7 +15,7 @@ def arrays(faces):
 
 def content(pool):
     """What a pool holds, as LabelledFaces of host arrays."""
-    return arrays(LabelledFaces(from_pixels(pool.images.value), pool.labels.value))
+    return arrays(LabelledFaces(to_floats(pool.images.value), pool.labels.value))
 
 
 def test_pool_passes_images_while_it_fills_then_hands_out_older_ones():

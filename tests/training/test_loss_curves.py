@@ -7,7 +7,7 @@ from ageing.training.loss_curves import COLOURS, STYLES, save_curves
 
 
 def test_curves_are_drawn_from_a_log_that_is_being_written(tmp_path):
-    lines = [{"step": s, "phase": "train", "size": 64 if s < 5 else 128, "d_A": 0.2, "cycle_A": 0.1, "label_A": 0.0}
+    lines = [{"step": s, "phase": "train", "size": 64 if s < 5 else 128, "d_A": 0.2, "cycle_AB": 0.1, "label_AB": 0.0}
              for s in range(9)]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 9, "pha')
     save_curves(tmp_path / "log.jsonl", tmp_path / "losses.png")
@@ -21,7 +21,7 @@ def test_a_small_term_is_seen_beside_a_large_one(tmp_path, monkeypatch):
 
     drawn = []
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *a, **k: drawn.append(figure))
-    lines = [{"step": s, "phase": "train", "size": 64, "adversarial_AB": 0.9, "cycle_A": 0.01, "cycle_B": 0.01,
+    lines = [{"step": s, "phase": "train", "size": 64, "adversarial_AB": 0.9, "cycle_AB": 0.01, "cycle_BA": 0.01,
               "share_adversarial": 0.98, "share_cycle": 0.02} for s in range(9)]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     save_curves(tmp_path / "log.jsonl", tmp_path / "losses.png")
@@ -29,8 +29,8 @@ def test_a_small_term_is_seen_beside_a_large_one(tmp_path, monkeypatch):
     assert terms.get_yscale() == "log"
     curves = {line.get_label(): line for line in terms.get_lines() if line.get_label()[0] != "_"}
     low, high = terms.transAxes.inverted().transform(
-        [terms.transData.transform((4, curves[name].get_ydata()[4])) for name in ("cycle_A", "adversarial_AB")])[:, 1]
+        [terms.transData.transform((4, curves[name].get_ydata()[4])) for name in ("cycle_AB", "adversarial_AB")])[:, 1]
     assert 0.2 < low < high - 0.2
-    assert curves["cycle_A"].get_color() == curves["cycle_B"].get_color() == COLOURS["cycle"]
-    assert (curves["cycle_A"].get_linestyle(), curves["cycle_B"].get_linestyle()) == (STYLES["A"], STYLES["B"])
+    assert curves["cycle_AB"].get_color() == curves["cycle_BA"].get_color() == COLOURS["cycle"]
+    assert (curves["cycle_AB"].get_linestyle(), curves["cycle_BA"].get_linestyle()) == (STYLES["AB"], STYLES["BA"])
     assert {line.get_label() for line in shares.get_lines()} >= {"adversarial", "cycle"}

@@ -36,8 +36,8 @@ def log(run):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"cycle_A": 5.0}, "lower loss.lambda_cycle"), ({"identity_B": 30.0}, "lower loss.lambda_identity"),
-    ({"label_A": 30.0}, "lower loss.lambda_label"),
+    ({"cycle_AB": 5.0}, "lower loss.lambda_cycle"), ({"identity_AB": 30.0}, "lower loss.lambda_identity"),
+    ({"label_AB": 30.0}, "lower loss.lambda_label"),
     ({"adversarial_AB": 4.0}, "raise loss.lambda_cycle"), ({"d_B": 0.001}, "the loss of d_B fell to 0.0010")])
 def test_what_goes_wrong_is_said_once_a_stage_and_which_way_to_turn(run, change, words):
     said = watch(run, GOOD | change, 400)
@@ -55,7 +55,7 @@ def test_each_of_two_patchgans_is_judged_by_its_part(run):
 
 def test_nothing_is_said_when_all_is_well_or_too_early(run):
     assert watch(run, GOOD, 300) == []
-    assert watch(run, GOOD | {"cycle_A": 50.0}, monitor.SETTLED - 1) == []
+    assert watch(run, GOOD | {"cycle_AB": 50.0}, monitor.SETTLED - 1) == []
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -63,8 +63,8 @@ def test_what_is_not_finite_stops_and_is_named(run, value):
     watcher = monitor.Monitor(run, run.recipe, 1000, 0)
     watcher.begin(plan(run.recipe, 10)[1])
     watcher.add(1, GOOD, 0.01, 0.03)
-    with pytest.raises(UserError, match=f"step 2: cycle_A is {value}"):
-        watcher.add(2, GOOD | {"cycle_A": value}, 0.01, 0.03)
+    with pytest.raises(UserError, match=f"step 2: cycle_AB is {value}"):
+        watcher.add(2, GOOD | {"cycle_AB": value}, 0.01, 0.03)
     watcher.close()
 
 

@@ -42,10 +42,11 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     recipe = recipe_file.load(tmp_path / "r.yaml", [
         "loss.lambda_cycle=5", "stages.1.steps=9", "precision=mixed_bfloat16", "seed=7", "stages.0.learning_rate=1e-3",
         "stages.1.lambda_cycle=2", "stages.0.lambda_consistency=3"])
-    losses = [recipe.loss_of(stage) for stage in recipe.stages]
-    assert [loss.lambda_cycle for loss in losses] == [5.0, 2.0]
-    assert [loss.lambda_consistency for loss in losses] == [3.0, recipe.loss.lambda_consistency]
-    assert [stage.own_weights for stage in recipe.stages] == [["lambda_consistency"], ["lambda_cycle"]]
+    weights = [recipe.weights(stage) for stage in recipe.stages]
+    assert [one["cycle"] for one in weights] == [5.0, 2.0]
+    assert [one["consistency"] for one in weights] == [3.0, recipe.loss.lambda_consistency]
+    keys = [recipe.weight_keys(stage)["cycle"] for stage in recipe.stages]
+    assert keys == ["loss.lambda_cycle", "stages.1.lambda_cycle"]
     assert recipe.stages[1].steps == 9
     assert recipe.stages[0].learning_rate == 0.001
     assert (recipe.precision, recipe.seed) == ("mixed_bfloat16", 7)
