@@ -7,6 +7,7 @@ Keras writes ONNX with the help of TensorFlow. Where that is not installed there
 import importlib.util
 import json
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -125,6 +126,7 @@ def _written(networks, folder, told, ending):
 def _write_onnx(network, path, metadata):
     import onnx
 
+    sys.dont_write_bytecode = True  # TensorFlow would leave that of functions it rewrites in the temporary folder
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation warnings of Keras' exporter
@@ -155,9 +157,9 @@ def _store_as_float16(graph):
 
 
 def _read_onnx(path):
-    import onnxruntime
+    from ageing.onnx_session import open_session
 
-    session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    session = open_session(os.fspath(path))
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
 
