@@ -14,8 +14,12 @@ def run_script(main, requirements):
     A UserError or a missing package becomes one line on stderr and exit code 1. Ctrl-C becomes exit code 130. None of
     them shows a traceback. requirements: the file that lists the script's packages.
     """
+    for name in ("stdin", "stdout", "stderr"):  # in order of their numbers: an open file takes the lowest free one
+        if getattr(sys, name) is None:  # no console, or closed
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
+        if hasattr(stream, "reconfigure"):  # not in a notebook
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     try:
         code = main()
         sys.stdout.flush()
