@@ -29,12 +29,10 @@ def load_backend():
     if backend != "jax" and "JAX_COORDINATOR_ADDRESS" in os.environ:
         raise UserError(f"KERAS_BACKEND={backend}, but JAX_COORDINATOR_ADDRESS is set: several processes train on JAX "
                         "only; unset one of them")
-    os.environ["KERAS_BACKEND"] = backend  # so that Keras does not take it from keras.json
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ["KERAS_HOME"] = os.devnull  # Keras neither reads a keras.json nor writes one into the home folder
     gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus()
-    import keras
-
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
+    import keras  # noqa: F401
     if has_nvidia_card() and not gpus:
         print(f"WARNING: this machine has an NVIDIA card, but {backend} sees no GPU: training would run on the CPU, "
               "many times slower. Install what it needs: pip install -r requirements-gpu.txt", file=sys.stderr)
@@ -112,7 +110,12 @@ def _jax_gpus():
         except RuntimeError as error:
             raise UserError(f"JAX_COORDINATOR_ADDRESS={os.environ['JAX_COORDINATOR_ADDRESS']}: the processes found no "
                             f"way to each other ({' '.join(str(error).split())[:200]})") from error
-    return sum(device.platform == "gpu" for device in jax.devices())
+    try:
+        return sum(device.platform == "gpu" for device in jax.devices())
+    except (RuntimeError, AssertionError) as error:  # AssertionError: not even the platform's package is installed
+        raise UserError(f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}: JAX cannot start there; unset it, or "
+                        "install what it needs: pip install -r requirements-gpu.txt "
+                        f"({' '.join(str(error).split())[:200] or 'no such platform is installed'})") from error
 
 
 @contextlib.contextmanager

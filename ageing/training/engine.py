@@ -120,7 +120,8 @@ class Jax(Engine):
         return [gpu.device_kind for gpu in self.gpus]
 
     def gpu_capabilities(self):
-        return [int(str(getattr(gpu, "compute_capability", 0)).split(".")[0]) for gpu in self.gpus]
+        names = [str(getattr(gpu, "compute_capability", 0)).split(".")[0] for gpu in self.gpus]
+        return [int(name) if name.isdecimal() else 8 for name in names]  # AMD's have names, and all bfloat16
 
     def compile(self, function, variables=(), xla=True):
         def pure(values, arguments):

@@ -120,3 +120,15 @@ def test_a_job_of_several_machines_needs_all_three_settings(monkeypatch):
     monkeypatch.setenv("JAX_PROCESS_ID", "1")
     assert devices._jax_gpus() == 0
     assert started == [("a:1", 2, 1)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Unable to initialize backend 'cuda':\n no driver"), AssertionError()],
+                         ids=repr)
+def test_a_platform_that_cannot_start_is_one_line(monkeypatch, error):
+    def devices_of_jax():
+        raise error
+
+    monkeypatch.setitem(devices.sys.modules, "jax", types.SimpleNamespace(devices=devices_of_jax))
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    with pytest.raises(UserError, match=r"JAX_PLATFORMS=cuda: JAX cannot start there; .*requirements-gpu.txt \(.+\)"):
+        devices._jax_gpus()
