@@ -269,8 +269,7 @@ def test_a_finished_run_is_exported_by_tensorflow_on_the_cpu_in_a_process_of_its
     assert command[1:] == [str(ROOT / "train.py"), "--export", str(whole), "--output", str(whole / "export")]
     assert train.parse_arguments(command[2:])
     assert "JAX_COORDINATOR_ADDRESS" not in environment
-    assert [environment[name] for name in ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS")] == [
-        "tensorflow", "-1", "cpu"]
+    assert environment["KERAS_BACKEND"] == "tensorflow"
     code = 1
     with pytest.raises(UserError, match=rf"is trained and saved, but its export failed; .*train.py --export {whole}$"):
         EXPORT(Run.open(whole))
@@ -293,10 +292,13 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_state(workplace, monke
     assert all(np.isfinite(v).all() for v in values.values() if v.dtype.kind == "f")
 
 
-def test_dry_run_writes_nothing(workplace, capsys):
+def test_dry_run_writes_nothing(workplace, capsys, monkeypatch):
+    """And JAX reserves no memory of a GPU for it."""
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
     before = sorted(workplace.rglob("*"))
     assert train.main(["--config", "tiny.yaml", "--dry-run"]) == 0
     out = capsys.readouterr().out
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
     assert "g_AB: " in out
     assert "classifier: " in out
     assert "device: TensorFlow on CPU (" in out

@@ -19,6 +19,9 @@ from ageing.training.plan import plan
 
 # What TensorFlow, JAX, CUDA's libraries and C++ say when memory runs out, in lower case.
 OUT_OF_MEMORY = ("out of memory", "oom when", "bad_alloc", "alloc_failed", "failed to allocate", "resource_exhausted")
+# What CUDA's libraries say when they find no memory as they start, because another process has reserved it.
+TAKEN = ("dnn library initialization failed", "cudnn_status_not_initialized", "cublas_status_not_initialized",
+         "create cudnn handle", "create cublas handle")
 
 
 def train(recipe, run, create_run, limit=None):
@@ -29,7 +32,7 @@ def train(recipe, run, create_run, limit=None):
     time_limit.TimeLimit. Returns (run, gan, number of the signal that stopped it or 0). run is None in all but the
     first of several processes.
     """
-    devices.check_batches(recipe, engine().devices)
+    devices.share_batches(recipe, engine())
     if limit and engine().several_processes:
         raise UserError("--minutes: several processes would not agree on the time; set the lengths in the recipe")
     images = training_images(recipe)
@@ -143,20 +146,26 @@ class Training:
 
 @contextlib.contextmanager
 def memory_errors_named(recipe, phase):
-    """An out-of-memory error inside the block becomes a UserError that names the phase and its batch sizes."""
+    """An out-of-memory error inside the block becomes a UserError that names the phase and its batch sizes, or that
+    another process holds the memory."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # each backend has its own kinds
-        if not (isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)):
+        text, devices = str(error).lower(), engine().devices
+        if any(words in text for words in TAKEN):
+            raise UserError(f"{phase.title}: CUDA's libraries found no free memory on the GPU; most likely another "
+                            "process holds it (nvidia-smi lists them). End that one, or start both with "
+                            "XLA_CLIENT_MEM_FRACTION=0.4") from error
+        if not (isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)):
             raise
         stage = f"stages.{recipe.stages.index(phase.stage)}"
         sizes = {"warm": {f"{stage}.warm_start_batch": phase.batch_size},
                  "train": {f"{stage}.batch_size": phase.batch_size, f"{stage}.d_batch_size": phase.stage.d_batch_size},
                  "finish": {"finish.batch_size": phase.batch_size}}[phase.kind]
         sizes = {key: size for key, size in sizes.items() if size is not None}
-        less = ({key: size // 2 for key, size in sizes.items() if size > 1}
+        less = ({key: fewer for key, size in sizes.items() if (fewer := size // 2 // devices * devices)}
                 or {"generator.filters": recipe.generator.filters // 2})
         raise UserError(f"out of memory in {phase.title} with {_assignments(sizes)}: resume on a device with more "
                         f"memory, or start a new run with less, for example {_assignments(less)}") from error

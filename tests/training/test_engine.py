@@ -117,6 +117,15 @@ def test_tensorflow_tells_its_device(monkeypatch, details, capabilities, words):
     assert words in TensorFlow().describe("float32")
 
 
+def test_the_memory_of_a_gpu_is_its_own():
+    gpu = types.SimpleNamespace(memory_stats=lambda: {"peak_bytes_in_use": 7})
+    assert Jax.gpu_peak(types.SimpleNamespace(gpus=[gpu])) == 7
+    tf = types.SimpleNamespace(config=types.SimpleNamespace(experimental=types.SimpleNamespace(
+        get_memory_info=lambda device: {"peak": 8})))
+    assert TensorFlow.gpu_peak(types.SimpleNamespace(gpus=["gpu"], tf=tf)) == 8
+    assert TensorFlow.gpu_peak(types.SimpleNamespace(gpus=[])) is Jax.gpu_peak(types.SimpleNamespace(gpus=[])) is None
+
+
 @pytest.mark.parametrize(("told", "expected"), [("9.0", 9), ("7.5", 7), ("gfx942", 8), (None, 0)])
 def test_the_capability_of_cards_on_jax(told, expected):
     """An AMD card tells its name."""

@@ -38,6 +38,23 @@ def test_out_of_memory_with_the_smallest_batch_names_the_width():
         raise MemoryError
 
 
+@pytest.mark.parametrize(("devices", "less"), [(1, "stages.0.warm_start_batch=6"), (4, "stages.0.warm_start_batch=4"),
+                                               (8, "generator.filters=1")])
+def test_what_to_lower_can_be_shared_by_all_devices(monkeypatch, devices, less):
+    monkeypatch.setattr(loop, "engine", lambda: types.SimpleNamespace(devices=devices))
+    with pytest.raises(UserError, match=rf"for example {less}$"), \
+            loop.memory_errors_named(RECIPE, dataclasses.replace(WARM, batch_size=12)):
+        raise MemoryError
+
+
+@pytest.mark.parametrize("text", ["FAILED_PRECONDITION: DNN library initialization failed. Look at the errors above",
+                                  "Could not create cudnn handle: CUDNN_STATUS_NOT_INITIALIZED"])
+def test_memory_that_another_process_holds_is_told(text):
+    with pytest.raises(UserError, match="16px warm start: .* another process holds it .*XLA_CLIENT_MEM_FRACTION=0.4"), \
+            loop.memory_errors_named(RECIPE, WARM):
+        raise RuntimeError(text)
+
+
 def test_faces_that_do_not_fit_are_named(monkeypatch):
     def full(*arguments, **settings):
         raise MemoryError
