@@ -54,10 +54,14 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
+    import asyncio
+
     import uvicorn
 
     from ageing.page import guard, server, slider
 
+    if asyncio._get_running_loop():
+        raise UserError("a notebook cannot serve the page; start app.py in a terminal")
     with listening(args.host, args.port) as place:
         worker = load_worker(args)
         pages = server.Pages(worker, *slider.stops(args.weights, worker.translators))

@@ -1,5 +1,6 @@
 """The command that serves the page: its options and its messages."""
 
+import asyncio
 import http.client
 import re
 import signal
@@ -155,3 +156,12 @@ def test_no_training_framework_is_imported():
            "print({'keras', 'tensorflow', 'jax', 'torch', 'gradio'} & sys.modules.keys())"
     command, settings = python("-c", code)
     assert subprocess.run(command, capture_output=True, check=True, **settings).stdout == "set()\n"
+
+
+def test_a_notebook_is_told_to_use_a_terminal(instant):
+    async def cell():
+        app.main(["--port", "0"])
+
+    with pytest.raises(UserError, match="start app.py in a terminal"):
+        asyncio.run(cell())
+    assert instant == []
