@@ -15,31 +15,29 @@ class Clock:
         self.newest, self.shifts, self.ends = 0, {}, {}    # seconds; {stream's index: seconds}
 
     def set(self, packet):
-        """Change the times of an av.Packet of sound, video or subtitles. A packet without one follows the last."""
-        unit, index, end = packet.time_base, packet.stream_index, self.ends.get(packet.stream_index)
+        """Change the times of an av.Packet. Sound without a time follows the sound before."""
+        unit, index = packet.time_base, packet.stream_index
+        shift = self.shifts.get(index, self.newest)
         stamp = packet.pts if packet.dts is None else packet.dts
-        if packet.stream.type == "subtitle":    # their gaps say nothing
+        if stamp is None and packet.stream.type == "audio" and index in self.ends:
+            packet.pts = packet.dts = stamp = round((self.ends[index] - shift) / unit)
+        if stamp is None:
+            return
+        time = stamp * unit
+        if self._jumped(index, time + shift):
+            # Streams jump one after the other: the later ones follow the first, so that they stay together.
+            if shift == self.newest or self._jumped(index, time + self.newest):
+                self.newest = max(self.ends.values()) - time
             shift = self.newest
-        elif stamp is None:
-            shift = 0
-            if packet.stream.type == "audio" and end is not None:
-                packet.pts = packet.dts = stamp = round(end / unit)
-        else:
-            shift = self.shifts.get(index, self.newest)
-            if end is not None and self._jumped(stamp * unit + shift - end):
-                # Streams jump one after the other: the later ones follow the first, so that they stay together.
-                if shift == self.newest or self._jumped(stamp * unit + self.newest - end):
-                    self.newest = max(self.ends.values()) - stamp * unit
-                shift = self.newest
-            self.shifts[index] = shift
-        for name in ("pts", "dts") if shift else ():
-            if (time := getattr(packet, name)) is not None:
-                setattr(packet, name, time + round(shift / unit))
-        if stamp is not None and packet.stream.type != "subtitle":
-            self.ends[index] = stamp * unit + shift + (packet.duration or 0) * unit
+        if packet.stream.type != "subtitle":    # one of them says nothing about the next
+            self.shifts[index], self.ends[index] = shift, time + shift + (packet.duration or 0) * unit
+        moved = round(shift / unit)
+        packet.pts, packet.dts = (None if one is None else one + moved for one in (packet.pts, packet.dts))
 
-    def _jumped(self, seconds):
-        return not -BACK <= seconds <= self.ahead
+    def _jumped(self, index, time):
+        """Whether it lies before the end of its stream, or far behind the end of all."""
+        return index in self.ends and not (
+            self.ends[index] - BACK <= time <= max(self.ends.values()) + self.ahead)
 
 
 class Rising:
