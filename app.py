@@ -14,11 +14,13 @@ import argparse
 import contextlib
 import socket
 import sys
+import tempfile
 import threading
 import webbrowser
 from pathlib import Path
 
 from ageing.errors import UserError, reason, run_script
+from ageing.storage import clear_leftovers
 
 MOST_CONNECTIONS = 100
 
@@ -58,6 +60,7 @@ def main(argv=None):
 
     from ageing.page import guard, server, slider
 
+    clear_leftovers(tempfile.gettempdir())  # photos of a page that was killed
     with listening(args.host, args.port) as place:
         worker = load_worker(args)
         pages = server.Pages(worker, *slider.stops(args.weights, worker.translators))

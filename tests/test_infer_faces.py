@@ -81,6 +81,14 @@ def test_nothing_is_overwritten_without_force(place, capsys):
     assert not list(place.glob(".writing*"))
 
 
+def test_what_is_made_of_a_private_photo_is_private(place):
+    (place / "photo.jpg").chmod(0o600)
+    assert run("photo.jpg", "photo.png", "--compare", "--steps", 2, "-o", "out") == 0
+    made = sorted((place / "out").iterdir())
+    assert len(made) == 6
+    assert all(bool(path.stat().st_mode & 0o077) == ("png" in path.name) for path in made)
+
+
 def test_no_photo_is_overwritten_even_with_force(place, capsys):
     shutil.copy("photo.jpg", "photo_50s.jpg")
     made = original = (place / "photo.jpg").read_bytes()
