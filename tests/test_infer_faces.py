@@ -254,6 +254,21 @@ def test_sheets_of_equal_names_do_not_collide(place):
         "photo.jpg", "photo.png", "photo_50s.jpg", "photo_50s.png", "photo_jpg_compare.jpg", "photo_png_compare.jpg"]
 
 
+def test_a_photo_whose_outputs_would_have_too_long_names(place, capsys):
+    (place / "in").mkdir()
+    for name in ("in/" + "x" * 249 + ".jpg", "in/a.jpg"):
+        shutil.copy("photo.jpg", place / name)
+    assert run("in") == 1
+    told, errors = capsys.readouterr()
+    assert "1 edited" in told
+    assert errors.endswith("_50s.jpg: File name too long; choose a shorter one with -o, or rename the photo\n")
+
+
+def test_a_dot_in_the_name_of_a_folder_is_no_suffix(place):
+    assert run("photo.jpg", "-o", "aged_v0.3") == 0
+    assert (place / "aged_v0.3/photo_50s.jpg").exists()
+
+
 def test_outputs_that_would_collide_stop_the_command_before_any_work(place):
     for folder in ("x", "y"):
         (place / folder).mkdir()

@@ -197,11 +197,16 @@ class Clip:
         return Frame(matrix, frame.aligned)
 
 
+def _address(path):
+    """For FFmpeg, which takes a name with a colon for an address on the network."""
+    return f"file:{path}"
+
+
 def opened(path):
     """The av container of the file at `path`. Raises UserError."""
     opening.check_file(path)
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(_address(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: a damaged clip, or none that can be read here ({error.strerror})") from error
 
@@ -240,7 +245,7 @@ def turn_of(display_matrix):
 def is_marked(path):
     """Whether the clip at `path` says that it was edited. Only its header is read. False if it is no clip."""
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(_address(path), metadata_errors="replace") as container:
             return any(EDITED_MARK in str(value) for value in container.metadata.values())
     except Exception:  # damaged: whoever reads it says so
         return False
@@ -274,7 +279,7 @@ def target_suffix(path, codec=None):
         return own
     if ".mp4" in suffixes:  # what everything plays, unless the sound does not fit
         try:
-            with av.open(str(path), metadata_errors="replace") as container:
+            with av.open(_address(path), metadata_errors="replace") as container:
                 sound = {stream.codec_context.name for stream in container.streams.audio if stream.codec_context}
         except Exception:  # reading it will say what is wrong
             sound = set()
@@ -305,7 +310,7 @@ class Writer:
             clip.notes.append("its 10 bits or more became 8")
         form = CONTAINERS[Path(path).suffix.lower()]
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
-        self.container = av.open(str(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
+        self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:
             self.container.metadata.update(marked(clip.container.metadata))
             self.video = self._add_video(form)

@@ -48,6 +48,16 @@ def run(*arguments):
     return infer_faces.main([str(a) for a in arguments])
 
 
+def test_a_name_with_a_colon_is_a_file(place, capsys):
+    (place / "in/clip.mp4").rename("2024-05-01T12:30:15.mp4")   # without a folder: how an address begins
+    assert run("2024-05-01T12:30:15.mp4", "-o", "http:older.mp4") == 0
+    assert clip_file.is_marked("http:older.mp4")
+    assert run("2024*.mp4") == run("2024*.mp4") == 0
+    assert "done before" in capsys.readouterr().out
+    assert sorted(path.name for path in place.glob("*.mp4")) == [
+        "2024-05-01T12:30:15.mp4", "2024-05-01T12:30:15_50s.mp4", "http:older.mp4"]
+
+
 def test_photos_and_clips_in_one_folder_and_again(place, capsys):
     shutil.copy("in/clip.mp4", "in/other.MOV")
     (place / "in/broken.mkv").write_bytes(b"no")
