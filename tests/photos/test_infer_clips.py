@@ -97,16 +97,15 @@ def test_no_clip_is_overwritten(place, capsys):
     assert clip_file.is_marked(place / "older.mov")
 
 
-def test_years_directions_faces_and_codecs(place, capsys, monkeypatch):
+def test_directions_faces_and_codecs(place, capsys, monkeypatch):
     def stub(path):
         generator = Stub(40 if path.name == "g_AB.onnx" else -40)
         generator.title = "50s" if path.name == "g_AB.onnx" else "20s"
         return generator
 
     monkeypatch.setattr(translator, "Translator", stub)
-    options = "--direction both --years 3 --face largest --codec ffv1 -o o/"
+    options = "--direction both --strength 0.5 --face largest --codec ffv1 -o o/"
     assert run("in/clip.mp4", *options.split()) == 0
-    assert capsys.readouterr().out.count("about 3 years") == 2
     source, *changed = ([sample_clips.rgb(frame).astype(int) for _, frame in sample_clips.read(path)[0]]
                         for path in ("in/clip.mp4", "o/clip_50s.mkv", "o/clip_20s.mkv"))
     older, younger = (np.subtract(one, source)[:, 45:55, 185:200].mean((1, 2, 3)) for one in changed)
