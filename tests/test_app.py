@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import webbrowser
 
@@ -133,6 +134,16 @@ def test_other_hosts_are_served_after_one_line_of_warning(instant, capsys):
                                                ("192.168.1.7", "192.168.1.7"), ("::1", "[::1]")])
 def test_the_address_is_one_that_a_browser_takes(host, address):
     assert app.own_address(host) == address
+
+
+def test_a_photo_that_a_killed_page_left_is_deleted_at_the_next_start(instant, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command, settings = python("-c", "import os, tempfile\nfrom ageing.storage import unfinished\n"
+                               "tempfile.mkdtemp(prefix=unfinished())\nos._exit(9)", env={"TMPDIR": str(tmp_path)})
+    subprocess.run(command, check=False, **settings)
+    assert len(list(tmp_path.iterdir())) == 1
+    app.main(["--port", "0", "--no-browser"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_machines_are_told_an_address_that_is_not_their_own():
