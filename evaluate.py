@@ -2,7 +2,7 @@
 
     python evaluate.py                                        saved_models on data/utkface/validation -> evaluation/
     python evaluate.py --weights saved_models runs/00001-cpu/export --baseline      one row each, and unchanged faces
-    python evaluate.py --weights runs/00001-cpu/export --card                       card.md and calibration.json too
+    python evaluate.py --weights runs/00001-cpu/export --card                       the table into its card.md too
     python evaluate.py --faces 60                             fewer faces per domain: faster, wider intervals
     python evaluate.py --photos holidays/                     on ordinary photos, beside the validation crops
     python evaluate.py --data data/drawn/validation           on drawn faces, without UTKFace
@@ -35,7 +35,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--photos", metavar="DIR",
                         help="measure on the ordinary photos in this folder, beside the faces of --data")
     parser.add_argument("--card", action="store_true",
-                        help="also write the table into card.md, and calibration.json, in each folder of --weights")
+                        help="also write the table into card.md in each folder of --weights")
     parser.add_argument("-o", "--output", type=Path, default=Path("evaluation"), metavar="DIR",
                         help="default: %(default)s")
     parser.add_argument("--force", action="store_true", help="overwrite an existing report")
@@ -51,7 +51,7 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.evaluation import calibration, comparison, photo_tables, report
+    from ageing.evaluation import comparison, photo_tables, report
     from ageing.evaluation.card_update import Card
     from ageing.evaluation.judges import Judges
     from ageing.evaluation.photo_measure import measure_photos, photos_in
@@ -76,7 +76,6 @@ def main(argv=None):
     comparison.write_report(args.output, rows, text, more)
     for name, card in cards.items():
         card.put_measured(f"{how_measured(args)}\n\n{report.tables({name: rows[name]})}")
-        calibration.write(card.path.parent, rows[name], how_measured(args))
     print(f"\nwrote {args.output}/report.md, report.json and pictures")
     return 0
 

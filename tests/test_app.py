@@ -2,10 +2,12 @@
 
 import asyncio
 import http.client
+import ipaddress
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import webbrowser
 
@@ -105,14 +107,31 @@ def test_other_hosts_are_served_after_one_line_of_warning(instant, capsys):
     out, err = capsys.readouterr()
     port = re.search(r":(\d+)/ ", out)[1]
     assert f" http://127.0.0.1:{port}/ " in out
-    assert err == (f"warning: everybody who reaches port {port} of this machine ({socket.gethostname()}) can use the "
-                   "page, without a password and unencrypted; tell them to edit only photos of people who agreed\n")
+    assert err == (f"warning: everybody in the network can use the page at http://{app.address_for_others('0.0.0.0')}:"
+                   f"{port}/, without a password and unencrypted; tell them to edit only photos of people who agreed\n")
 
 
 @pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"),
                                                ("192.168.1.7", "192.168.1.7"), ("::1", "[::1]")])
 def test_the_address_is_one_that_a_browser_takes(host, address):
     assert app.own_address(host) == address
+
+
+def test_a_photo_that_a_killed_page_left_is_deleted_at_the_next_start(instant, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command, settings = python("-c", "import os, tempfile\nfrom ageing.storage import unfinished\n"
+                               "tempfile.mkdtemp(prefix=unfinished())\nos._exit(9)", env={"TMPDIR": str(tmp_path)})
+    subprocess.run(command, check=False, **settings)
+    assert len(list(tmp_path.iterdir())) == 1
+    app.main(["--port", "0", "--no-browser"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_machines_are_told_an_address_that_is_not_their_own():
+    assert app.address_for_others("192.168.1.7") == "192.168.1.7"
+    for host in ("0.0.0.0", "::"):
+        address = app.address_for_others(host).strip("[]")
+        assert address == socket.gethostname() or not ipaddress.ip_address(address).is_loopback
 
 
 def test_a_port_in_use_is_one_line(capsys):
@@ -129,7 +148,8 @@ def test_missing_weights_are_one_line(tmp_path):
         app.main(["--port", "0", "--no-browser", "--weights", str(tmp_path)])
 
 
-@pytest.mark.parametrize("arguments", ["--port 65536", "--port -1", "--port x", "--max-megapixels 0", "photo.jpg"])
+@pytest.mark.parametrize("arguments", ["--port 65536", "--port -1", "--port x", "--max-megapixels 0", "photo.jpg",
+                                       "--allow-host https://photos.example", "--allow-host photos.example:8443"])
 def test_wrong_arguments_exit_with_2(arguments):
     with pytest.raises(SystemExit) as stop:
         app.parse_arguments(arguments.split())
@@ -139,8 +159,8 @@ def test_wrong_arguments_exit_with_2(arguments):
 def test_help_is_instant_and_there_is_no_way_to_share_the_page_in_public():
     out = help_of("app.py")
     assert "python app.py" in out
-    assert re.findall(r"^  (--[a-z-]+)", out, re.M) == ["--host", "--port", "--no-browser", "--max-megapixels",
-                                                        "--weights"]
+    assert re.findall(r"^  (--[a-z-]+)", out, re.M) == ["--host", "--port", "--allow-host", "--no-browser",
+                                                        "--max-megapixels", "--weights"]
 
 
 def test_a_missing_package_is_one_line_that_names_the_requirements(tmp_path):

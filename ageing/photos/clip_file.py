@@ -220,11 +220,16 @@ class Clip:
         return Frame(matrix, frame.aligned)
 
 
+def _address(path):
+    """For FFmpeg, which takes a name with a colon for an address on the network."""
+    return f"file:{path}"
+
+
 def opened(path):
     """The av container of the file at `path`. Raises UserError."""
     opening.check_file(path)
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(_address(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: a damaged clip, or none that can be read here ({error.strerror})") from error
 
@@ -281,7 +286,7 @@ def plays(path):
 def is_marked(path):
     """Whether the clip at `path` says that it was edited. Only its header is read. False if it is no clip."""
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(_address(path), metadata_errors="replace") as container:
             return any(EDITED_MARK in str(value) for value in container.metadata.values())
     except Exception:  # damaged: whoever reads it says so
         return False
@@ -313,7 +318,7 @@ def target_suffix(path, codec=None):
     suffixes, own = CODECS[codec or "h264"].suffixes, path.suffix
     if own.lower() in suffixes:
         return own
-    return clip_sound.suffix_for(path, suffixes, CONTAINERS)
+    return clip_sound.suffix_for(_address(path), suffixes, CONTAINERS)
 
 
 def check_suffix(path, codec):
@@ -338,7 +343,7 @@ class Writer:
         if clip.clear and form not in codec.clear:
             clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)")
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
-        self.container = av.open(str(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
+        self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:
             self.container.metadata.update(marked(clip.container.metadata))
             self.video = self._add_video(form)

@@ -16,7 +16,7 @@ def suffix_for(path, suffixes, forms):
     Without one, the first: sound is encoded anew there.
     """
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(path, metadata_errors="replace") as container:
             codecs = [stream.codec_context.codec for stream in container.streams.audio if stream.codec_context]
     except Exception:  # reading it will say what is wrong
         codecs = []

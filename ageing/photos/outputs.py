@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 import typing
 import warnings
 from pathlib import Path
@@ -48,7 +49,7 @@ def missing(job, protected, force):
     """
     found = {}
     for kind, path in job.outputs.items():
-        finished = job.resumes and not force and path.is_file() and is_output(path)
+        finished = job.resumes and not force and os.path.isfile(path) and is_output(path)
         check_writable(path, protected, force or finished)
         if not finished:
             found[kind] = path

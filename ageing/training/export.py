@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from ageing.errors import UserError, reason
+from ageing.storage import unfinished
 from ageing.training import card, checkpoints
 from ageing.training.cyclegan import build_generator
 from ageing.training.engine import engine
@@ -97,7 +98,7 @@ def _complete(folder, names, write_all, replaced=None):
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=unfinished()) as scratch:
             write_all(Path(scratch))
             names = [*names, *filter(None, [replaced])]
             for name in names:  # the card comes last: where it is, the files are
