@@ -24,7 +24,7 @@ XMP_TAG, ICC_TAG, C2PA_TAG = 700, 34675, 52545     # of a TIFF
 XMP_KEY = "XML:com.adobe.xmp"                       # of a text chunk of a PNG
 # Tags that say how the pixels are stored.
 STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290,
-                291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
+                291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
                 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 32997, 32998}
 # Tags with other pictures of the unedited face (thumbnails, Photoshop's resources and layers, pages inside), or that
 # are kept in another way.

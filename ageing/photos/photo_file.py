@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ageing.errors import UserError, reason
+from ageing.photos import colour_tags, metadata, opening, sixteen_bit
 from ageing.photos import exif as exif_tags
-from ageing.photos import metadata, opening, sixteen_bit
 from ageing.photos import xmp as xmp_packets
 from ageing.storage import replacing
 
@@ -92,6 +92,7 @@ def _read(path, megapixels):
         if not found.deep:
             native, mode = _pixels(image, path, layout)
         meta, orientation, missing = _meta(image, path)
+        space = colour_tags.stated(image, path, meta)
         frames = _frames(image, path)
         notes = ["its 16 bits a channel became 8"] if layout is not None and set(layout.bits) == {16} else []
         form = {"MPO": "JPEG"}.get(image.format, image.format)
@@ -101,6 +102,13 @@ def _read(path, megapixels):
         native, mode = sixteen_bit.read_png(path, data, stored, transparent)
     if found.data is not None:
         missing.append("damaged metadata")
+    if space.hdr:
+        if form == "HEIF":
+            native = opening.deep_heif(path)
+        native, space = colour_tags.reduced(path, native, mode, space)
+        meta["icc_profile"] = None
+        notes.append("its HDR became SDR")
+    meta["icc_profile"] = meta["icc_profile"] or colour_tags.profile(space, grey=mode in ("L", "LA"))
     return _photo(native, mode, form, meta, 1 if found.upright else orientation, frames, missing, notes)
 
 
@@ -262,9 +270,10 @@ def save(path, photo, native):
                         "choose another format with -o") from error
 
 
-def save_sheet(path, pixels):
-    """Write uint8 RGB `pixels`, a picture that shows edited faces, to `path`, with the mark."""
-    save(path, Photo(pixels, pixels, "RGB", "", {}), pixels)
+def save_sheet(path, pixels, photo=None):
+    """Write uint8 RGB `pixels`, a picture that shows faces of `photo`, to `path`, with its profile and the mark."""
+    profile = photo.meta.get("icc_profile") if photo is not None and photo.mode in ("RGB", "RGBA") else None
+    save(path, Photo(pixels, pixels, "RGB", "", {"icc_profile": profile}), pixels)
 
 
 def _save(path, form, photo, native):
