@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ageing.errors import UserError, reason
-from ageing.photos import colour_tags, metadata, opening, sixteen_bit
+from ageing.photos import colour_tags, metadata, opening, previews, sixteen_bit
 from ageing.photos import exif as exif_tags
 from ageing.photos import xmp as xmp_packets
 from ageing.storage import replacing
@@ -109,7 +109,7 @@ def _read(path, megapixels):
         meta["icc_profile"] = None
         notes.append("its HDR became SDR")
     meta["icc_profile"] = meta["icc_profile"] or colour_tags.profile(space, grey=mode in ("L", "LA"))
-    return _photo(native, mode, form, meta, 1 if found.upright else orientation, frames, missing, notes)
+    return _photo(native, mode, form, meta, orientation, frames, missing, notes, found.upright)
 
 
 def _read_deep_tiff(path, layout, megapixels):
@@ -127,15 +127,18 @@ def _read_deep_tiff(path, layout, megapixels):
     return _photo(native, mode, "TIFF", meta, orientation, frames, missing, [])
 
 
-def _photo(native, mode, form, meta, orientation, frames, missing, notes):
-    """The upright Photo of pixels as they are stored. missing: [what is not kept]."""
-    if orientation is None:
+def _photo(native, mode, form, meta, orientation, frames, missing, notes, upright=False):
+    """The upright Photo of pixels as they are stored, or already `upright`. missing: [what is not kept]."""
+    if orientation is None and not upright:
         orientation = metadata.xmp_orientation(meta["xmp"])
-    native = np.ascontiguousarray(TURNS.get(orientation, lambda x: x)(native))
+    turned = orientation in TURNS
+    native = np.ascontiguousarray(TURNS[orientation](native) if turned and not upright else native)
     height, width = native.shape[:2]
     if not height or not width:
         raise ValueError("no pixels")
-    meta["xmp"], more = xmp_packets.marked(meta["xmp"], width, height)
+    meta["xmp"], more = xmp_packets.marked(meta["xmp"], width, height, turned)
+    if turned:
+        meta["exif"].remove(lambda number, tag: number in metadata.PLACES)
     meta["exif"] = metadata.marked_exif(meta["exif"], width, height)
     meta["dpi"] = _sane(meta["dpi"])
     if frames > 1:
@@ -194,10 +197,15 @@ def _meta(image, path):
     else:
         orientation, meta["exif"], missing = metadata.read_exif(image)
         meta["xmp"] = metadata.xmp_of(image)
-    missing += metadata.other_claims(image)
-    meta |= {"text": getattr(image, "text", {}), "resources": metadata.photoshop_resources(image)}
+    texts, without = metadata.texts_of(image)
+    missing += metadata.other_claims(image) + without
+    meta |= {"text": texts, "resources": metadata.photoshop_resources(image)}
+    if meta["comment"] and previews.holds_picture(meta["comment"]):
+        meta["comment"] = None
     if image.mode == "LAB":
         meta["icc_profile"] = None
+    if image.format == "HEIF":
+        orientation = image.info.get("original_orientation")
     if image.format == "WEBP":
         meta["lossless"] = _is_lossless_webp(path)
     if image.format in ("JPEG", "MPO"):
