@@ -23,6 +23,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)  # damaged files are rep
 EDITED_MARK = "Face ageing with CycleGAN: faces in this picture were changed by a neural network"
 XMP_TAG, ICC_TAG, C2PA_TAG = 700, 34675, 52545     # of a TIFF
 XMP_KEY = "XML:com.adobe.xmp"                       # of a text chunk of a PNG
+RAW_PROFILE = "raw profile type "                   # begins the keys of texts in which ImageMagick keeps other metadata
 # Tags that say how the pixels are stored.
 STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290,
                 291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
@@ -95,16 +96,16 @@ def xmp_orientation(xmp):
 
 
 def texts_of(image):
-    """({key: text} of a PNG's text chunks that are written back, [what is not kept]): no metadata of other formats."""
-    texts = {key: text for key, text in getattr(image, "text", {}).items()
-             if key != XMP_KEY and not key.lower().startswith("raw profile type")}
-    kept = {key: text for key, text in texts.items() if not holds_picture(text)}
-    return kept, [PICTURE_INSIDE] if len(kept) < len(texts) else []
+    """{key: text} of a PNG's text chunks, without metadata of other formats, which are read and written elsewhere."""
+    return {key: text for key, text in getattr(image, "text", {}).items()
+            if key != XMP_KEY and not key.lower().startswith(RAW_PROFILE)}
 
 
 def other_claims(image):
     """[what an image has beside EXIF and XMP that is not kept]: of signatures and second pictures."""
     missing = []
+    if any(key.lower() in (RAW_PROFILE + "iptc", RAW_PROFILE + "8bim") for key in getattr(image, "text", ())):
+        missing.append("IPTC caption")
     if any(name == "APP11" and b"jumb" in data[:64] for name, data in getattr(image, "applist", ())) or any(
             chunk[0] == b"caBX" for chunk in getattr(image, "private_chunks", ())):
         missing.append("content credentials")
@@ -127,8 +128,7 @@ def photoshop_resources(image):
     """{number: bytes} of those Photoshop resources of a JPEG that are kept."""
     found = image.info.get("photoshop") if image.format in ("JPEG", "MPO") else None
     found = found if isinstance(found, dict) else {}
-    return {number: found[number] for number in KEPT_RESOURCES
-            if isinstance(found.get(number), bytes) and not holds_picture(found[number])}
+    return {number: found[number] for number in KEPT_RESOURCES if isinstance(found.get(number), bytes)}
 
 
 def jpeg_segment(resources):

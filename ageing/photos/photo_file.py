@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ageing.errors import UserError, reason
-from ageing.photos import colour_tags, metadata, opening, previews, sixteen_bit
+from ageing.photos import colour_tags, metadata, opening, sixteen_bit
 from ageing.photos import exif as exif_tags
 from ageing.photos import xmp as xmp_packets
+from ageing.photos.previews import holds_picture
 from ageing.storage import replacing
 
 # Formats whose metadata has room for the mark, with their suffix. Photos of other formats are written as PNG.
@@ -197,11 +198,14 @@ def _meta(image, path):
     else:
         orientation, meta["exif"], missing = metadata.read_exif(image)
         meta["xmp"] = metadata.xmp_of(image)
-    texts, without = metadata.texts_of(image)
-    missing += metadata.other_claims(image) + without
-    meta |= {"text": texts, "resources": metadata.photoshop_resources(image)}
-    if meta["comment"] and previews.holds_picture(meta["comment"]):
-        meta["comment"] = None
+    missing += metadata.other_claims(image)
+    parts = {"text": metadata.texts_of(image), "resources": metadata.photoshop_resources(image),
+             "comment": {"": meta["comment"] or b""}}
+    kept = {name: {key: value for key, value in part.items() if not holds_picture(value)}
+            for name, part in parts.items()}
+    if kept != parts:
+        missing.append(metadata.PICTURE_INSIDE)
+    meta |= kept | {"comment": kept["comment"].get("")}
     if image.mode == "LAB":
         meta["icc_profile"] = None
     if image.format == "HEIF":

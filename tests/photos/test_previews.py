@@ -133,3 +133,16 @@ def test_no_picture_of_the_unedited_face_is_left(tmp_path, suffix, written):
     assert any("picture inside" in note for note in photo.notes)
     if suffix in (".png", ".webp", ".tif", ".heic"):     # only known properties of its XMP hold a picture
         assert b'dc:title="mine"' in out.read_bytes()
+
+
+def test_a_caption_that_a_png_has_as_raw_profile_is_told(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type iptc", f"\niptc\n       4\n{b'name'.hex()}\n")
+    Image.fromarray(RGB).save(tmp_path / "in.png", pnginfo=info)
+    assert photo_file.read(tmp_path / "in.png").notes == ["not kept: IPTC caption"]
+
+
+def test_each_part_with_a_picture_is_told(tmp_path):
+    for number, segment in enumerate([(0xFE, PLANTED), (0xED, photoshop((0x0404, PLANTED)))]):
+        jpeg_with(tmp_path / f"{number}.jpg", segment)
+        assert photo_file.read(tmp_path / f"{number}.jpg").notes == ["not kept: metadata with a picture inside"]
