@@ -5,6 +5,7 @@ import dataclasses
 import os
 import re
 
+import numpy as np
 from PIL import Image
 
 from ageing.errors import UserError
@@ -90,6 +91,13 @@ def _opened_heif(path):
                         "install it with pip install pillow-heif") from error
     pillow_heif.register_heif_opener()
     return Image.open(path)
+
+
+def deep_heif(path):
+    """uint16 pixels, upright, of an HEIF with 10 or 12 bits, of which Pillow gets 8."""
+    import pillow_heif
+
+    return np.asarray(pillow_heif.open_heif(path, convert_hdr_to_8bit=False))
 
 
 def check_size(path, width, height, megapixels):
