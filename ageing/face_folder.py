@@ -217,7 +217,7 @@ def fixed_faces(folder, size, n):
     Raises UserError if none can be read.
     """
     faces = []
-    for path in sorted(list_images(folder), key=lambda p: hashlib.sha256(p.name.encode()).digest()):
+    for path in sorted(list_images(folder), key=lambda p: hashlib.sha256(os.fsencode(p.name)).digest()):
         if len(faces) == n:
             break
         try:
