@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from ageing.errors import kind_of
 from ageing.photos import STRONGEST, calibration
 
 STEP = 0.05     # of a slider without years, in strength
@@ -29,7 +30,7 @@ def stops(folder, directions):
     strengths. Raises UserError if the calibration is damaged.
     """
     middle = Stop(0, None, 0.0, "as it is")
-    if not Path(folder, calibration.FILE).exists():
+    if kind_of(Path(folder, calibration.FILE)) is None:
         sides = {direction: _strengths(direction) for direction in directions}
         measured = ""
     else:

@@ -123,7 +123,7 @@ def _in_folder(folder, recursive):
         for path in (Path(place, name) for name in sorted(files) if name[0] != "."):
             if path.suffix.lower() not in suffixes:
                 found.skipped[path.suffix.lower()] += 1
-            elif path.is_file() and is_output(path):  # is_file: opening a pipe would wait for its writer
+            elif os.path.isfile(path) and is_output(path):  # isfile: opening a pipe would wait for its writer
                 found.outputs += 1
             else:
                 found.photos.append(Source(path, path.parent.relative_to(folder)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.training import recipe_check
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def load(path, overrides=()):
     a list or a value replaces the inherited one. Raises UserError that names the file (or the command line) and the
     key: an unknown key, a wrong type, an impossible value.
     """
-    path = Path(path) if Path(path).exists() or not Path(PROJECT, path).exists() else Path(PROJECT, path)
+    path = Path(path) if kind_of(path) or not kind_of(Path(PROJECT, path)) else Path(PROJECT, path)
     tree = _read(path, ())
     recipe = recipe_check.parse(tree, path)
     for override in overrides:
@@ -79,7 +79,7 @@ def _read(path, inheriting):
     if not isinstance(name, str):
         raise UserError(f"{path}: base must be the name of a recipe file, not {name!r}")
     base = path.parent / name
-    if not base.exists():
+    if kind_of(base) is None:
         raise UserError(f"{path}: base: {name}: no such file in {path.parent}")
     if base.resolve() in {p.resolve() for p in (path, *inheriting)}:
         raise UserError(f"{path}: base: {name} inherits from this file itself; remove one of the two lines")

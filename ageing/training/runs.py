@@ -52,7 +52,7 @@ class Run:
     def open(cls, folder):
         """The run in `folder`. Raises UserError if there is none."""
         folder = Path(folder)
-        if not (folder / "recipe.yaml").is_file():
+        if kind_of(folder / "recipe.yaml") != "file":
             known = ", ".join(sorted(str(p.parent) for p in folder.parent.glob("*/recipe.yaml"))) or "none"
             raise UserError(f"{folder}: not a run folder, it has no recipe.yaml; runs beside it: {known}")
         return cls(folder, recipe_file.load(folder / "recipe.yaml"))
