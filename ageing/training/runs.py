@@ -84,16 +84,17 @@ class Run:
 
     def _settle_name(self):
         """Go on under another name if the grids under this one are those of another run: one that this is a copy of."""
-        name, key = self._identity()
-        before = self.samples
-        if kind_of(before / OWNER) is None:  # its grids were removed, or it is a run from before there was an OWNER
+        (name, key), before = self._identity(), self.samples
+        owned, known = kind_of(before / OWNER), kind_of(self.folder / "run.json")
+        mine = owned and (before / OWNER).read_text(encoding="utf-8", errors="replace") == self._mark(key)
+        if mine or not kind_of(before) or not (owned or known):  # the last: both are from before there was an OWNER
             self._take_name(name, key)
-        elif (before / OWNER).read_text(encoding="utf-8", errors="replace") != self._mark(key):
-            stem = self.place.name
-            names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
-            self._take_name(next(name for name in names if kind_of(before.parent / name) is None
-                                 and (name == stem or kind_of(self.place.parent / name) is None)), key)
-            print(f"{self.folder} was copied or moved: its grids are now in {self.samples}, not in {before}")
+            return
+        stem = self.place.name
+        names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
+        self._take_name(next(name for name in names if not kind_of(before.parent / name)
+                             and (name == stem or not kind_of(self.place.parent / name))), key)
+        print(f"{self.folder} was copied or moved: its grids are now in {self.samples}, not in {before}")
 
     def _take_name(self, name, key):
         with replacing(self.folder / "run.json") as temporary:
