@@ -14,7 +14,7 @@ import argparse
 import datetime
 from pathlib import Path
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError, kind_of, run_script
 
 SAVED_MODELS = Path(__file__).parent / "saved_models"
 FEWEST = 8  # faces per domain
@@ -59,11 +59,11 @@ def main(argv=None):
     folders = {SAVED_MODELS.name if folder == SAVED_MODELS else str(folder): folder for folder in args.weights}
     pairs = comparison.load_pairs(folders, args.baseline, not args.no_self_ensemble)
     judges = Judges()
-    if (args.output / "report.md").exists() and not args.force:
+    if kind_of(args.output / "report.md") and not args.force:
         raise UserError(f"{args.output}/report.md: exists already; overwrite it with --force or choose another with -o")
     cards = {name: Card(Path(folder, "card.md")) for name, folder in folders.items()} if args.card else {}
     photos = photos_in(args.photos) if args.photos else []
-    has_crops = Path(args.data).is_dir() or not photos
+    has_crops = kind_of(args.data) == "folder" or not photos
     crops = comparison.load_crops(args.data, args.domains, args.faces, pairs, judges) if has_crops else {}
 
     if photos:

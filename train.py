@@ -24,7 +24,7 @@ import sys
 import time
 from pathlib import Path
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError, kind_of, run_script
 from ageing.training import resume
 
 PROJECT = Path(__file__).resolve().parent
@@ -109,7 +109,7 @@ def export(source, output, step=None):
     from ageing.training import devices
     from ageing.training.runs import Run
 
-    exported = (source / "metadata.json").is_file()  # .keras files that wait for ONNX
+    exported = kind_of(source / "metadata.json") == "file"  # .keras files that wait for ONNX
     if exported and (output or step is not None):
         raise UserError(f"{source} holds .keras files; their ONNX files are written beside them, without --output and "
                         "--checkpoint")

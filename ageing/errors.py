@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import sys
 
 
@@ -60,3 +61,17 @@ def _end_like_ctrl_c():
 def reason(error):
     """The short text of an OSError, without its number."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def kind_of(path):
+    """What is at `path`, links followed: "file", "folder", "other" (a pipe, a device) or None.
+
+    Path.exists and its kind raise PermissionError below a folder that may not be entered: here that is a UserError.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name with a zero byte
+        return None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {reason(error)}") from error
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"

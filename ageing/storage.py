@@ -16,6 +16,9 @@ from pathlib import Path
 
 from ageing.errors import UserError, reason
 
+# Folders of network drives, systems and archivers: trash, thumbnails, earlier states. Compared in lower case.
+SYSTEM_FOLDERS = {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@__thumb", "$recycle.bin",
+                  "recycler", "system volume information", "lost+found", "__macosx"}
 UNFINISHED = re.compile(r"\.writing-([0-9a-f]{8})-(\d{1,9})-\w+(\.\w+)?")    # host, process
 FORGOTTEN = 24 * 3600   # seconds without a change, after which an unfinished file has no writer on any machine
 _mode = contextvars.ContextVar("mode", default=0o666)   # of new files, before the umask

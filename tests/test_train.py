@@ -324,7 +324,7 @@ def test_another_recipe_starts_from_the_networks_of_a_run(whole, workplace, caps
     assert str(whole) in (workplace / "runs/00001-tiny/recipe.yaml").read_text()
     with pytest.raises(UserError, match="00002-none: not a run folder"):
         train.main(["--config", "tiny.yaml", "start_from=runs/00002-none"])
-    with pytest.raises(UserError, match="broken or of other networks"):
+    with pytest.raises(UserError, match=rf"networks are not those of {whole}.*take over .* from {whole}/recipe.yaml"):
         train.main([*arguments, "generator.filters=4"])
 
 
@@ -390,6 +390,22 @@ def test_a_run_that_is_being_trained_is_not_resumed(whole, workplace):
     with Run.open(run).locked(), pytest.raises(UserError, match="another process is training this run"):
         train.main(["--resume", str(run), "finish.steps=9"])
     assert not list(run.glob("recipe-before*"))
+
+
+def test_a_photo_that_is_added_while_a_run_trains_stops_it_before_the_next_stage(workplace, drawn, monkeypatch):
+    (workplace / "faces").unlink()
+    shutil.copytree(drawn, workplace / "faces")
+    added, compute = workplace / "faces/train/20s/25_0_0_added.png", cyclegan.CycleGAN.compute
+
+    def adding(self, kind, batch):
+        shutil.copy(next((workplace / "faces/train/20s").glob("25_*")), added)
+        return compute(self, kind, batch)
+
+    short = ["stages.0.steps=0", "stages.1.steps=0", "finish.steps=0"]
+    monkeypatch.setattr(cyclegan.CycleGAN, "compute", adding)
+    with pytest.raises(UserError, match="faces/train changed .*20s: 40 before, 41 now.*restore them to resume"):
+        train.main(["--config", "tiny.yaml", *short])
+    assert Run.open("runs/00001-tiny").newest_step() == 1  # nothing is lost
 
 
 class Listener:

@@ -8,7 +8,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.photos import exif, repair, sixteen_bit
 
 Image.MAX_IMAGE_PIXELS = None   # the limit is `megapixels`, whose message names the option that raises it
@@ -20,9 +20,10 @@ MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")    # of a JPEG's segment
 
 def check_file(path):
     """Raises UserError if `path` is no file with something in it."""
-    if not path.exists():
+    kind = kind_of(path)
+    if kind is None:
         raise UserError(f"{path}: no such file")
-    if not path.is_file():
+    if kind != "file":
         raise UserError(f"{path}: not a file")
     if not path.stat().st_size:
         raise UserError(f"{path}: an empty file")

@@ -16,6 +16,7 @@ from PIL import Image
 from ageing.errors import UserError, reason
 from ageing.photos.metadata import is_marked
 from ageing.photos.photo_report import printable
+from ageing.storage import SYSTEM_FOLDERS
 
 # Files of a folder that are taken for photos. A file that is named itself may be of any format that Pillow reads.
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2",
@@ -23,9 +24,6 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", "
 HEIF_SUFFIXES = {".heic", ".heif", ".hif"}  # the same, if pillow-heif is installed
 CLIP_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
                  ".flv", ".3gp", ".3g2", ".ogv", ".vob", ".mxf"}  # clips, if PyAV is installed
-# Folders of network drives and systems: trash, thumbnails, earlier states. Compared in lower case.
-NO_ALBUMS = {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@__thumb", "$recycle.bin",
-             "recycler", "system volume information", "lost+found"}
 CLIPS_NEED = "clips need PyAV: pip install -r requirements-video.txt"
 
 
@@ -129,7 +127,7 @@ def _in_folder(folder, recursive):
         for path in (Path(place, name) for name in sorted(files) if name[0] != "."):
             if path.suffix.lower() not in suffixes:
                 found.skipped[path.suffix.lower()] += 1
-            elif path.is_file() and is_output(path):  # is_file: opening a pipe would wait for its writer
+            elif os.path.isfile(path) and is_output(path):  # isfile: opening a pipe would wait for its writer
                 found.outputs += 1
             else:
                 found.photos.append(Source(path, path.parent.relative_to(folder)))
@@ -143,7 +141,7 @@ def _is_album(path, root, entered):
     folder is found without it.
     """
     real = real_path(path)
-    if path.name[0] == "." or path.name.lower() in NO_ALBUMS or real in entered or (
+    if path.name[0] == "." or path.name.lower() in SYSTEM_FOLDERS or real in entered or (
             path.is_symlink() and root in real.parents):
         return False
     entered.add(real)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.pixels import to_floats, to_pixels
 
 GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}    # the file of each direction, in a folder of weights
@@ -36,7 +36,7 @@ class Translator:
         from ageing.onnx_session import open_session
 
         path, self.mirror = Path(path), mirror
-        if not path.is_file():
+        if kind_of(path) != "file":
             known = ", ".join(sorted(str(p) for p in path.parent.glob("*.onnx"))) or "none"
             raise UserError(f"{path}: no such file; generators there: {known}. Export one with train.py --export")
         try:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ageing.errors import UserError, reason
+from ageing.errors import UserError, kind_of, reason
 from ageing.storage import unfinished
 from ageing.training import card, checkpoints
 from ageing.training.cyclegan import build_generator
@@ -94,7 +94,7 @@ def _complete(folder, names, write_all, replaced=None):
 
     Returns the paths. A file gets its name when all are written and checked.
     """
-    if taken := [name for name in names if (folder / name).exists()]:
+    if taken := [name for name in names if kind_of(folder / name)]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)

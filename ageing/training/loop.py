@@ -16,6 +16,7 @@ from ageing.training.cyclegan import CycleGAN
 from ageing.training.engine import engine
 from ageing.training.monitor import Monitor
 from ageing.training.plan import plan
+from ageing.utkface import cell_of
 
 # What TensorFlow, JAX, CUDA's libraries and C++ say when memory runs out, in lower case.
 OUT_OF_MEMORY = ("out of memory", "oom when", "bad_alloc", "alloc_failed", "failed to allocate", "resource_exhausted")
@@ -59,7 +60,7 @@ class Training:
 
     def __init__(self, recipe, run, start, origin, images, limit):
         self.recipe, self.run, self.start, self.origin, self.limit = recipe, run, start, origin, limit
-        self.epoch = max(count for count, _ in images.values())  # pairs
+        self.images, self.epoch = images, max(count for count, _ in images.values())  # pairs
         self.phases = plan(recipe, self.epoch)
         self.precision, self.gan, self.faces = engine().precision(recipe.precision), None, None
         self.measured = {}  # {stage: (gan, faces)} that the limit has timed
@@ -111,7 +112,9 @@ class Training:
         """(CycleGAN, (training faces, faces of the sample grids))"""
         keras.utils.set_random_seed(self.recipe.seed)  # the same initial state whether the run was resumed or not
         gan = CycleGAN(self.recipe, stage, self.precision)
-        return gan, load_faces(self.recipe, gan, self.monitor)
+        faces = load_faces(self.recipe, gan, self.monitor)
+        resume.check_images(self.recipe, self.images, training_images(self.recipe))  # what was loaded just now
+        return gan, faces
 
     def _plan_within_limit(self):
         """Time the steps of every phase and shorten them."""
@@ -177,10 +180,18 @@ def _assignments(values):
 
 def training_images(recipe):
     """{domain: [number of images, digest of their names]} of A and B. Raises UserError if a folder is missing or empty.
+
+    Matched sampling draws no image whose name tells no gender and race, so none is counted.
     """
     found = {}
     for domain in (recipe.data.domain_A, recipe.data.domain_B):
-        names = [path.name for path in list_images(Path(recipe.data.path, "train", domain))]
+        folder = Path(recipe.data.path, "train", domain)
+        names = [path.name for path in list_images(folder)]
+        if recipe.data.sampling == "matched":
+            names = [name for name in names if cell_of(name) >= 0]
+        if not names:
+            raise UserError(f"{folder}: no file name tells gender and race ([age]_[gender]_[race]_...), which "
+                            "data.sampling=matched needs; use data.sampling=independent")
         digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()[:16]
         found[domain] = [len(names), digest]
     return found

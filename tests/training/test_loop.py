@@ -64,6 +64,28 @@ def test_faces_that_do_not_fit_are_named(monkeypatch):
         loop.load_faces(RECIPE, types.SimpleNamespace(stage=RECIPE.stages[1]), None)
 
 
+def faces_in(folder, *names):
+    for domain in ("20s", "50s"):
+        (folder / "train" / domain).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / "train" / domain / name).write_text("")
+    return recipe_check.parse(TINY | {"data": {"path": str(folder), "sampling": "matched"}}, "tiny")
+
+
+def test_only_images_that_can_be_drawn_are_counted(tmp_path):
+    recipe = faces_in(tmp_path, "25_0_0_a.png", "25_1_0_b.png")
+    before = loop.training_images(recipe)
+    faces_in(tmp_path, "holiday.png")
+    assert loop.training_images(recipe) == before
+    independent = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, sampling="independent"))
+    assert [count for count, _ in loop.training_images(independent).values()] == [3, 3]
+
+
+def test_matched_sampling_asks_for_names_that_tell_gender_and_race(tmp_path):
+    with pytest.raises(UserError, match="train/20s: no file name tells gender and race .*sampling=independent"):
+        loop.training_images(faces_in(tmp_path, "holiday.png"))
+
+
 @pytest.mark.parametrize("error", [RuntimeError("broken"), tf.errors.InternalError(None, None, "cuDNN"),
                                    UserError("out of memory is no matter here")], ids=repr)
 def test_other_errors_stay_what_they_are(error):
