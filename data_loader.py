@@ -65,6 +65,10 @@ class UnpairedFaces:
             if self.dropped:
                 lines.append("matched sampling, present in one domain only, never drawn: "
                              + ", ".join(map(cell_name, self.dropped)))
+            unknown = [int((domain.cells < 0).sum()) for domain in (self.A, self.B)]
+            if any(unknown):
+                lines.append("matched sampling, no gender and race in the file name, never drawn: "
+                             f"{unknown[0]} of {self.settings.domain_A}, {unknown[1]} of {self.settings.domain_B}")
         return lines
 
     def batch(self, n, stream, step):

@@ -2,7 +2,7 @@
 
     python evaluate.py                                        saved_models on data/utkface/validation -> evaluation/
     python evaluate.py --weights saved_models runs/00001-cpu/export --baseline      one row each, and unchanged faces
-    python evaluate.py --weights runs/00001-cpu/export --card                       card.md and calibration.json too
+    python evaluate.py --weights runs/00001-cpu/export --card                       the table into its card.md too
     python evaluate.py --faces 60                             fewer faces per domain: faster, wider intervals
     python evaluate.py --photos holidays/                     on ordinary photos, beside the validation crops
     python evaluate.py --data data/drawn/validation           on drawn faces, without UTKFace
@@ -14,7 +14,7 @@ import argparse
 import datetime
 from pathlib import Path
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError, kind_of, run_script
 
 SAVED_MODELS = Path(__file__).parent / "saved_models"
 FEWEST = 8  # faces per domain
@@ -35,7 +35,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--photos", metavar="DIR",
                         help="measure on the ordinary photos in this folder, beside the faces of --data")
     parser.add_argument("--card", action="store_true",
-                        help="also write the table into card.md, and calibration.json, in each folder of --weights")
+                        help="also write the table into card.md in each folder of --weights")
     parser.add_argument("-o", "--output", type=Path, default=Path("evaluation"), metavar="DIR",
                         help="default: %(default)s")
     parser.add_argument("--force", action="store_true", help="overwrite an existing report")
@@ -51,7 +51,7 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.evaluation import calibration, comparison, photo_tables, report
+    from ageing.evaluation import comparison, photo_tables, report
     from ageing.evaluation.card_update import Card
     from ageing.evaluation.judges import Judges
     from ageing.evaluation.photo_measure import measure_photos, photos_in
@@ -59,11 +59,11 @@ def main(argv=None):
     folders = {SAVED_MODELS.name if folder == SAVED_MODELS else str(folder): folder for folder in args.weights}
     pairs = comparison.load_pairs(folders, args.baseline, not args.no_self_ensemble)
     judges = Judges()
-    if (args.output / "report.md").exists() and not args.force:
+    if kind_of(args.output / "report.md") and not args.force:
         raise UserError(f"{args.output}/report.md: exists already; overwrite it with --force or choose another with -o")
     cards = {name: Card(Path(folder, "card.md")) for name, folder in folders.items()} if args.card else {}
     photos = photos_in(args.photos) if args.photos else []
-    has_crops = Path(args.data).is_dir() or not photos
+    has_crops = kind_of(args.data) == "folder" or not photos
     crops = comparison.load_crops(args.data, args.domains, args.faces, pairs, judges) if has_crops else {}
 
     if photos:
@@ -76,7 +76,6 @@ def main(argv=None):
     comparison.write_report(args.output, rows, text, more)
     for name, card in cards.items():
         card.put_measured(f"{how_measured(args)}\n\n{report.tables({name: rows[name]})}")
-        calibration.write(card.path.parent, rows[name], how_measured(args))
     print(f"\nwrote {args.output}/report.md, report.json and pictures")
     return 0
 

@@ -3,7 +3,6 @@
     python infer_faces.py photo.jpg                               writes photo_50s.jpg beside it
     python infer_faces.py holidays/ "scans/*.png" -o aged/        folders and patterns; writes into the folder aged/
     python infer_faces.py -r holidays/ -o aged/                   with the folders inside; run it again to continue
-    python infer_faces.py photo.jpg --years 10                    about ten years older
     python infer_faces.py photo.jpg --strength 0.6                a weaker effect: 0 returns the photo, 1.5 is the most
     python infer_faces.py photo.jpg --direction both --compare    older and younger, and a sheet with before and after
     python infer_faces.py photo.jpg --steps 6                     also a strip of the face at six strengths
@@ -26,7 +25,7 @@ from ageing.errors import UserError, run_script
 from ageing.photos import STRONGEST
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
-WRONG_ARGUMENTS, NO_FACE = 2, 3     # exit codes
+NO_FACE = 3     # exit code
 
 
 def parse_arguments(argv=None):
@@ -36,9 +35,7 @@ def parse_arguments(argv=None):
     parser.add_argument("-o", "--output", metavar="PATH",
                         help="a file if there is one photo, else a folder (default: beside the photo)")
     parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age", help="default: age")
-    parser.add_argument("--strength", type=_number(0, STRONGEST), metavar="0..1.5", help="default: 1")
-    parser.add_argument("--years", type=_number(0, 120), metavar="N",
-                        help="about N years older (rejuvenate: younger), in place of --strength")
+    parser.add_argument("--strength", type=_number(0, STRONGEST), metavar="0..1.5", default=1.0, help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N",
                         help="which faces to edit; 1 is the largest (default: all)")
     parser.add_argument("--compare", action="store_true", help="also write before and after side by side")
@@ -58,11 +55,8 @@ def parse_arguments(argv=None):
     parser.add_argument("--max-megapixels", type=_number(0.001, 10_000), default=150, metavar="N",
                         help="refuse photos that are larger (default: 150)")
     parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
-                        help="folder with g_AB.onnx, g_BA.onnx and, for --years, calibration.json "
-                        "(default: saved_models)")
+                        help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
     args = parser.parse_args(argv)
-    if args.years is not None and (args.strength is not None or args.steps):
-        parser.error("--years chooses the strength; use it without --strength and --steps")
     if args.camera is None and not args.photos:
         parser.error("the following arguments are required: PHOTO")
     if args.camera is not None:
@@ -99,19 +93,15 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.photos import calibration, translator
+    from ageing.photos import translator
 
     directions = tuple(translator.GENERATORS) if args.direction == "both" else (args.direction,)
-    try:
-        strengths, expected = calibration.strengths(args.weights, directions, args.years, args.strength)
-    except calibration.OutOfReach as error:
-        print(f"error: {error}", file=sys.stderr)
-        return WRONG_ARGUMENTS
-    return edit_files(args, strengths, expected) if args.camera is None else show_camera(args, strengths, expected)
+    strengths = dict.fromkeys(directions, args.strength)
+    return edit_files(args, strengths) if args.camera is None else show_camera(args, strengths)
 
 
-def edit_files(args, strengths, expected):
-    """Age photos and clips. strengths: {direction: strength}. expected: lines on what to expect."""
+def edit_files(args, strengths):
+    """Age photos and clips. strengths: {direction: strength}."""
     from ageing.photos import outputs, photo_report, sources
 
     found = sources.find(args.photos, args.recursive)
@@ -129,8 +119,6 @@ def edit_files(args, strengths, expected):
     clip_editor = load_clip_editor(args, editor) if clips else None
 
     reports = photo_report.Reports(sys.stderr if args.json == "-" else sys.stdout, len(jobs), earlier)
-    for line in expected:
-        reports.tell(line)
     for folder, why in found.unreadable.items():
         reports.add(photo_report.report_error(folder, f"{folder}: cannot be read ({why})", "folder"))
     try:
@@ -145,14 +133,14 @@ def edit_files(args, strengths, expected):
     return 1 if reports.failed else 0 if reports.succeeded else NO_FACE
 
 
-def show_camera(args, strengths, expected):
+def show_camera(args, strengths):
     """Show what a camera sees, with the faces aged."""
     from ageing.photos import camera
     from ageing.photos.tracking import Tracker
 
     window = camera.open_window()
     editor = load_editor(args, strengths, frozenset())
-    print(*expected, "q in the window ends", sep="\n")
+    print("q in the window ends")
     (direction, translator), = editor.translators.items()
     camera.run(int(args.camera) if args.camera.isdecimal() else args.camera,
                Tracker(load_clip_detector(args), editor.aligner, args.face), translator, strengths[direction], window)

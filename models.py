@@ -104,7 +104,7 @@ class UpsamplingConv2D(layers.Conv2D):
     def call(self, x):
         kernel = sum(ops.pad(self.kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1))
         kernel = ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
-        y = ops.conv_transpose(x, kernel, strides=2, padding="same")
+        y = ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last")
         return y + self.bias if self.use_bias else y
 
     def compute_output_shape(self, shape):
@@ -126,7 +126,7 @@ class BilinearUpsampling2D(layers.Layer):
         x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
         x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
         kernel = ops.convert_to_tensor(kernel.reshape(3, 3, channels, 4 * channels))
-        return ops.depth_to_space(ops.conv(x, kernel, padding="valid", data_format="channels_last"), 2)
+        return ops.depth_to_space(ops.conv(x, kernel, padding="valid", data_format="channels_last"), 2, "channels_last")
 
     def compute_output_shape(self, shape):
         return (shape[0], *(None if n is None else 2 * n for n in shape[1:3]), shape[3])
@@ -149,7 +149,8 @@ class BlockConv2D(layers.Conv2D):
             x = ops.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
         kernel = ops.concatenate([ops.pad(self.kernel, ((i, b - 1 - i), (j, b - 1 - j), (0, 0), (0, 0)))
                                   for i in range(b) for j in range(b)], axis=3)
-        y = ops.depth_to_space(ops.conv(x, kernel, strides=b, padding="valid"), b)
+        y = ops.conv(x, kernel, strides=b, padding="valid", data_format="channels_last")
+        y = ops.depth_to_space(y, b, "channels_last")
         return y + self.bias if self.use_bias else y
 
 

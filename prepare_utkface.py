@@ -10,8 +10,10 @@ is for the final test. A second run adds what is missing and changes nothing els
 import argparse
 import contextlib
 import dataclasses
+import functools
 import io
 import lzma
+import os
 import re
 import tarfile
 import zipfile
@@ -22,9 +24,9 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from tqdm import tqdm
 
-from ageing.errors import UserError, reason, run_script
+from ageing.errors import UserError, kind_of, reason, run_script
 from ageing.face_folder import MEGAPIXELS, NOT_DECODED, SMALLEST, contents, picture_suffixes
-from ageing.storage import replacing
+from ageing.storage import SYSTEM_FOLDERS, replacing
 from ageing.utkface import GENDERS, RACES, SPLITS, parse_name, split_of
 
 WHERE = ("get UTKFace (aligned and cropped) from https://susanqq.github.io/UTKFace/; "
@@ -58,7 +60,7 @@ def prepare(source, root, ranges):
     """
     skipped, seen = {}, set()
     ready = _ready(root, ranges)
-    with _opened(source, root) as (total, members):
+    with _opened(source, root, skipped) as (total, members):
         bar = tqdm(members, total=total, desc="sorting faces", unit="file", disable=None)
         for name, read in bar:
             parsed = parse_name(name)
@@ -67,12 +69,14 @@ def prepare(source, root, ranges):
                 skipped.setdefault("other age" if parsed else "malformed name", []).append(name)
                 continue
             path = Path(root, split_of(name), found.name, name)
-            if path in seen:
-                why = SAME if read() == path.read_bytes() else DIFFERENT
-            elif path in ready:
+            if path in ready and path not in seen:
                 why = None
+            elif (data := read()) is None:
+                why = "unreadable file"
+            elif path in seen:
+                why = SAME if data == path.read_bytes() else DIFFERENT
             else:
-                why = _add(path, read())
+                why = _add(path, data)
             if why is None:
                 seen.add(path)
             else:
@@ -108,7 +112,7 @@ def _folders(root, ranges):
 
 
 def _pictures(folder):
-    return contents(folder)[0] if folder.is_dir() else []
+    return contents(folder)[0] if kind_of(folder) == "folder" else []
 
 
 def _add(path, data):
@@ -140,27 +144,30 @@ def count_on_disk(root, ranges):
 
 
 @contextlib.contextmanager
-def _opened(source, root):
+def _opened(source, root, skipped):
     """(number of files or None, iterator of (name, function that reads it)) of an archive or a folder.
 
-    root: the target, whose splits are left out if they lie inside of the source.
+    The function returns None for what cannot be read. root: the target, whose splits are left out if they lie inside of
+    the source. skipped: as of `prepare`; gets the folders that cannot be read.
     """
     source = Path(source)
-    if not source.exists():
+    if kind_of(source) is None:
         raise UserError(f"{source}: no such file or folder; {WHERE}")
     try:
         if source.is_dir():
-            paths = _files(source, root)
+            paths = _files(source, root, skipped)
             if not paths:
                 raise UserError(f"{source}: no images in this folder; {WHERE}")
-            yield len(paths), ((p.name, p.read_bytes) for p in paths)
+            yield len(paths), ((p.name, functools.partial(_read_file, p)) for p in paths)
         elif zipfile.is_zipfile(source):
             with zipfile.ZipFile(source) as archive:
-                names = _images(source, archive.namelist())
-                yield len(names), ((PurePosixPath(n).name, lambda n=n: archive.read(n)) for n in names)
+                found = [(name, m) for m in archive.infolist()
+                         if (name := _image_name(source, m.filename)) and not m.is_dir()]
+                yield len(found), ((name, functools.partial(_read_zipped, archive, m)) for name, m in found)
         else:
             with tarfile.open(source) as archive:
-                yield None, _tar_members(source, archive)
+                yield None, ((name, functools.partial(_read_tarred, archive, m)) for m in archive
+                             if (name := _image_name(source, m.name)) and not m.isdir())
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
         # RuntimeError: an encrypted zip, or a compression that Python does not know
         told = reason(error).splitlines()[0]
@@ -168,31 +175,59 @@ def _opened(source, root):
                         "again. Files already copied are kept") from error
 
 
-def _files(source, root):
-    targets = [Path(root, split).resolve() for split in SPLITS]
-    inside = {source / t.relative_to(source.resolve()) for t in targets if source.resolve() in t.parents}
-    return sorted(p for p in source.rglob("*")
-                  if p.suffix.lower() in picture_suffixes() and p.name[0] != "." and inside.isdisjoint(p.parents))
+def _files(source, root, skipped):
+    """Sorted paths of what is called like an image below the folder `source`."""
+    targets, found = {Path(root, split).resolve() for split in SPLITS}, []
+
+    def note(error):
+        if Path(error.filename) == source:
+            raise error
+        skipped.setdefault("unreadable folder", []).append(os.path.relpath(error.filename, source))
+
+    for place, folders, files in os.walk(source, onerror=note):
+        folders[:] = [name for name in folders if _may_hold_faces(name) and Path(place, name).resolve() not in targets]
+        found += [Path(place, name) for name in files if _is_image(name)]
+    return sorted(found)
 
 
-def _tar_members(source, archive):
-    for member in archive:
-        if _is_image(source, member.name) and member.isfile():
-            yield PurePosixPath(member.name).name, lambda m=member: archive.extractfile(m).read()
+def _read_file(path):
+    try:
+        return path.read_bytes() if path.is_file() else None  # opening a pipe would wait for its writer
+    except OSError:
+        return None
 
 
-def _images(source, names):
-    return [n for n in names if _is_image(source, n)]
+def _read_zipped(archive, member):
+    try:
+        return archive.read(member)
+    except (zipfile.BadZipFile, zlib.error):  # a damaged member
+        return None
 
 
-def _is_image(source, name):
-    """Raises UserError if `name` points outside of the archive."""
+def _read_tarred(archive, member):
+    try:
+        file = archive.extractfile(member)  # of a link, too
+    except (KeyError, RecursionError):  # a link to what is not in the archive, or to itself
+        return None
+    return file.read() if file else None
+
+
+def _image_name(source, name):
+    """The file name of the archive member `name`, None if it is no face. Raises UserError if it points outside."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
         raise UserError(f"{source}: member {name!r} points outside of the target; this is not the archive that its "
                         "authors distribute. Nothing more is read from it")
-    # Archives made on macOS hold a ._ file beside each image, which is not an image.
-    return path.suffix.lower() in picture_suffixes() and not path.name.startswith("._")
+    return path.name if _is_image(path.name) and all(map(_may_hold_faces, path.parts[:-1])) else None
+
+
+def _is_image(name):
+    """Archives made on macOS hold a ._ file beside each image, which is not an image."""
+    return name[:1] != "." and PurePosixPath(name).suffix.lower() in picture_suffixes()
+
+
+def _may_hold_faces(folder):
+    return folder[0] != "." and folder.lower() not in SYSTEM_FOLDERS
 
 
 def table(counts, skipped, ranges):

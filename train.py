@@ -24,7 +24,7 @@ import sys
 import time
 from pathlib import Path
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError, kind_of, run_script
 from ageing.training import resume
 
 PROJECT = Path(__file__).resolve().parent
@@ -78,6 +78,8 @@ def main(argv=None):
     run = Run.open(args.resume) if args.resume else None
     config = run.folder / "recipe.yaml" if run else args.config or recipe_file.DEFAULT
     recipe = recipe_file.load(config, args.overrides)
+    if args.dry_run:  # JAX would reserve three quarters of the GPU's memory
+        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     devices.load_backend()
     if args.dry_run:
         from ageing.training import dry_run
@@ -107,11 +109,12 @@ def export(source, output, step=None):
     from ageing.training import devices
     from ageing.training.runs import Run
 
-    exported = (source / "metadata.json").is_file()  # .keras files that wait for ONNX
+    exported = kind_of(source / "metadata.json") == "file"  # .keras files that wait for ONNX
     if exported and (output or step is not None):
         raise UserError(f"{source} holds .keras files; their ONNX files are written beside them, without --output and "
                         "--checkpoint")
     run = None if exported else Run.open(source)
+    devices.hide_gpus()  # a run may be using them
     devices.load_backend()
     from ageing.training import export
 
@@ -124,10 +127,8 @@ def export(source, output, step=None):
 
 
 def export_in_own_process(run):
-    """Into the folder export/ of the run. On TensorFlow where it is installed, and never on the GPU."""
-    settings = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-    if importlib.util.find_spec("tensorflow"):
-        settings["KERAS_BACKEND"] = "tensorflow"
+    """Into the folder export/ of the run. On TensorFlow where it is installed."""
+    settings = {"KERAS_BACKEND": "tensorflow"} if importlib.util.find_spec("tensorflow") else {}
     command = [sys.executable, __file__, "--export", run.folder, "--output", run.folder / "export"]
     environment = {k: v for k, v in os.environ.items() if k != "JAX_COORDINATOR_ADDRESS"}
     if subprocess.run(list(map(str, command)), env=environment | settings, check=False).returncode:

@@ -3,3 +3,9 @@
 training: from two folders of faces to a pair of generators. photos: from a photo to an aged one. evaluation: how good a
 pair of generators is.
 """
+
+import os
+
+# ONNX Runtime tells its maker what it runs, and keeps a number of this machine in the home folder. It reads this once,
+# when it is imported: so it is set where every script, test and caller passes first. Worker processes inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -6,12 +6,16 @@ any age: hair greys, stubble and wrinkles appear, cheeks and brows sink. File na
 the palette's skin tones.
 """
 
+import itertools
+import os
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
+from ageing.errors import UserError, kind_of, reason
 from ageing.face_folder import decode, list_images
 from ageing.storage import replacing
 
@@ -164,33 +168,51 @@ def _light(pixels, look):
 
 
 def fill(root, domain_A="20s", domain_B="50s", train=400, validation=24, size=128):
-    """Fill root/{train,validation}/{domain_A,domain_B} with drawn PNGs. Existing files stay.
+    """Fill root/{train,validation}/{domain_A,domain_B} with drawn PNGs. Existing ones stay.
 
     train: people per domain, different ones in A and B, as unpaired training needs. validation: people who are drawn at
-    both ages, so that the true aged face is known; `true_pairs` reads them. size: pixels per side.
+    both ages, so that the true aged face is known; `true_pairs` reads them. size: pixels per side. Raises UserError,
+    before anything is written, if `root` holds anything else.
     """
-    jobs = list(_missing(root, domain_A, domain_B, train, validation))
-    for path, person, age in tqdm(jobs, desc="drawing faces", unit="img", leave=False):
+    people = _people(root, domain_A, domain_B, train, validation)
+    missing = [path for path in people if kind_of(path) is None]
+    for path in tqdm(missing, desc="drawing faces", unit="img", leave=False):
         with replacing(path) as temporary:
-            Image.fromarray(draw(person, age, size)).save(temporary)
+            Image.fromarray(draw(*people[path], size)).save(temporary)
 
 
 def count(root, domain_A="20s", domain_B="50s", train=400, validation=24):
-    """(images of A, of B) in the train folder once `fill` has run. Nothing is written."""
-    missing = [path.parent.name for path, _, _ in _missing(root, domain_A, domain_B, train, 0)]
-    return tuple(len(list(Path(root, "train", domain).glob("*.png"))) + missing.count(domain)
-                 for domain in (domain_A, domain_B))
+    """(images of A, of B) in the train folder once `fill` has run. Nothing is written. Raises UserError as `fill`."""
+    _people(root, domain_A, domain_B, train, validation)
+    return train, train
 
 
-def _missing(root, domain_A, domain_B, train, validation):
-    """(path, person, age) of the pictures that `fill` has to draw."""
+def _people(root, domain_A, domain_B, train, validation):
+    """{path: (person, age)} of the pictures of `fill`. Raises UserError if `root` holds anything else.
+
+    Drawn faces among a user's own photos would be trained on with them, and would have to be picked out by hand.
+    """
+    root, people, known = Path(root), {}, defaultdict(set)
     for domain, age, first in ((domain_A, 25, 0), (domain_B, 55, train)):
-        people = [("train", first + i) for i in range(train)] + [("validation", 10**6 + i) for i in range(validation)]
-        for split, person in people:
+        numbers = [("train", first + i) for i in range(train)] + [("validation", 10**6 + i) for i in range(validation)]
+        for split, person in numbers:
             look = _look(person)
             path = Path(root, split, domain, f"{age}_{look['gender']}_{look['race']}_person{person:07}.png")
-            if not path.exists():
-                yield path, person, age
+            people[path] = person, age
+            for place in itertools.takewhile(lambda p: p != root, (path, *path.parents)):
+                known[place.parent].add(place.name)
+    for folder, names in known.items():
+        try:
+            others = sorted(name for name in os.listdir(folder) if name not in names and name[0] != ".")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be read: {reason(error)}") from error
+        if others:
+            raise UserError(f"{folder} holds {others[0]}, which is no drawn face: data.source=drawn fills a folder of "
+                            "its own. Name a new one with data.path, or train on the faces that are there with "
+                            "data.source=folder")
+    return people
 
 
 def true_pairs(root, domain_A, domain_B, size):

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from ageing.errors import UserError, reason
+from ageing.errors import UserError, kind_of, reason
 from ageing.forehead import WORN, spot_contrast
 from ageing.photos import opening, photo_file, sixteen_bit
 from ageing.photos.photo_report import printable
@@ -77,11 +77,11 @@ def contents(folder):
             for entry in sorted((e for e in entries if e.name[0] != "."), key=lambda e: e.name):
                 path = Path(folder, entry.name)
                 suffix = path.suffix.lower()
-                if entry.is_dir():
+                if _is(entry.is_dir):
                     folders += 1
                 elif suffix not in picture_suffixes():
                     others[printable(suffix) or "without a suffix"] += 1
-                elif entry.is_file():  # opening a pipe would wait for its writer
+                elif _is(entry.is_file):  # opening a pipe would wait for its writer
                     paths.append(path)
                 else:
                     others["unreadable"] += 1
@@ -92,8 +92,16 @@ def contents(folder):
     return paths, others
 
 
+def _is(kind):
+    """False for a link into a folder that may not be entered, or to itself."""
+    try:
+        return kind()
+    except OSError:
+        return False
+
+
 def _listed(folder):
-    if not Path(folder).is_dir():
+    if kind_of(folder) != "folder":
         raise UserError(f"{Path(folder).absolute()}: no such folder; {FILL}")
     paths, others = contents(folder)
     if not paths:
@@ -217,7 +225,7 @@ def fixed_faces(folder, size, n):
     Raises UserError if none can be read.
     """
     faces = []
-    for path in sorted(list_images(folder), key=lambda p: hashlib.sha256(p.name.encode()).digest()):
+    for path in sorted(list_images(folder), key=lambda p: hashlib.sha256(os.fsencode(p.name)).digest()):
         if len(faces) == n:
             break
         try:

@@ -1,5 +1,6 @@
 """Pictures for people: grids of faces with a title for each row, and pictures side by side."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,21 @@ def save(path, pixels):
         raise UserError(f"{path}: name a picture, for example {Path(path).stem}.png")
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary)
+
+
+def panels(n, width, height):
+    """(Matplotlib figure of width x height inches, its n panels side by side). It needs no display."""
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook may be a module that is not installed here
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(1, n)
+
+
+def save_figure(path, figure):
+    figure.tight_layout()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=90)
 
 
 def side_by_side(titled, height=768, least=0):

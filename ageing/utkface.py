@@ -33,9 +33,10 @@ def split_of(name):
 
     A tenth of the faces is "test", for final numbers only. Another tenth is "validation", by which recipes are chosen.
     """
-    if int(hashlib.sha1(name.encode()).hexdigest(), 16) % 10 == 0:
+    name = name.encode(errors="surrogateescape")  # it may hold bytes that are no UTF-8
+    if int(hashlib.sha1(name).hexdigest(), 16) % 10 == 0:
         return "test"
-    if int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 10 == 0:
+    if int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % 10 == 0:
         return "validation"
     return "train"
 

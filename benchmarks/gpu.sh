@@ -2,17 +2,17 @@
 # Everything that is to be measured on a GPU, in one command: our step beside PyTorch's, the default recipe's step over
 # batch sizes, and a whole training of the default recipe on data/utkface within so many minutes.
 #   benchmarks/gpu.sh 6 OUT        6 minutes of training, after at most 6 of measuring; results go to the folder OUT
-# Needs JAX, Keras and, for the comparison, PyTorch.
+# Needs JAX, Keras and PyTorch. Ends with 1 if any part failed.
 set -uo pipefail
 minutes=${1:?minutes of training}; out=$(realpath -m "${2:?folder for the results}")
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 export KERAS_BACKEND=jax PYTHONUNBUFFERED=1
-export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-/tmp/jax-cache}  # a step is compiled once a machine
 mkdir -p "$out"
+failed=$(mktemp); runs=$(mktemp -d)  # checkpoints stay there
 
 measure() {  # at most 60 seconds
-    timeout 60 "$python" "$@" || echo "cut after 60 s or failed: $*"
+    timeout 60 "$python" "$@" || echo "cut after 60 s or failed: $*" | tee -a "$failed"
 }
 
 {
@@ -27,7 +27,7 @@ measure() {  # at most 60 seconds
     done
 } 2>&1 | tee "$out/speed.txt"
 
-runs=$(mktemp -d)  # checkpoints stay there
-"$python" train.py --minutes "$minutes" --runs "$runs/runs" 2>&1 | tee "$out/train.txt"
-cp "$runs"/runs/*/export/* "$runs"/runs/*/log.jsonl "$out"/
+"$python" train.py --minutes "$minutes" --runs "$runs/runs" 2>&1 | tee "$out/train.txt" &&
+    cp "$runs"/runs/*/export/* "$runs"/runs/*/log.jsonl "$out"/ || echo "failed: training" | tee -a "$failed"
 ls -l "$out"
+[ ! -s "$failed" ]  # the exit code

@@ -114,11 +114,11 @@ def arithmetic(path, size):
 
 
 def translator_lines(args):
-    import onnxruntime
-
     from ageing.photos.translator import BATCH, Translator
 
     translator = Translator(args.weights)
+    import onnxruntime  # after ageing, which switches its telemetry off
+
     crops = np.random.default_rng(1).integers(0, 256, (4 * BATCH, translator.size, translator.size, 3), np.uint8)
     seconds, _ = median(lambda: translator.change(crops))
     rate, peak = len(crops) / seconds, matrix_peak()

@@ -38,7 +38,8 @@ def stage_recipe(args, size, batch, precision, steps):
 
 
 def measure(args):
-    """(pairs/s of the bare step, of the whole loop of train.py or None), each the median of `--rounds` rounds.
+    """(pairs/s of the bare step, of the whole loop of train.py or None, bytes of GPU memory or None); speeds are
+    medians of `--rounds` rounds.
 
     On drawn faces. The two alternate in one process. The bare step gets one batch again and again.
     """
@@ -87,18 +88,19 @@ def measure(args):
                     seconds[form].append((time.perf_counter() - begin) / args.steps)
         arrived.close()
         monitor.close()
-    return [phase.batch_size / statistics.median(seconds[form]) for form in forms] + [None] * (not args.loop)
+    speeds = [phase.batch_size / statistics.median(seconds[form]) for form in forms]
+    return (*speeds, *[None] * (not args.loop), engine().gpu_peak())
 
 
 def own_process(args, size, batch, precision):
-    """Run this script for one line in a process of its own; its output."""
+    """Run this script for one line in a process of its own; (whether it ended well, its output)."""
     command = [sys.executable, __file__, "--config", args.config, "--size", size, "--batch", batch, "--precision",
                precision, "--steps", args.steps, "--rounds", args.rounds, *args.overrides]
     command += ["--loop"] * args.loop
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False,
                           env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_TRACEBACK_FILTERING": "off"})
     lines = done.stderr.strip().splitlines() or ["killed"]
-    return done.stdout.strip() if done.returncode == 0 else f"failed: {lines[-1][:80]}"
+    return done.returncode == 0, done.stdout.strip() if done.returncode == 0 else f"failed: {lines[-1][:80]}"
 
 
 def main():
@@ -116,17 +118,21 @@ def main():
     args = parser.parse_intermixed_args()
     args.seed_width = Path(args.config).stem == "seed"
     if args.size:
-        bare, loop = measure(args)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-        print(f"{bare:8.2f} pairs/s   {peak:7,.0f} MiB of memory"
+        bare, loop, gpu = measure(args)
+        peak = gpu / 2**20 if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+        print(f"{bare:8.2f} pairs/s   {peak:7,.0f} MiB of {'GPU ' if gpu else ''}memory"
               + (f"   whole loop {loop:8.2f} pairs/s, {loop / bare:.1%} of the step" if loop else ""))
         return
+    failed = False
     for size in args.sizes:
         for batch in args.batches:
             for precision in args.precisions:
                 print(f"{size:4} px  batch {batch:2}  {precision:14} ", end="", flush=True)
-                print(own_process(args, size, batch, precision), flush=True)
+                succeeded, line = own_process(args, size, batch, precision)
+                print(line, flush=True)
+                failed = failed or not succeeded
+    return int(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """Shared pieces: a folder of drawn faces and the smallest recipe that has every part of training in it."""
 
 import copy
+import ctypes
 import gc
 import os
 import subprocess
@@ -16,6 +17,8 @@ gc.set_threshold(100_000, 50, 50)  # Keras' many small objects make every full c
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import yaml  # noqa: E402
+
+import ageing  # noqa: E402, F401  before any test imports onnxruntime
 
 ROOT = Path(__file__).resolve().parent.parent
 UTKFACE = ROOT.parent / "shared" / "utkface" / "UTKFace.tar.gz"
@@ -114,6 +117,14 @@ def python(*arguments, **more):
     """Command line and settings of a child process that runs a script of the project."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
     return [sys.executable, *map(str, arguments)], {"env": environment, "text": True, **more}
+
+
+def bound_by_modes():
+    """Popen's preexec_fn: in the child, file modes bind root, too. (Root may else read and enter everything.)"""
+    libc = ctypes.CDLL(None)
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        if os.geteuid() == 0 and libc.prctl(24, capability, 0, 0, 0):  # PR_CAPBSET_DROP
+            raise OSError("capabilities could not be dropped")
 
 
 def help_of(script):

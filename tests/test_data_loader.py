@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_independent_sampling_shows_every_face_once_an_epoch(numbered):
     assert sorted(first) == sorted(second) == list(range(30))
     assert list(first) != list(second)
     assert sorted(b[:11]) == sorted(b[11:22]) == list(range(100, 111))
+
+
+def test_files_that_matched_sampling_never_draws_are_said(numbered, tmp_path):
+    root = shutil.copytree(numbered, tmp_path / "faces")
+    Image.new("RGB", (32, 32), "white").save(root / "50s/holiday.png")
+    faces = unpaired(root, MATCHED)
+    assert 255 not in shown(faces, (1, 20), 20)[1]
+    line = "matched sampling, no gender and race in the file name, never drawn: 0 of 20s, 1 of 50s"
+    assert line in faces.report()
+    assert line not in unpaired(numbered, MATCHED).report() + unpaired(root, PLAIN).report()
 
 
 @pytest.mark.parametrize("settings", [PLAIN, Data()], ids=["plain", "matched, augmented"])

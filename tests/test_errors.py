@@ -1,6 +1,10 @@
-import pytest
+import os
+import subprocess
 
-from ageing.errors import UserError, run_script
+import pytest
+from conftest import bound_by_modes, python
+
+from ageing.errors import UserError, kind_of, run_script
 
 
 def stumble(error):
@@ -21,3 +25,86 @@ def test_a_script_ends_with_its_code_and_one_line(capfd, monkeypatch, main, code
         run_script(main, "requirements-x.txt")
     assert stop.value.code == code
     assert capfd.readouterr().err == said
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_a_script_without_a_console_does_its_work(tmp_path, closed):
+    """What it prints is lost, and not written into the file that it opens next."""
+    code = ("import sys; from ageing.errors import run_script\ndef main():\n    with open('made', 'w') as made:\n"
+            "        print('lost', flush=True); print('lost', file=sys.stderr, flush=True); made.write('work')\n"
+            "    return 3\nrun_script(main, 'x')")
+    command, settings = python("-c", code, cwd=tmp_path)
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *command], check=False, capture_output=True, **settings)
+    assert done.returncode == 3
+    assert (tmp_path / "made").read_text() == "work"
+
+
+def test_a_script_runs_in_a_notebook_whose_streams_are_no_files(monkeypatch):
+    class Cell:
+        def __init__(self):
+            self.text = ""
+
+        def write(self, text):
+            self.text += text
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr("sys.stdout", Cell())
+    monkeypatch.setattr("sys.stderr", cell := Cell())
+    with pytest.raises(SystemExit) as stop:
+        run_script(stumble(UserError("no")), "x")
+    assert (stop.value.code, cell.text) == (1, "error: no\n")
+
+
+def test_what_is_at_a_path(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "gone").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    names = ("file", "link", "", "pipe", "gone", "nowhere", "file/below", "zero\0byte")
+    assert [kind_of(tmp_path / name) for name in names] == ["file", "file", "folder", "other", None, None, None, None]
+
+
+# Each gets a path below a folder that it may not enter.
+READERS = """
+import importlib, pathlib, sys
+from ageing.errors import UserError
+
+def call(name, *arguments):
+    module, function = name.rsplit(".", 1)
+    try:
+        print(name, "found", getattr(importlib.import_module(module), function)(*arguments))
+    except UserError as error:
+        print(name, "one line:", error)
+    except BaseException as error:
+        print(name, "TRACEBACK", repr(error))
+
+below = pathlib.Path("locked/below")
+for options in (["--config", "locked/below"], ["--resume", "locked/below"], ["--export", "locked/below"]):
+    call("train.main", options)
+for options in (["locked/below"], ["empty", "-o", "locked/below"]):
+    call("prepare_utkface.main", options)
+for options in (["locked/below"], ["face.jpg", "--weights", "locked/below"]):
+    call("infer_faces.main", options)
+call("ageing.face_folder.list_images", below)
+call("ageing.training.recipe_file.load", "child.yaml")
+call("ageing.drawn_faces.fill", below)
+call("ageing.photos.opening.check_file", below)
+call("ageing.photos.photo_file.read", below, 100)
+call("ageing.evaluation.photo_measure.photos_in", below)
+"""
+
+
+def test_a_path_below_a_folder_that_may_not_be_entered_is_one_line(tmp_path):
+    for folder in ("locked", "empty"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "face.jpg").write_bytes(b"")
+    (tmp_path / "child.yaml").write_text("base: locked/below.yaml")
+    (tmp_path / "locked").chmod(0)
+    command, settings = python("-c", READERS, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, preexec_fn=bound_by_modes, **settings)
+    (tmp_path / "locked").chmod(0o700)
+    lines = done.stdout.splitlines()
+    assert len(lines) == READERS.count("call(") + 3, done.stderr
+    assert not [line for line in lines if "locked/below" not in line or "ermission denied" not in line]

@@ -74,10 +74,6 @@ def test_a_card_gets_its_numbers_and_keeps_the_rest(place, drawn, lighter):
     assert f"on up to 8 faces per domain of {drawn / 'train'}; 95 % confidence intervals." in measured
     assert "| faces | 8 | 8 |" in measured
     assert measured.endswith("\n\n## Recipe\n\nseed: 1\n")
-    calibration = json.loads((place / "some/calibration.json").read_text())
-    assert set(calibration) == {"age", "rejuvenate", "measured"}
-    assert calibration["age"]["strength"][-1] == 1.5
-    assert f"faces per domain of {drawn / 'train'};" in calibration["measured"]
 
 
 def test_photos_are_measured_with_the_self_ensemble_or_without(place, drawn, monkeypatch, capsys):

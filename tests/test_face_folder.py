@@ -187,6 +187,22 @@ def test_fixed_faces_stay_when_others_are_added(tmp_path):
     np.testing.assert_array_equal(before, face_folder.fixed_faces(tmp_path, 16, 5))
 
 
+def test_names_that_are_no_utf8_are_read_as_others_are(tmp_path):
+    for grey, name in enumerate((b"25_0_0_\xe9.png", b"\xff\xfe.tif", "25_0_0_\u00e9.png".encode())):
+        Image.new("L", (32, 32), grey).save(tmp_path / os.fsdecode(name))
+    (tmp_path / os.fsdecode(b"notes.\xe9")).write_text("")
+    domain = face_folder.load_domain(tmp_path, 16, progress=False)
+    assert (len(domain), sorted(domain.cells)) == (3, [-1, 0, 0])
+    assert domain.summary.encode() == b"3 faces, skipped 1 .\\udce9"
+    assert len(face_folder.fixed_faces(tmp_path, 16, 8)) == 3
+
+
+def test_links_that_lead_nowhere_do_not_stop_the_rest(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "face.png")
+    (tmp_path / "turning.png").symlink_to("turning.png")
+    assert face_folder.load_domain(tmp_path, 16, progress=False).skipped == {"unreadable": 1}
+
+
 def test_many_faces_lie_in_a_temporary_file(drawn, monkeypatch):
     in_memory = face_folder.load_domain(drawn / "train/20s", 32, progress=False)
     monkeypatch.setattr(face_folder, "IN_MEMORY", 1000)

@@ -211,12 +211,19 @@ def test_normal_init_gives_every_layer_its_own_weights():
     assert not np.allclose(kernels[0], kernels[1])
 
 
-def test_generator_is_saved_and_loaded(tmp_path):
-    network = models.build_generator(filters=2, blocks=1, norm="contrib", padding="reflect", output="residual")
+@pytest.mark.parametrize("options", [{"norm": "contrib"}, {"upsampling": "resize", "enhancers": 1}], ids=str)
+def test_generator_is_saved_and_loaded(tmp_path, options):
+    """Also where the user's Keras puts channels first."""
+    network = models.build_generator(filters=2, blocks=1, padding="reflect", output="residual", **options)
     network.get_layer("delta").kernel.assign(images(*network.get_layer("delta").kernel.shape))
     network.save(tmp_path / "g.keras")
     photo = images(1, 32, 32, 3)
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "g.keras")(photo), network(photo))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        np.testing.assert_array_equal(keras.models.load_model(tmp_path / "g.keras")(photo), network(photo))
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 @pytest.mark.parametrize(("kind", "deviation", "reach"), [

@@ -1,11 +1,13 @@
 import io
+import os
 import re
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import UTKFACE
+from conftest import ROOT, UTKFACE, bound_by_modes, python
 from PIL import Image
 
 import prepare_utkface
@@ -203,6 +205,69 @@ def test_the_table_counts_what_was_there_before(archive, tmp_path, capsys):
     assert sum(sums(text)) == 62
     assert re.search(r"^unknown +0 +0 +0 +0 +1 +0$", text, re.M)
     assert sums(text)[4] == on_disk(tmp_path / "out", "50s")[1] - 2
+
+
+def test_odd_entries_of_a_folder_are_counted_and_stop_nothing(tmp_path):
+    source = tmp_path / "UTKFace"
+    (source / "25_0_0_folder.jpg").mkdir(parents=True)
+    for name in ("25_0_0_good.jpg", "25_0_0_folder.jpg/25_0_0_inside.jpg", "25_0_0_locked.jpg", "locked/25_0_0_x.jpg",
+                 ".Trash-1000/files/25_0_0_deleted.jpg", "$RECYCLE.BIN/25_0_0_deleted.jpg", ".git/25_0_0_x.jpg",
+                 "@eaDir/25_0_0_good.jpg", ".25_0_0_hidden.jpg", os.fsdecode(b"25_0_0_\xe9.jpg")):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(picture())
+    (source / "25_0_0_gone.jpg").symlink_to(tmp_path / "nowhere")
+    (source / "25_0_0_turning.jpg").symlink_to("25_0_0_turning.jpg")
+    os.mkfifo(source / "25_0_0_pipe.jpg")
+    (source / "25_0_0_locked.jpg").chmod(0)
+    (source / "locked").chmod(0)
+    command, settings = python(ROOT / "prepare_utkface.py", source, "-o", tmp_path / "out")
+    done = subprocess.run(command, capture_output=True, timeout=60, preexec_fn=bound_by_modes, **settings)
+    (source / "locked").chmod(0o700)
+    assert done.returncode == 0, done.stderr
+    assert sum(sums(done.stdout)) == 3
+    assert {path.rsplit("/")[-1] for path in tree(tmp_path / "out")} == {
+        "25_0_0_good.jpg", "25_0_0_inside.jpg", os.fsdecode(b"25_0_0_\xe9.jpg")}
+    unread = "25_0_0_gone.jpg, 25_0_0_locked.jpg, 25_0_0_pipe.jpg, 25_0_0_turning.jpg"
+    assert f"skipped, unreadable file: 4: {unread}\n" in done.stdout
+    assert "skipped, unreadable folder: 1: locked\n" in done.stdout
+
+
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_odd_members_of_a_zip_are_counted_and_stop_nothing(tmp_path, capsys, separator):
+    names = ["UTKFace/25_0_0_good.jpg", "UTKFace/.Trash/25_0_0_x.jpg", "UTKFace/#recycle/25_0_0_x.jpg",
+             "UTKFace/25_0_0_bad.jpg"]
+    path = make_zip(tmp_path / "UTKFace.zip", {name.replace("/", separator): picture() for name in names})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("25_0_0_folder.jpg/", b"")
+        place = archive.infolist()[3].header_offset + 200
+    data = bytearray(path.read_bytes())
+    data[place] ^= 255
+    path.write_bytes(data)
+    run(path, "-o", tmp_path / "out")
+    text = capsys.readouterr().out
+    assert sum(sums(text)) == 1
+    assert "skipped, unreadable file: 1: 25_0_0_bad.jpg\n" in text
+
+
+def test_links_in_a_tar_are_faces_too_or_counted(tmp_path, capsys):
+    path = tmp_path / "UTKFace.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        first = tarfile.TarInfo("a/25_0_0_good.jpg")
+        first.size = len(picture())
+        archive.addfile(first, io.BytesIO(picture()))
+        for kind, name, target in ((tarfile.LNKTYPE, "a/25_0_0_hard.jpg", "a/25_0_0_good.jpg"),
+                                   (tarfile.SYMTYPE, "a/25_0_0_soft.jpg", "25_0_0_good.jpg"),
+                                   (tarfile.SYMTYPE, "a/25_0_0_out.jpg", "/etc/passwd"),
+                                   (tarfile.SYMTYPE, "a/25_0_0_turning.jpg", "25_0_0_turning.jpg"),
+                                   (tarfile.FIFOTYPE, "a/25_0_0_pipe.jpg", ""),
+                                   (tarfile.DIRTYPE, "a/25_0_0_folder.jpg", "")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    run(path, "-o", tmp_path / "out")
+    text = capsys.readouterr().out
+    assert sum(sums(text)) == 3
+    assert "skipped, unreadable file: 3: 25_0_0_out.jpg, 25_0_0_turning.jpg, 25_0_0_pipe.jpg\n" in text
 
 
 def test_postscript_with_the_name_of_a_face_is_not_run(tmp_path, capsys, monkeypatch):

@@ -5,7 +5,6 @@ import re
 import numpy as np
 
 from ageing import pictures
-from ageing.storage import replacing
 
 SHOWN = 10  # faces in a picture
 
@@ -47,11 +46,7 @@ def _selections(translation):
 
 def _save_age_curves(path, translation, curve):
     """Histograms of estimated ages: inputs, outputs, target domain. Beside it, the mean age gain over strength."""
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    figure, (left, right) = pictures.panels(2, 11, 4)
     bins = np.arange(0, 105, 5)
     for title, ages in (("inputs", translation.inputs.readings.ages), ("outputs", translation.readings.ages),
                         ("target domain", translation.targets.readings.ages)):
@@ -62,7 +57,4 @@ def _save_age_curves(path, translation, curve):
     right.plot(list(curve), mean, marker="o")
     right.fill_between(list(curve), low, high, alpha=0.2)
     right.set(xlabel="strength", ylabel="mean age gain, years")
-    figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=90)
-    plt.close(figure)
+    pictures.save_figure(path, figure)

@@ -127,10 +127,7 @@ def checkerboard(t):
 
 
 def strength_curve(t, judges):
-    """Mean age gain of up to CURVE_FACES faces at each strength, and its quartiles over the faces at strength 1.
-
-    All by the mean of both judges' ages: the curve calibrates years for photos, see calibration.py.
-    """
+    """Mean age gain of up to CURVE_FACES faces at each strength, by the mean of both judges' ages."""
     few = t.order[:CURVE_FACES]
     ages = {0: t.inputs.readings.mean_ages[few], 1: t.readings.mean_ages[few]}
     for strength in set(STRENGTHS) - set(ages):
@@ -139,7 +136,6 @@ def strength_curve(t, judges):
     gains = {strength: t.direction.sign * (ages[strength] - ages[0]) for strength in STRENGTHS}
     curve = {strength: metrics.bootstrap(gain) for strength, gain in gains.items()}
     return {"faces in the strength curve": len(few), "age gain by strength": curve,
-            "quartiles of the age gain": np.percentile(gains[1], [25, 75]).tolist(),
             f"age monotone in strength up to {MONOTONE_UP_TO}": all(
                 after >= before for (before, *_), (after, *_) in itertools.pairwise(
                     gain for strength, gain in curve.items() if strength <= MONOTONE_UP_TO))}

@@ -5,12 +5,11 @@ face that `ageing.photos` misses or aligns badly counts as one that hardly ages.
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.evaluation import photo_numbers
 from ageing.evaluation.containment import change_outside, largest_rim_step
 from ageing.evaluation.dlib_faces import BOX, SMALLEST
@@ -24,7 +23,7 @@ from ageing.photos.detector import Detector
 
 def photos_in(folder):
     """Paths of the photos in `folder`, without earlier outputs. Raises UserError if there is none."""
-    if not Path(folder).is_dir():
+    if kind_of(folder) != "folder":
         raise UserError(f"{folder}: no such folder")
     return [source.path for source in sources.find([str(folder)]).photos]
 

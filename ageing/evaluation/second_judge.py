@@ -29,12 +29,10 @@ class SecondJudge:
     """Raises UserError if the file at `path` is missing or damaged."""
 
     def __init__(self, path=WEIGHTS):
-        import onnxruntime
+        from ageing.onnx_session import open_session
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is told by the exception
         try:
-            self.session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            self.session = open_session(path.read_bytes())
             self.estimate(np.zeros((1, SIZE, SIZE, 3), np.uint8))
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             told = reason(error) if isinstance(error, OSError) else "damaged"

@@ -5,6 +5,6 @@ guard.py      who may ask: checks of Host and Origin, and the headers that keep 
 sessions.py   the photos of the visitors, apart from each other, for as long as the visit lasts
 worker.py     one photo: read, find faces, translate; later written in full size
 preview.py    the photo and its changes on the screen's pixels, which the browser adds up
-slider.py     the stops of the slider, in years
+slider.py     the stops of the slider
 static/       the page: HTML, CSS and JavaScript, as they are, without a build step
 """

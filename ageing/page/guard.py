@@ -1,11 +1,13 @@
 """Who may ask the page for something, and the headers that keep it to itself.
 
 A program that listens on one's own machine can be asked by every page that the browser has open. So:
-Host must be an address or a name of this machine (else a foreign name could be made to point here: DNS rebinding);
+Host must be an address or a name of this machine, or one that --allow-host names (else a foreign name could be made to
+point here: DNS rebinding);
 what changes something must come from the page itself (Origin); everything about a photo needs the key of its session.
 """
 
 import ipaddress
+import re
 import socket
 
 from starlette.responses import PlainTextResponse
@@ -25,10 +27,10 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. host: what the server listens on."""
+    """ASGI middleware. host: what the server listens on. allowed: further names, also of encrypted pages."""
 
-    def __init__(self, app, host):
-        self.app, self.host = app, host
+    def __init__(self, app, host, allowed=()):
+        self.app, self.host, self.allowed = app, host, {name.lower() for name in allowed}
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -53,11 +55,21 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         hosts, origins = headers.get("host", []), headers.get("origin", [])
-        if len(hosts) != 1 or not is_own_name(hosts[0], self.host):
-            return "This server does not go by that name. Open it under the address that it printed."
-        if scope["method"] not in ("GET", "HEAD") and origins != [f"http://{hosts[0]}"]:
-            return "Only the page itself may ask for that."
+        if len(hosts) != 1 or not (is_own_name(hosts[0], self.host) or _name_in(hosts[0]) in self.allowed):
+            return ("This server does not go by that name. Open it under the address that it printed, or start it with "
+                    "--allow-host and that name.")
+        own = origins == [f"http://{hosts[0]}"] or (len(origins) == 1 and _name_in(origins[0]) in self.allowed)
+        if scope["method"] not in ("GET", "HEAD") and not own:
+            return ("Only the page itself may ask for that. If this is the page, start app.py with --allow-host and "
+                    "the name in the browser's address.")
         return None
+
+
+def _name_in(host):
+    """The name in a Host or an Origin header, without scheme and port."""
+    host = re.sub("^https?://", "", host)
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return name.removeprefix("[").removesuffix("]").lower().rstrip(".")
 
 
 def is_own_name(host, listens_on):
@@ -65,8 +77,7 @@ def is_own_name(host, listens_on):
 
     An address is what it is. Of names only this machine's own count.
     """
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    name = name.removeprefix("[").removesuffix("]").lower().rstrip(".")
+    name = _name_in(host)
     own = socket.gethostname().lower()
     if name in ("localhost", listens_on.lower(), own, f"{own}.local"):
         return True

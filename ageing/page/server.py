@@ -30,6 +30,7 @@ from ageing.errors import UserError, reason
 from ageing.page import sessions, slider
 from ageing.page.guard import Guard
 from ageing.photos.photo_report import printable
+from ageing.photos.sources import photo_suffixes
 
 mimetypes.add_type("text/javascript", ".js")    # Windows may say that it is plain text, which browsers do not run
 STATIC = Path(__file__).parent / "static"
@@ -47,24 +48,28 @@ FULL = "Too many people use this page at the moment. Try again in two minutes."
 
 
 class Pages:
-    """The answers. worker: worker.Worker; stops, measured: of slider.stops; kept: sessions.Sessions."""
+    """The answers. worker: worker.Worker; stops: of slider.stops; kept: sessions.Sessions."""
 
-    def __init__(self, worker, stops, measured="", kept=None):
-        self.worker, self.stops, self.measured = worker, stops, measured
+    def __init__(self, worker, stops, kept=None):
+        self.worker, self.stops = worker, stops
         self.sessions = kept or sessions.Sessions()
         self.working = asyncio.Lock()   # one photo at a time, whoever asks
 
     async def begin(self, request):
         return JSONResponse({
             "session": self.sessions.begin().key, "stops": [dataclasses.asdict(stop) for stop in self.stops],
-            "start": slider.start(self.stops), "measured": self.measured, "most bytes": sessions.MOST_BYTES})
+            "start": slider.start(self.stops), "most bytes": sessions.MOST_BYTES,
+            "suffixes": sorted(photo_suffixes())})
 
     async def end(self, request):
         self.sessions.end((await _body(request)).decode("ascii", "replace"))
         return Response(status_code=204)
 
     async def photo(self, request):
-        """Take a photo, in place of the session's present one, and answer with its preview."""
+        """Take a photo, in place of the session's present one, and answer with its preview.
+
+        Of a file that is no photo with a face the session's present one stays.
+        """
         session, size = self.sessions.get(request.headers.get("session")), _length(request)
         side = re.fullmatch(r"[0-9]{1,5}", request.query_params.get("side", ""))
 
@@ -145,8 +150,8 @@ class Pages:
         raise HTTPException(422, sentence)  # here, so that it does not hold the error, whose frames hold the photo
 
 
-def application(pages, host):
-    """The ASGI application. host: what it listens on."""
+def application(pages, host, allowed=()):
+    """The ASGI application. host: what it listens on. allowed: further names of the page, see guard."""
     @contextlib.asynccontextmanager
     async def lifespan(app):
         async def sweep():
@@ -170,7 +175,7 @@ def application(pages, host):
     sentences = {HTTPException: lambda _, error: PlainTextResponse(error.detail, error.status_code),
                  sessions.Full: lambda *_: PlainTextResponse(FULL, 503),
                  sessions.Unknown: lambda *_: PlainTextResponse(ENDED, 410)}
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, host=host)],
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, host=host, allowed=allowed)],
                      exception_handlers=sentences)
 
 

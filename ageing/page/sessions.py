@@ -93,17 +93,17 @@ class Sessions:
         return session
 
     def reserve(self, session, size):
-        """Make room for a photo of `size` bytes, in place of the session's present one. Raises Full."""
-        session.drop()
+        """Make room for a photo of `size` bytes, beside the session's present one. Raises Full."""
         session.reserved = 0
         while sum(other.kept for other in self.all.values()) + size > MOST_KEPT:
             self._make_way(session)
         session.reserved = size
 
     def take(self, session, upload):
-        """Keep an Upload as the session's photo. Raises Unknown if the session has ended meanwhile."""
+        """Keep an Upload in place of the session's photo. Raises Unknown if the session has ended meanwhile."""
         if self.all.get(session.key) is not session:
             raise Unknown
+        session.drop()
         session.upload = upload
 
     def end(self, key):

@@ -14,6 +14,7 @@ from ageing.errors import UserError
 from ageing.page import preview
 from ageing.photos import photo_file
 from ageing.photos.blending import apply, changes_of
+from ageing.storage import unfinished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _nameless(parts):
 @contextlib.contextmanager
 def _on_disk(upload):
     """The path of an upload's copy, for as long as somebody reads it. A UserError names the upload instead."""
-    with tempfile.TemporaryDirectory(prefix="ageing-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=unfinished(), ignore_cleanup_errors=True) as folder:
         path = Path(folder, f"photo{upload.suffix}")
         try:
             with open(path, "wb") as copy:

@@ -10,7 +10,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from ageing.photos import alignment
+from ageing.photos import alignment, toning
 
 # Share of the frame's side over which a change fades in from the rim. 0.2 costs a year of ageing. With square corners
 # the years are the same, but more of the background changes. Within the outline of a median face half a year is lost.
@@ -42,14 +42,22 @@ def changes_of(photo, frames, translator):
     """[Change], one for each of `frames` in uint8 RGB `photo`.
 
     translator: an object with `size` and `change(crops)`, see translator.Translator.
-    The change of a black-and-white face is made grey: generators learn from colour photos and would tint it.
+    The change of a black-and-white face is made grey, that of a toned one goes along its tone: generators learn from
+    colour photos and would tint them.
     """
     if not frames:
         return []
     crops = np.stack([alignment.cut(photo, frame.matrix, translator.size) for frame in frames])
-    deltas = translator.change(crops)
     colourless = np.ptp(crops, axis=3).mean(axis=(1, 2)) <= COLOURLESS
+    tones = {} if colourless.all() else toning.tones_of(crops, photo)
+    greys = crops.mean(axis=3, dtype=np.float32)
+    toned = [number for number in tones if not colourless[number]]
+    crops[toned] = np.rint(greys[toned])[..., None]
+    deltas = translator.change(crops)
     deltas[colourless] = deltas[colourless].mean(axis=3, keepdims=True)
+    for number in toned:
+        grey, tone = greys[number], tones[number]
+        deltas[number] = tone(grey + deltas[number].mean(axis=2)) - tone(grey)
     return [Change(frame, delta) for frame, delta in zip(frames, deltas, strict=True)]
 
 

@@ -90,7 +90,7 @@ def writable(frame, colour, size, pixel_format):
 
 
 def planes_of(frame):
-    """[array (rows, columns)] of the Y, Cb and Cr of a planar frame: they share its memory."""
+    """[array (rows, columns)] of the Y, Cb and Cr (and alpha) of a planar frame: they share its memory."""
     planes = []
     for plane, component in zip(frame.planes, frame.format.components, strict=False):
         kind = np.uint16 if component.bits > 8 else np.uint8
@@ -101,7 +101,7 @@ def planes_of(frame):
 
 def add(frame, changes, strength, colour):
     """Add [blending.Change] to a frame that `writable` made, in place. Their frames lie in its pixels."""
-    planes, depth = planes_of(frame), frame.format.components[0].bits
+    planes, depth = planes_of(frame)[:3], frame.format.components[0].bits
     luma, chroma = scales(depth, colour.full)
     to_yuv = rgb_to_yuv(colour.matrix) * np.array([[luma], [chroma], [chroma]], np.float32)
     low, high = (0, 2 ** depth - 1) if colour.full else (16 << depth - 8, 235 << depth - 8)

@@ -19,15 +19,15 @@ import numpy as np
 from av.codec.context import Flags
 
 from ageing.errors import UserError
-from ageing.photos import clip_colour, opening
+from ageing.photos import clip_colour, clip_sound, opening
 from ageing.photos.alignment import Frame
+from ageing.photos.clip_clock import Clock, Rising
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
 os.environ.setdefault("SVT_LOG", "0")   # the AV1 encoder would print its settings
 
 EDITED_MARK = "Face ageing with CycleGAN: faces in this clip were changed by a neural network"
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}
 KEPT_STREAMS = "audio", "subtitle"
 LOST_SIDE_DATA = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA"}
 LONGEST_MARK_BEFORE = 1_000     # characters of the comment that stood in the mark's place
@@ -37,7 +37,8 @@ LONGEST_MARK_BEFORE = 1_000     # characters of the comment that stood in the ma
 class Codec:
     """An encoder of FFmpeg. even, odd: its pixel formats for 8 and for 10 bits, by whether a side is odd.
 
-    An empty tuple: it keeps the clip's. None: it does not hold as many bits.
+    An empty tuple: it keeps the clip's. None: it does not hold as many bits. clear: the containers in which it holds
+    transparency.
     """
 
     name: str
@@ -45,17 +46,24 @@ class Codec:
     even: tuple = ()
     odd: tuple = ()
     suffixes: tuple = (".mp4", ".m4v", ".mov", ".mkv")
+    clear: tuple = ()
 
     @property
     def holds_10_bits(self):
         return None not in self.even
 
-    def pixel_format(self, clip):
+    def pixel_format(self, clip, form):
+        """The format of the frames of a copy of `clip` in a container, with transparency if there is room for it."""
+        clear = clip.clear and form in self.clear
         formats = self.odd if clip.width % 2 or clip.height % 2 else self.even
         if formats:
-            return formats[clip.deep and self.holds_10_bits]
-        native = clip.first.format.name.replace("yuvj", "yuv")
-        return native if native in PLANAR else PLANAR[-1] if clip.deep else PLANAR[2]
+            found = formats[clip.deep and self.holds_10_bits]
+        else:
+            native = clip.first.format.name.replace("yuvj", "yuv").replace("yuva", "yuv")
+            found = native if native in PLANAR else PLANAR[-1] if clip.deep else PLANAR[2]
+        if clear and self.name == "prores_ks":  # its only one with transparency
+            found = "yuv444p10le"
+        return found.replace("yuv", "yuva") if clear else found
 
 
 PLANAR = "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"
@@ -67,9 +75,10 @@ CODECS = {
     "hevc": Codec("libx265", {"preset": "fast", "crf": "20", "x265-params": "log-level=none"}, LOW, HIGH),
     "av1": Codec("libsvtav1", {"preset": "9", "crf": "24"}, LOW, LOW, (".mp4", ".mkv", ".webm")),
     "vp9": Codec("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-                 ("yuv420p", None), ("yuv420p", None), (".mp4", ".mkv", ".webm")),
-    "prores": Codec("prores_ks", {"profile": "3"}, ("yuv422p10le",) * 2, ("yuv422p10le",) * 2, (".mov", ".mkv")),
-    "ffv1": Codec("ffv1", {"level": "3", "slices": "4"}, suffixes=(".mkv",)),
+                 ("yuv420p", None), ("yuv420p", None), (".mp4", ".mkv", ".webm"),
+                 ("matroska", "webm")),
+    "prores": Codec("prores_ks", {}, ("yuv422p10le",) * 2, ("yuv422p10le",) * 2, (".mov", ".mkv"), ("mov", "matroska")),
+    "ffv1": Codec("ffv1", {"level": "3", "slices": "4"}, suffixes=(".mkv",), clear=("matroska",)),
 }
 
 
@@ -78,8 +87,9 @@ class Clip:
 
     Iterate over it for its frames (av.VideoFrame, as they are stored) and for the packets of its sound and subtitles,
     in the order of the file. width, height: of the frames. size: (width, height) of the upright picture with square
-    pixels. colour: clip_colour.Colour. deep: more than 8 bits. frames, seconds: how many and how long, a guess or None.
-    notes: short texts on what is not read or not kept. damaged: how many packets could not be read so far.
+    pixels. colour: clip_colour.Colour. deep: more than 8 bits. clear: with transparency. frames, seconds: how many and
+    how long, a guess or None. notes: short texts on what is not read or not kept. damaged: how many packets could not
+    be read, or not be written, so far.
 
     Raises UserError, naming the file, if it is missing, damaged, or has no video or more than `megapixels`.
     """
@@ -89,7 +99,10 @@ class Clip:
         self.container = opened(self.path)
         try:
             self.video = video_of(self.container, self.path)
-            self.video.thread_type = "AUTO"
+            self.decoder = decoder_of(self.video)
+            self.decoder.thread_type = "AUTO"
+            self.clock = Clock(bool(self.container.format.flags & av.format.Flags.ts_discont.value))
+            self.decoded = None, []     # a packet of sound and its frames
             self.kept = [stream for stream in self.container.streams if stream.type in KEPT_STREAMS]
             self.before, self.items = [], self._items()
             for item in self.items:
@@ -110,6 +123,7 @@ class Clip:
                             "megapixels are read with --max-megapixels")
         self.first, self.colour = frame, clip_colour.of(frame, self.path)
         self.deep = max(component.bits for component in frame.format.components) > 8
+        self.clear = any(component.is_alpha for component in frame.format.components)
         self.rate = self.video.average_rate or self.video.guessed_rate or Fraction(25)
         length = self.container.duration
         self.seconds = length / av.time_base if length else None
@@ -146,12 +160,14 @@ class Clip:
         """Frames and packets, frames in order with a time each. Damaged packets are left out and counted."""
         last = None
         for packet in self._packets():
+            if packet.size:
+                self.clock.set(packet)
             if packet.stream is not self.video:
-                if packet.dts is not None or packet.pts is not None:
+                if packet.pts is not None or packet.dts is not None or (not packet.size and packet.stream in self.kept):
                     yield packet
                 continue
             try:
-                frames = self.video.codec_context.decode(packet if packet.size else None)
+                frames = self.decoder.decode(packet if packet.size else None)
             except av.error.EOFError:
                 frames = []
             except av.error.FFmpegError:
@@ -173,6 +189,13 @@ class Clip:
             flush = av.Packet()
             flush.stream = self.video
             yield flush
+
+    def sound_of(self, packet):
+        """[av.AudioFrame] of a packet of sound; it may be asked again, until the next one."""
+        if packet is not self.decoded[0]:
+            self.decoded = packet, []   # also if it cannot be decoded
+            self.decoded = packet, packet.stream.codec_context.decode(packet if packet.size else None)
+        return self.decoded[1]
 
     def time_of(self, frame):
         """Seconds from the beginning of the clip."""
@@ -197,11 +220,16 @@ class Clip:
         return Frame(matrix, frame.aligned)
 
 
+def _address(path):
+    """For FFmpeg, which takes a name with a colon for an address on the network."""
+    return f"file:{path}"
+
+
 def opened(path):
     """The av container of the file at `path`. Raises UserError."""
     opening.check_file(path)
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(_address(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: a damaged clip, or none that can be read here ({error.strerror})") from error
 
@@ -217,6 +245,17 @@ def video_of(container, path):
     if video.codec_context is None:
         raise UserError(f"{path}: its video codec cannot be read here")
     return video
+
+
+def decoder_of(video):
+    """What decodes a stream's frames, with their transparency: FFmpeg's own decoders of VP8 and VP9 drop it."""
+    like = video.codec_context
+    other = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(like.name)
+    if other is None or video.metadata.get("alpha_mode") != "1":
+        return like
+    decoder = av.CodecContext.create(other, "r")
+    decoder.color_trc, decoder.color_primaries = like.color_trc, like.color_primaries
+    return decoder
 
 
 def display_matrix_of(frame):
@@ -237,10 +276,17 @@ def turn_of(display_matrix):
     return turn if abs(np.linalg.det(turn)) == 1 and (turn == 0).sum() == 2 else np.eye(2, dtype=int)
 
 
+def plays(path):
+    """Whether the file at `path` is a clip of which a frame can be read."""
+    with contextlib.suppress(UserError), Clip(path):
+        return True
+    return False
+
+
 def is_marked(path):
     """Whether the clip at `path` says that it was edited. Only its header is read. False if it is no clip."""
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(_address(path), metadata_errors="replace") as container:
             return any(EDITED_MARK in str(value) for value in container.metadata.values())
     except Exception:  # damaged: whoever reads it says so
         return False
@@ -272,17 +318,7 @@ def target_suffix(path, codec=None):
     suffixes, own = CODECS[codec or "h264"].suffixes, path.suffix
     if own.lower() in suffixes:
         return own
-    if ".mp4" in suffixes:  # what everything plays, unless the sound does not fit
-        try:
-            with av.open(str(path), metadata_errors="replace") as container:
-                sound = {stream.codec_context.name for stream in container.streams.audio if stream.codec_context}
-        except Exception:  # reading it will say what is wrong
-            sound = set()
-        if sound <= MP4_SOUND:
-            return ".mp4"
-        if not all(name.startswith("pcm") for name in sound):
-            return ".mkv"
-    return next(suffix for suffix in (".mov", ".mkv") if suffix in suffixes)
+    return clip_sound.suffix_for(_address(path), suffixes, CONTAINERS)
 
 
 def check_suffix(path, codec):
@@ -300,19 +336,23 @@ class Writer:
 
     def __init__(self, path, clip, codec):
         self.clip, self.codec, self.size = clip, codec, (clip.width, clip.height)
-        self.pixel_format = codec.pixel_format(clip)
+        form = CONTAINERS[Path(path).suffix.lower()]
+        self.pixel_format = codec.pixel_format(clip, form)
         if clip.deep and not codec.holds_10_bits:
             clip.notes.append("its 10 bits or more became 8")
-        form = CONTAINERS[Path(path).suffix.lower()]
+        if clip.clear and form not in codec.clear:
+            clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)")
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
-        self.container = av.open(str(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
+        self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:
             self.container.metadata.update(marked(clip.container.metadata))
             self.video = self._add_video(form)
+            self.rising, self.anew = Rising(), {}
             self.copied = {stream.index: copy for stream in clip.kept if (copy := self._add_copy(stream))}
             if clip.container.chapters():
                 self.container.set_chapters(clip.container.chapters())
-        except ValueError as error:
+            self.container.start_encoding()
+        except (ValueError, av.error.FFmpegError) as error:
             self.container.close()
             raise UserError(f"{path}: cannot hold {codec.name} ({error})") from error
 
@@ -342,8 +382,13 @@ class Writer:
         try:
             copy = self.container.add_stream_from_template(stream, opaque=True)
         except (ValueError, av.error.FFmpegError):
-            self.clip.notes.append(f"not kept: {stream.type} ({getattr(stream.codec_context, 'name', 'unknown')})")
-            return None
+            codec = getattr(stream.codec_context, "name", "unknown")
+            if stream.type != "audio" or not stream.codec_context:
+                self.clip.notes.append(f"not kept: {stream.type} ({codec})")
+                return None
+            sound = self.anew[stream.index] = clip_sound.Sound(self.container, stream)
+            self.clip.notes.append(f"its sound ({codec}) was encoded anew ({sound.name})")
+            copy = sound.stream
         copy.metadata.update(stream.metadata)
         copy.disposition = stream.disposition
         return copy
@@ -352,26 +397,37 @@ class Writer:
         return self
 
     def __exit__(self, kind, error, trace):
-        try:
-            if kind is None:
-                self._encode(None)
-        finally:
-            with contextlib.nullcontext() if kind is None else contextlib.suppress(Exception):
+        """Also after an error, what is written so far is made a clip that plays; after a second Ctrl-C it is not."""
+        with contextlib.nullcontext() if kind is None else contextlib.suppress(Exception):
+            try:
+                if kind is None or issubclass(kind, Exception):
+                    self._encode(None)
+                    for sound in self.anew.values():
+                        self._mux(sound.packets([]))
+            finally:
                 self.container.close()
 
     def copy(self, packet):
-        """Write a packet of sound or subtitles as it is."""
-        stream = self.copied.get(packet.stream.index)
-        if stream is None:
+        """Write a packet of sound or subtitles: as it is, or encoded anew. One that cannot be written is left out."""
+        index = packet.stream.index
+        if index not in self.copied:
             return
-        again = av.Packet(bytes(packet))
-        again.time_base, again.is_keyframe, again.duration = packet.time_base, packet.is_keyframe, packet.duration
-        shift = round(self.clip.start / packet.time_base)
-        again.pts, again.dts = (None if time is None else time - shift for time in (packet.pts, packet.dts))
-        for data in packet.iter_sidedata():
-            again.set_sidedata(data)
-        again.stream = stream
-        self.container.mux(again)
+        try:
+            if index in self.anew:
+                if frames := self.clip.sound_of(packet):
+                    self._mux(self.anew[index].packets(frames))
+            elif packet.size:
+                again = av.Packet(bytes(packet))
+                for name in ("time_base", "is_keyframe", "pts", "dts", "duration"):
+                    setattr(again, name, getattr(packet, name))
+                for data in packet.iter_sidedata():
+                    again.set_sidedata(data)
+                again.stream = self.copied[index]
+                self._mux([again])
+        except (ValueError, av.error.FFmpegError) as error:
+            if isinstance(error, OSError):  # a full disk
+                raise
+            self.clip.damaged += 1
 
     def frame(self, frame, changes, strength):
         """Write an av.VideoFrame with [blending.Change] of the upright picture."""
@@ -379,9 +435,15 @@ class Writer:
         copy = clip_colour.writable(frame, clip.colour, self.size, self.pixel_format)
         stored = [dataclasses.replace(change, frame=clip.to_stored(change.frame)) for change in changes]
         clip_colour.add(copy, stored, strength, clip.colour)
-        copy.pts -= round(clip.start / copy.time_base)
         self._encode(copy)
 
     def _encode(self, frame):
-        for packet in self.video.encode(frame):
+        self._mux(self.video.encode(frame))
+
+    def _mux(self, packets):
+        """Write packets with the clip's times: the copy's begin at zero."""
+        for packet in packets:
+            shift = round(self.clip.start / packet.time_base)
+            packet.pts, packet.dts = (None if time is None else time - shift for time in (packet.pts, packet.dts))
+            self.rising.set(packet)
             self.container.mux(packet)

@@ -97,10 +97,10 @@ class Editor:
             if Kind(None, "compare") in missing:  # from young to old
                 shown.insert(0 if direction == "rejuvenate" else len(shown), (domain, photo.rgb_of(native)))
             if path := missing.get(Kind(domain, "steps")):
-                photo_file.save_sheet(path, sheets.over_strengths(photo.rgb, face_changes, self.steps))
+                photo_file.save_sheet(path, sheets.over_strengths(photo.rgb, face_changes, self.steps), photo)
         one = next(iter(changes.values()))
         if path := missing.get(Kind(None, "compare")):
-            photo_file.save_sheet(path, sheets.before_and_after(shown, one))
+            photo_file.save_sheet(path, sheets.before_and_after(shown, one), photo)
         if path := missing.get(Kind(None, "faces")):
             frames = [change.frame for change in one]
-            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces, frames))
+            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces, frames), photo)

@@ -73,6 +73,14 @@ class Exif:
         data = values[0] + b"\0" if kind == TEXT else struct.pack(codes, *values)
         tags[number] = Tag(kind, data)
 
+    def remove(self, unwanted):
+        """Remove the tags, in all directories, for which `unwanted`(number, Tag) is true. Whether there are any."""
+        found = [(inside, number) for inside in (self.tags, *_directories(self.tags))
+                 for number, tag in inside.items() if isinstance(tag, Tag) and unwanted(number, tag)]
+        for inside, number in found:
+            del inside[number]
+        return bool(found)
+
     def tobytes(self, room=None):
         """(bytes with EXIF's header, how many tags were left out). The largest are left out until `room` suffices."""
         tags, left_out = self.copy().tags, 0

@@ -18,13 +18,10 @@ class Landmarks:
     """Raises UserError if the file at `path` is missing or damaged."""
 
     def __init__(self, path=WEIGHTS):
-        import onnxruntime
+        from ageing.onnx_session import open_session
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is told by the exception
-        options.intra_op_num_threads = 1  # a second thread gains little here, and loading takes twice as long
-        try:
-            self.session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        try:  # one thread: a second one gains little here, and loading takes twice as long
+            self.session = open_session(path.read_bytes(), threads=1)
             self.find(np.zeros((1, SIZE, SIZE, 3), np.uint8))
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             told = reason(error) if isinstance(error, OSError) else "damaged"

@@ -12,6 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from ageing.photos import exif as exif_tags
 from ageing.photos import xmp as xmp_packets
+from ageing.photos.previews import holds_picture
 
 # Pillow reads compressed texts and colour profiles of up to 1 MiB; some editors write larger ones.
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
@@ -22,17 +23,18 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)  # damaged files are rep
 EDITED_MARK = "Face ageing with CycleGAN: faces in this picture were changed by a neural network"
 XMP_TAG, ICC_TAG, C2PA_TAG = 700, 34675, 52545     # of a TIFF
 XMP_KEY = "XML:com.adobe.xmp"                       # of a text chunk of a PNG
+RAW_PROFILE = "raw profile type "                   # begins the keys of texts in which ImageMagick keeps other metadata
 # Tags that say how the pixels are stored.
 STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290,
-                291, 292, 293, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
+                291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
                 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 32997, 32998}
-# Tags with other pictures of the unedited face (thumbnails, Photoshop's resources and layers, pages inside), or that
-# are kept in another way.
-DROPPED_TAGS = {exif_tags.ORIENTATION, 330, XMP_TAG, 34377, ICC_TAG, 37724, 50341, C2PA_TAG, *range(0x5012, 0x5034)}
-LONGEST_MAKER_NOTE = 30_000     # bytes
+# Tags with other pictures of the unedited face (thumbnails, Photoshop's resources and layers, pages inside, previews in
+# maker notes, raw files), or that are kept in another way.
+DROPPED_TAGS = {exif_tags.ORIENTATION, 330, XMP_TAG, 34377, ICC_TAG, exif_tags.MAKER_NOTE, 37724, 50341, C2PA_TAG,
+                *range(0x5012, 0x5034), *range(50706, 51200)}
+PLACES = (0x9214, 0xA214)       # subject area and location: they do not hold once the picture is turned
+PICTURE_INSIDE = "metadata with a picture inside"
 LONGEST_SOFTWARE = 1_000        # bytes of the name that stood in the mark's place
-# Of Apple's maker notes: a live photo's video and the brightness of a gain map.
-APPLE_CLAIMS = {0x11: "motion video", 0x17: "motion video", 0x21: "HDR gain map", 0x30: "HDR gain map"}
 # Photoshop's resources of a JPEG that are kept: IPTC, copyright flag, its address, the IPTC's checksum.
 IPTC_RESOURCE = 0x0404
 KEPT_RESOURCES = (IPTC_RESOURCE, 0x040A, 0x040B, 0x0425)
@@ -63,11 +65,10 @@ def read_exif(image, tiff=None):
     exif.tags.pop(exif_tags.ORIENTATION, None)
     if exif.tags.pop(C2PA_TAG, None):
         missing.append("content credentials")
-    inside = exif.tags.get(exif_tags.EXIF, {})
-    if isinstance(inside, dict):
-        if inside.pop(exif_tags.MICRO_VIDEO, None):
-            missing.append("motion video")
-        missing += _clean_maker_note(inside)
+    if exif.remove(lambda number, tag: holds_picture(tag.data)):
+        missing.append(PICTURE_INSIDE)
+    if exif.remove(lambda number, tag: number == exif_tags.MICRO_VIDEO):
+        missing.append("motion video")
     return orientation, exif, missing
 
 
@@ -82,30 +83,6 @@ def _exif_bytes(image):
     return data or exif_tags.Exif().tobytes()[0]
 
 
-def _clean_maker_note(tags):
-    """Remove a maker note that holds a picture, and what in Apple's does not hold; [what is not kept]."""
-    note = tags.get(exif_tags.MAKER_NOTE)
-    if not isinstance(note, exif_tags.Tag):
-        return []
-    if len(note.data) > LONGEST_MAKER_NOTE or b"\xff\xd8\xff" in note.data:
-        del tags[exif_tags.MAKER_NOTE]
-        return []
-    if not note.data.startswith(b"Apple iOS\0\0\1MM"):
-        return []
-    first, size = 16, 12
-    count = min(struct.unpack(">H", note.data[14:16].ljust(2, b"\0"))[0], (len(note.data) - first) // size)
-    entries = [note.data[first + size * i:first + size * (i + 1)] for i in range(count)]
-    kept = [entry for entry in entries if int.from_bytes(entry[:2], "big") not in APPLE_CLAIMS]
-    said = {APPLE_CLAIMS[number] for number in (int.from_bytes(entry[:2], "big") for entry in entries)
-            if number in APPLE_CLAIMS}
-    if said:
-        data = note.data[:14] + struct.pack(">H", len(kept)) + b"".join(kept)
-        data += note.data[first + size * count:][:4] + bytes(size * (count - len(kept))) \
-            + note.data[first + size * count + 4:]  # values stay at their places
-        tags[exif_tags.MAKER_NOTE] = exif_tags.Tag(note.kind, data)
-    return sorted(said & {"HDR gain map"})  # a live photo's video lies in another file
-
-
 def xmp_of(image):
     """The XMP of an image as bytes; None or empty if it has none."""
     xmp = image.info.get("xmp") or image.info.get(XMP_KEY)
@@ -118,9 +95,17 @@ def xmp_orientation(xmp):
     return int(found[1]) if found else 1
 
 
+def texts_of(image):
+    """{key: text} of a PNG's text chunks, without metadata of other formats, which are read and written elsewhere."""
+    return {key: text for key, text in getattr(image, "text", {}).items()
+            if key != XMP_KEY and not key.lower().startswith(RAW_PROFILE)}
+
+
 def other_claims(image):
     """[what an image has beside EXIF and XMP that is not kept]: of signatures and second pictures."""
     missing = []
+    if any(key.lower() in (RAW_PROFILE + "iptc", RAW_PROFILE + "8bim") for key in getattr(image, "text", ())):
+        missing.append("IPTC caption")
     if any(name == "APP11" and b"jumb" in data[:64] for name, data in getattr(image, "applist", ())) or any(
             chunk[0] == b"caBX" for chunk in getattr(image, "private_chunks", ())):
         missing.append("content credentials")
@@ -194,8 +179,6 @@ def png_text(texts, xmp):
     """A PNG's text chunks: `texts` {key: value} of the photo, the mark and the XMP bytes."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in {**texts, "Software": EDITED_MARK}.items():
-        if key == XMP_KEY or key.lower() in ("raw profile type exif", "raw profile type app1", "raw profile type xmp"):
-            continue  # written anew, without thumbnail and orientation
         text, long = str(value), len(value) > 1000
         if text.isascii() and not isinstance(value, PngImagePlugin.iTXt):
             chunks.add_text(key, text, zip=long)

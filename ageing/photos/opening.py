@@ -5,9 +5,10 @@ import dataclasses
 import os
 import re
 
+import numpy as np
 from PIL import Image
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.photos import exif, repair, sixteen_bit
 
 Image.MAX_IMAGE_PIXELS = None   # the limit is `megapixels`, whose message names the option that raises it
@@ -19,9 +20,10 @@ MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")    # of a JPEG's segment
 
 def check_file(path):
     """Raises UserError if `path` is no file with something in it."""
-    if not path.exists():
+    kind = kind_of(path)
+    if kind is None:
         raise UserError(f"{path}: no such file")
-    if not path.is_file():
+    if kind != "file":
         raise UserError(f"{path}: not a file")
     if not path.stat().st_size:
         raise UserError(f"{path}: an empty file")
@@ -90,6 +92,13 @@ def _opened_heif(path):
                         "install it with pip install pillow-heif") from error
     pillow_heif.register_heif_opener()
     return Image.open(path)
+
+
+def deep_heif(path):
+    """uint16 pixels, upright, of an HEIF with 10 or 12 bits, of which Pillow gets 8."""
+    import pillow_heif
+
+    return np.asarray(pillow_heif.open_heif(path, convert_hdr_to_8bit=False))
 
 
 def check_size(path, width, height, megapixels):

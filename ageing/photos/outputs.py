@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.photos import photo_file
 from ageing.photos.sources import HEIF_SUFFIXES, check_writable, is_clip, is_output, names_a_file
 
@@ -48,7 +48,7 @@ def missing(job, protected, force):
     """
     found = {}
     for kind, path in job.outputs.items():
-        finished = job.resumes and not force and path.is_file() and is_output(path)
+        finished = job.resumes and not force and kind_of(path) == "file" and is_output(path)
         check_writable(path, protected, force or finished)
         if not finished:
             found[kind] = path

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ageing.errors import UserError, reason
+from ageing.photos import colour_tags, metadata, opening, sixteen_bit
 from ageing.photos import exif as exif_tags
-from ageing.photos import metadata, opening, sixteen_bit
 from ageing.photos import xmp as xmp_packets
+from ageing.photos.previews import holds_picture
 from ageing.storage import replacing
 
 # Formats whose metadata has room for the mark, with their suffix. Photos of other formats are written as PNG.
@@ -92,6 +93,7 @@ def _read(path, megapixels):
         if not found.deep:
             native, mode = _pixels(image, path, layout)
         meta, orientation, missing = _meta(image, path)
+        space = colour_tags.stated(image, path, meta)
         frames = _frames(image, path)
         notes = ["its 16 bits a channel became 8"] if layout is not None and set(layout.bits) == {16} else []
         form = {"MPO": "JPEG"}.get(image.format, image.format)
@@ -101,7 +103,14 @@ def _read(path, megapixels):
         native, mode = sixteen_bit.read_png(path, data, stored, transparent)
     if found.data is not None:
         missing.append("damaged metadata")
-    return _photo(native, mode, form, meta, 1 if found.upright else orientation, frames, missing, notes)
+    if space.hdr:
+        if form == "HEIF":
+            native = opening.deep_heif(path)
+        native, space = colour_tags.reduced(path, native, mode, space)
+        meta["icc_profile"] = None
+        notes.append("its HDR became SDR")
+    meta["icc_profile"] = meta["icc_profile"] or colour_tags.profile(space, grey=mode in ("L", "LA"))
+    return _photo(native, mode, form, meta, orientation, frames, missing, notes, found.upright)
 
 
 def _read_deep_tiff(path, layout, megapixels):
@@ -119,15 +128,18 @@ def _read_deep_tiff(path, layout, megapixels):
     return _photo(native, mode, "TIFF", meta, orientation, frames, missing, [])
 
 
-def _photo(native, mode, form, meta, orientation, frames, missing, notes):
-    """The upright Photo of pixels as they are stored. missing: [what is not kept]."""
-    if orientation is None:
+def _photo(native, mode, form, meta, orientation, frames, missing, notes, upright=False):
+    """The upright Photo of pixels as they are stored, or already `upright`. missing: [what is not kept]."""
+    if orientation is None and not upright:
         orientation = metadata.xmp_orientation(meta["xmp"])
-    native = np.ascontiguousarray(TURNS.get(orientation, lambda x: x)(native))
+    turned = orientation in TURNS
+    native = np.ascontiguousarray(TURNS[orientation](native) if turned and not upright else native)
     height, width = native.shape[:2]
     if not height or not width:
         raise ValueError("no pixels")
-    meta["xmp"], more = xmp_packets.marked(meta["xmp"], width, height)
+    meta["xmp"], more = xmp_packets.marked(meta["xmp"], width, height, turned)
+    if turned:
+        meta["exif"].remove(lambda number, tag: number in metadata.PLACES)
     meta["exif"] = metadata.marked_exif(meta["exif"], width, height)
     meta["dpi"] = _sane(meta["dpi"])
     if frames > 1:
@@ -187,9 +199,17 @@ def _meta(image, path):
         orientation, meta["exif"], missing = metadata.read_exif(image)
         meta["xmp"] = metadata.xmp_of(image)
     missing += metadata.other_claims(image)
-    meta |= {"text": getattr(image, "text", {}), "resources": metadata.photoshop_resources(image)}
+    parts = {"text": metadata.texts_of(image), "resources": metadata.photoshop_resources(image),
+             "comment": {"": meta["comment"] or b""}}
+    kept = {name: {key: value for key, value in part.items() if not holds_picture(value)}
+            for name, part in parts.items()}
+    if kept != parts:
+        missing.append(metadata.PICTURE_INSIDE)
+    meta |= kept | {"comment": kept["comment"].get("")}
     if image.mode == "LAB":
         meta["icc_profile"] = None
+    if image.format == "HEIF":
+        orientation = image.info.get("original_orientation")
     if image.format == "WEBP":
         meta["lossless"] = _is_lossless_webp(path)
     if image.format in ("JPEG", "MPO"):
@@ -262,9 +282,10 @@ def save(path, photo, native):
                         "choose another format with -o") from error
 
 
-def save_sheet(path, pixels):
-    """Write uint8 RGB `pixels`, a picture that shows edited faces, to `path`, with the mark."""
-    save(path, Photo(pixels, pixels, "RGB", "", {}), pixels)
+def save_sheet(path, pixels, photo=None):
+    """Write uint8 RGB `pixels`, a picture that shows faces of `photo`, to `path`, with its profile and the mark."""
+    profile = photo.meta.get("icc_profile") if photo is not None and photo.mode in ("RGB", "RGBA") else None
+    save(path, Photo(pixels, pixels, "RGB", "", {"icc_profile": profile}), pixels)
 
 
 def _save(path, form, photo, native):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ageing.errors import UserError
-from ageing.storage import replacing
+from ageing.storage import as_private_as, replacing
 
 MANY = 10   # photos; of more, only errors and the closing summary are shown
 
@@ -112,9 +112,13 @@ def report_error(source, message, kind="photo"):
 
 
 def attempt(process, job, kind="photo"):
-    """The report that process(job) returns. An error becomes the report, so that files after it are still edited."""
+    """The report that process(job) returns. An error becomes the report, so that files after it are still edited.
+
+    The outputs of a private photo are private.
+    """
     try:
-        return process(job)
+        with as_private_as(job.photo):
+            return process(job)
     except UserError as error:
         return report_error(job.photo, error, kind)
     except Exception as error:  # not foreseen

@@ -5,14 +5,18 @@ What is said of photos here holds for clips, too.
 
 import collections
 import dataclasses
+import errno
 import glob
 import importlib.util
 import os
 from pathlib import Path
 
+from PIL import Image
+
 from ageing.errors import UserError, reason
 from ageing.photos.metadata import is_marked
 from ageing.photos.photo_report import printable
+from ageing.storage import SYSTEM_FOLDERS
 
 # Files of a folder that are taken for photos. A file that is named itself may be of any format that Pillow reads.
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".avif", ".bmp", ".gif", ".jp2",
@@ -112,22 +116,36 @@ def _in_folder(folder, recursive):
             raise error
         found.unreadable[error.filename] = reason(error)
 
-    found = Found()
-    suffixes = SUFFIXES | (HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else set())
+    found, suffixes, root = Found(), photo_suffixes(), real_path(folder)
     suffixes |= CLIP_SUFFIXES if importlib.util.find_spec("av") else set()
-    for place, folders, files in os.walk(folder, onerror=note):
-        folders[:] = sorted(name for name in folders if name[0] != ".")
+    entered = {root, *root.parents}
+    for place, folders, files in os.walk(folder, onerror=note, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _is_album(Path(place, name), root, entered)]
         if not recursive:
             found.folders = len(folders)
             folders.clear()
         for path in (Path(place, name) for name in sorted(files) if name[0] != "."):
             if path.suffix.lower() not in suffixes:
                 found.skipped[path.suffix.lower()] += 1
-            elif path.is_file() and is_output(path):  # is_file: opening a pipe would wait for its writer
+            elif os.path.isfile(path) and is_output(path):  # isfile: opening a pipe would wait for its writer
                 found.outputs += 1
             else:
                 found.photos.append(Source(path, path.parent.relative_to(folder)))
     return found
+
+
+def _is_album(path, root, entered):
+    """Whether to look into a folder inside of `root`: no trash or hidden one, and each once, so that links end.
+
+    entered: real paths of the folders where that was done; `path` is added. A link back into `root` is left out: its
+    folder is found without it.
+    """
+    real = real_path(path)
+    if path.name[0] == "." or path.name.lower() in SYSTEM_FOLDERS or real in entered or (
+            path.is_symlink() and root in real.parents):
+        return False
+    entered.add(real)
+    return True
 
 
 def _fault_of_folder(found):
@@ -151,6 +169,11 @@ def _fault_of_file(name, path):
     if is_clip(path) and not importlib.util.find_spec("av"):
         return CLIPS_NEED
     return None
+
+
+def photo_suffixes():
+    """Suffixes of the photos that can be read here."""
+    return SUFFIXES | (HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else set())
 
 
 def is_clip(path):
@@ -181,8 +204,10 @@ def matches_of(pattern):
 
 
 def names_a_file(output):
-    """Whether the value of -o is the name of a file: it has a suffix, no slash at its end, and is not a folder."""
-    return bool(output and Path(output).suffix and not output.endswith(("/", os.sep)) and not os.path.isdir(output))
+    """Whether the value of -o is the name of a file: it has a photo's or clip's suffix, and is not a folder."""
+    if not output or output.endswith(("/", os.sep)) or os.path.isdir(output):
+        return False
+    return Path(output).suffix.lower() in Image.registered_extensions().keys() | HEIF_SUFFIXES | CLIP_SUFFIXES
 
 
 def real_path(path):
@@ -191,7 +216,15 @@ def real_path(path):
 
 
 def check_writable(path, protected, force):
-    """Raises UserError if `path` is one of the photos (`protected`: their real paths), or exists and not `force`."""
+    """Raises UserError if `path` is one of the photos (`protected`: their real paths), or exists and not `force`.
+
+    Or if its name is too long, which is said here: writing would fail after the work.
+    """
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"{path}: {reason(error)}; choose a shorter one with -o, or rename the photo") from error
     if real_path(path) in protected:
         raise UserError(f"{path}: is one of the photos, which are never overwritten; choose another name with -o")
     if os.path.exists(path) and not force:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.pixels import to_floats, to_pixels
 
 GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}    # the file of each direction, in a folder of weights
@@ -33,17 +33,14 @@ class Translator:
     """
 
     def __init__(self, path, threads=0, mirror=True):
-        import onnxruntime
+        from ageing.onnx_session import open_session
 
         path, self.mirror = Path(path), mirror
-        if not path.is_file():
+        if kind_of(path) != "file":
             known = ", ".join(sorted(str(p) for p in path.parent.glob("*.onnx"))) or "none"
             raise UserError(f"{path}: no such file; generators there: {known}. Export one with train.py --export")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
         try:
-            self.session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+            self.session = open_session(os.fspath(path), threads)
             self.input, = self.session.get_inputs()
             metadata = self.session.get_modelmeta().custom_metadata_map
             self.size, self.title = int(metadata.get("size", 128)), metadata.get("makes", "")

@@ -17,7 +17,7 @@ import time
 import av
 from tqdm import tqdm
 
-from ageing.errors import UserError
+from ageing.errors import UserError, reason
 from ageing.photos import clip_file, outputs, photo_report
 from ageing.photos.editor import Editor
 from ageing.photos.outputs import Kind
@@ -45,7 +45,8 @@ class ClipEditor:
     def process(self, job):
         """Edit the clip of an outputs.Job and write its outputs. Returns the report on it. Raises UserError.
 
-        Ctrl-C ends it early: what is done becomes a clip with another name, and the report says "interrupted".
+        Ctrl-C ends it early: what is done becomes a clip with another name, and the report says "interrupted". So does
+        an error in the middle, which the UserError tells.
         """
         editor, missing = self.editor, outputs.missing(job, self.editor.protected, self.editor.force)
         if not missing:
@@ -56,7 +57,16 @@ class ClipEditor:
                      if Kind(domain) in missing}
             with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
                 temporary = {direction: files.enter_context(replacing(path)) for direction, path in paths.items()}
-                tracker = self._write(clip, temporary, report, stopped)
+                tracker = Tracker(editor.detector, editor.aligner, editor.face)
+                try:
+                    self._write(clip, tracker, temporary, report, stopped)
+                except Exception as error:
+                    parts = [str(kept(temporary[direction], path)) for direction, path in paths.items()
+                             if tracker.seen and clip_file.plays(temporary[direction])]
+                    if not parts:
+                        raise
+                    raise UserError(f"{job.photo}: {type(error).__name__}: {reason(error)}; what was done before is "
+                                    f"kept as {', '.join(parts)}") from error
                 report |= {"faces": faces_of(tracker), "notes": notes_on(clip)}
                 if not tracker.seen:
                     raise Discarded
@@ -73,13 +83,12 @@ class ClipEditor:
             raise KeyboardInterrupt  # pressed when the clip was complete already
         return report
 
-    def _write(self, clip, paths, report, stopped):
-        """Write the clip to `paths`, {direction: path}, until its end or `stopped()`. Returns the Tracker.
+    def _write(self, clip, tracker, paths, report, stopped):
+        """Write the clip to `paths`, {direction: path}, until its end or `stopped()`.
 
         A thread of its own writes, while the faces of the next frame are found.
         """
         editor, steps = self.editor, Steps("read", "follow", "translate", "write")
-        tracker = Tracker(editor.detector, editor.aligner, editor.face)
         steady = SteadyChanges({direction: editor.translators[direction] for direction in paths})
         codec, now = clip_file.codec_of(clip, self.codec), 0.0
         bar = tqdm(desc=clip.path.name, total=clip.frames, unit="frame", disable=None, leave=False)
@@ -107,7 +116,6 @@ class ClipEditor:
                 report["frames"] += 1
                 bar.update()
         report["seconds"] = {name: round(value, 3) for name, value in steps.seconds.items()}
-        return tracker
 
 
 class Steps:
@@ -171,19 +179,25 @@ def clock(seconds):
 
 @contextlib.contextmanager
 def interrupts():
-    """Yield a function that says whether Ctrl-C was pressed. Pressed again, it raises KeyboardInterrupt at once."""
+    """Yield a function that says whether the process was asked to end: by Ctrl-C, a shutdown, or a closed terminal.
+
+    A second Ctrl-C raises KeyboardInterrupt at once.
+    """
     pressed = []
 
     def note(number, frame):
-        if pressed:
+        if pressed and number == signal.SIGINT:
             raise KeyboardInterrupt
         pressed.append(True)
 
     if threading.current_thread() is not threading.main_thread():  # only there signals can be caught
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, note)
+    # nohup and the like ignore a signal, and so it stays; Windows has no SIGHUP.
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {one: signal.signal(one, note) for one in signals if signal.getsignal(one) != signal.SIG_IGN}
     try:
         yield lambda: bool(pressed)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -7,6 +7,8 @@ import functools
 import re
 from xml.dom import minidom
 
+from ageing.photos.previews import holds_picture
+
 # The IPTC's term for a photo that a generative model changed; newsrooms and platforms look for it.
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -38,14 +40,23 @@ DROPPED = [
     (r"http://purl\.org/dc/terms/", r"provenance", "content credentials"),
     (r"http://c2pa\.org/.*", r".*", "content credentials"),
 ]
-DROPPED = [(re.compile(space if "\\" in space else re.escape(space)), re.compile(name), what)
-           for space, name, what in DROPPED]
+# The same of a picture that was turned: places in it.
+TURNED = "places of faces, because the picture was turned"
+PLACES = [
+    (r"http://www\.metadataworkinggroup\.com/schemas/regions/", r".*", TURNED),
+    (r"http://ns\.(microsoft\.com/photo/1\.2|acdsee\.com/regions|apple\.com/faceinfo/1\.0)/.*", r".*", TURNED),
+    (EXIF, r"Subject(Area|Location)", None),
+    (IPTC, r"ImageRegion", TURNED),
+]
+DROPPED, PLACES = ([(re.compile(space if "\\" in space else re.escape(space)), re.compile(name), what)
+                    for space, name, what in known] for known in (DROPPED, PLACES))
 
 
-def marked(xmp, width, height):
+def marked(xmp, width, height, turned=False):
     """(XMP bytes with the mark, {what of the old XMP is not kept}).
 
-    xmp: bytes; None or empty: new ones. width, height: of the upright picture, set where the XMP states them.
+    xmp: bytes; None or empty: new ones. width, height: of the upright picture, set where the XMP states them. turned:
+    whether places in the picture do not hold.
     """
     if not xmp:
         return _new(), set()
@@ -60,7 +71,7 @@ def marked(xmp, width, height):
         nodes = [element, *element.attributes.values()] if element.hasAttributes() else [element]
         for node in nodes:  # declarations of namespaces are attributes, too
             name = node.nodeName.rpartition(":")[2]  # quicker than node.localName
-            what = _dropped(node.namespaceURI, name)
+            what = _dropped(node.namespaceURI, name, turned)
             if what is not False:
                 missing.add(what)
                 spaces.add(node.namespaceURI)
@@ -72,7 +83,10 @@ def marked(xmp, width, height):
     if spaces:
         _forget(document.getElementsByTagName("*"), spaces)
     _add_mark(document)
-    return _bytes(document), missing - {None}
+    data = _bytes(document)
+    if holds_picture(data):  # in a property that is not known here
+        return _new(), {"XMP, which has a picture inside"}
+    return data, missing - {None}
 
 
 def shrunk(xmp, room):
@@ -123,9 +137,9 @@ def _rdf(document):
 
 
 @functools.lru_cache
-def _dropped(space, name):
+def _dropped(space, name, turned):
     """What is said about a property `name` of the namespace `space` that is not kept, or None; False if it is kept."""
-    for dropped, names, what in DROPPED:
+    for dropped, names, what in DROPPED + PLACES * turned:
         if dropped.fullmatch(space or "") and names.fullmatch(name or ""):
             return what
     return False

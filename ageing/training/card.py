@@ -2,9 +2,8 @@
 
 import datetime
 
-from ageing.errors import UserError
 from ageing.storage import read_json_lines
-from ageing.training import loop, recipe_file
+from ageing.training import recipe_file
 
 CHECKS = "| file | difference |\n|---|---|\n"
 
@@ -22,7 +21,7 @@ def text(run, step, size, multiple, errors):
 
 - date: {datetime.date.today().isoformat()}
 - step: {step}, after {hours(run, step)} of training; moving average of the generators ({recipe.optimizer.ema_decay})
-- training images: {_counts(recipe)}
+- training images: {_counts(run)}
 - data: {origin}
 
 Largest difference to the network after writing and reading back, on a scale of -1 to 1:
@@ -67,11 +66,10 @@ def hours(run, step):
     return f"{seconds / 3600:.2f} hours"
 
 
-def _counts(recipe):
-    data = recipe.data
-    try:
-        counts = [count for count, _ in loop.training_images(recipe).values()]
-    except UserError:  # exported on another machine than it was trained on
-        return "unknown, the data folder is not on this machine"
+def _counts(run):
+    """Of the images that it was trained on: the folder may hold others by now."""
+    data, images = run.recipe.data, run.images()
+    if images is None:
+        return "unknown"
     less = "; less those with a mark on the forehead" if data.forehead_marks == "skip" else ""
-    return f"{counts[0]} {data.domain_A}, {counts[1]} {data.domain_B}{less}"
+    return ", ".join(f"{images[domain][0]} {domain}" for domain in (data.domain_A, data.domain_B)) + less

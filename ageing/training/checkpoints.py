@@ -55,7 +55,18 @@ def read_into(parts, run, step):
     Raises UserError if it is missing, broken or of other networks.
     """
     with _reading(run, step) as arrays:
-        _assign(parts, arrays)
+        if damaged := arrays.zip.testzip():  # reading an array checks it only if its header lets all of it be read
+            raise ValueError(f"{damaged} is damaged")
+        variables, names = _named(parts), {name for name in arrays.files if name.split("/")[0] in parts}
+        others = [f"{len(names)} arrays for {len(variables)} variables"] * (variables.keys() != names)
+        values = {} if others else {name: arrays[name] for name in variables}  # all are read before one is assigned
+        others += [f"{name} has the shape {value.shape}, not {tuple(variables[name].shape)}"
+                   for name, value in values.items() if value.shape != tuple(variables[name].shape)]
+    if others:
+        raise UserError(f"the recipe's networks are not those of {run.checkpoint(step)} ({others[0]}); take over "
+                        f"generator and discriminator from {run.folder / 'recipe.yaml'}")
+    for name, variable in variables.items():
+        variable.assign(values[name])
 
 
 def starting_point(recipe):
@@ -96,20 +107,6 @@ def _named(parts):
     return {f"{part}/{place:03}": v for part, variables in parts.items() for place, v in enumerate(variables)}
 
 
-def _assign(parts, arrays):
-    variables, names = _named(parts), {name for name in arrays.files if name.split("/")[0] in parts}
-    if variables.keys() != names:
-        raise ValueError(f"{len(names)} arrays for {len(variables)} variables")
-    if damaged := arrays.zip.testzip():  # reading an array checks it only if its header lets all of it be read
-        raise ValueError(f"{damaged} is damaged")
-    values = {name: arrays[name] for name in variables}  # all are read before the first is assigned
-    for name, variable in variables.items():
-        if values[name].shape != tuple(variable.shape):
-            raise ValueError(f"{name} has the shape {values[name].shape}, not {tuple(variable.shape)}")
-    for name, variable in variables.items():
-        variable.assign(values[name])
-
-
 @contextlib.contextmanager
 def _reading(run, step):
     """The arrays of the checkpoint of `step`. Any failure inside the block becomes a UserError."""
@@ -124,5 +121,5 @@ def _reading(run, step):
         raise
     except Exception as error:  # a damaged file raises a dozen kinds of error
         short = " ".join(str(error).split())[:100]
-        raise UserError(f"{path}: the checkpoint is broken or of other networks ({short}); "
-                        "if it is broken, move it away to continue from the previous checkpoint") from error
+        raise UserError(f"{path}: the checkpoint is broken ({short}); move it away to continue from the previous one"
+                        ) from error

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import math
 import os
 import shutil
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from ageing.errors import UserError
 
 BACKENDS = ("tensorflow", "jax")
+COMPILED = Path(__file__).parents[2] / ".jax-cache"  # JAX' programs for this machine's GPU
 
 
 def load_backend():
@@ -29,31 +31,44 @@ def load_backend():
     if backend != "jax" and "JAX_COORDINATOR_ADDRESS" in os.environ:
         raise UserError(f"KERAS_BACKEND={backend}, but JAX_COORDINATOR_ADDRESS is set: several processes train on JAX "
                         "only; unset one of them")
-    os.environ["KERAS_BACKEND"] = backend  # so that Keras does not take it from keras.json
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ["KERAS_HOME"] = os.devnull  # Keras neither reads a keras.json nor writes one into the home folder
     gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus()
-    import keras
-
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
+    import keras  # noqa: F401
     if has_nvidia_card() and not gpus:
         print(f"WARNING: this machine has an NVIDIA card, but {backend} sees no GPU: training would run on the CPU, "
-              "many times slower. Install what it needs: pip install -r requirements-gpu.txt", file=sys.stderr)
+              "many times slower. Install what it needs: pip install -r requirements-gpu.txt (CUDA 13, driver 580 or "
+              'newer; a card before Turing, such as GTX 10 or V100, needs "jax[cuda12]" there)', file=sys.stderr)
     if backend == "tensorflow" and gpus > 1:
         print(f"TensorFlow trains on 1 of {gpus} GPUs. JAX trains on all of them: pip install -r requirements-gpu.txt, "
               "then set KERAS_BACKEND=jax", file=sys.stderr)
 
 
-def check_batches(recipe, devices):
-    """Raises UserError if so many devices cannot share a batch of any stage evenly."""
+def hide_gpus():
+    """Let the processor compute: before load_backend."""
+    os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+
+
+def share_batches(recipe, engine):
+    """Let only as many devices of `engine` compute as can share every batch evenly, and say so.
+
+    Raises UserError if there are several processes, none of which can be left out.
+    """
     batches = {f"stages.{i}.{name}": getattr(stage, name) for i, stage in enumerate(recipe.stages)
                for name in ("batch_size", "d_batch_size", "warm_start_batch")
                if name != "warm_start_batch" or stage.warm_start_steps}
     if recipe.finish.steps:
         batches["finish.batch_size"] = recipe.finish.batch_size
-    for key, value in batches.items():
-        if value is not None and value % devices:
-            raise UserError(f"{key}={value} cannot be shared by {devices} devices; make it a multiple of {devices}, or "
-                            "show fewer GPUs, for example with CUDA_VISIBLE_DEVICES=0")
+    together, devices = math.gcd(*(value or 0 for value in batches.values())), engine.devices
+    if together % devices == 0:
+        return
+    key, value = next((key, value) for key, value in batches.items() if value and value % devices)
+    uneven = f"{key}={value} cannot be shared by {devices} devices"
+    if engine.several_processes:
+        raise UserError(f"{uneven}; make it a multiple of {devices}, or start fewer processes")
+    engine.use(max(n for n in range(1, devices) if together % n == 0))
+    print(f"{uneven}: {engine.devices} of them train. To use all, make the batches multiples of {devices}",
+          file=sys.stderr)
 
 
 def has_nvidia_card():
@@ -112,7 +127,15 @@ def _jax_gpus():
         except RuntimeError as error:
             raise UserError(f"JAX_COORDINATOR_ADDRESS={os.environ['JAX_COORDINATOR_ADDRESS']}: the processes found no "
                             f"way to each other ({' '.join(str(error).split())[:200]})") from error
-    return sum(device.platform == "gpu" for device in jax.devices())
+    try:
+        gpus = sum(device.platform == "gpu" for device in jax.devices())
+    except (RuntimeError, AssertionError) as error:  # AssertionError: not even the platform's package is installed
+        raise UserError(f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}: JAX cannot start there; unset it, or "
+                        "install what it needs: pip install -r requirements-gpu.txt "
+                        f"({' '.join(str(error).split())[:200] or 'no such platform is installed'})") from error
+    if gpus and not jax.config.jax_compilation_cache_dir:  # a minute saved at every start but the first
+        jax.config.update("jax_compilation_cache_dir", str(COMPILED))
+    return gpus
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from ageing.training.plan import plan
 
 def describe(recipe):
     """Lines of text: recipe, networks, data, device, phases. Nothing is written. Raises UserError as training would."""
-    devices.check_batches(recipe, engine().devices)
+    devices.share_batches(recipe, engine())
     data = recipe.data
     counts = (drawn_faces.count(data.path, data.domain_A, data.domain_B) if data.source == "drawn"
               else [count for count, _ in loop.training_images(recipe).values()])

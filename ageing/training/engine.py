@@ -68,6 +68,10 @@ class TensorFlow(Engine):
     def gpu_capabilities(self):
         return [details.get("compute_capability", (0,))[0] for details in self._details()]
 
+    def gpu_peak(self):
+        """Bytes of a GPU's memory that were in use at most, or None."""
+        return self.tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.gpus else None
+
     def _details(self):
         physical = self.tf.config.list_physical_devices("GPU")[:1]
         return [self.tf.config.experimental.get_device_details(gpu) for gpu in physical]
@@ -107,20 +111,29 @@ class Jax(Engine):
 
     def __init__(self):
         import jax
-        from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
         self.jax = jax
-        self.devices, self.first = jax.device_count(), jax.process_index() == 0
-        self.several_processes = jax.process_count() > 1
-        mesh = Mesh(np.array(jax.devices()), ["batch"])
+        self.first, self.several_processes = jax.process_index() == 0, jax.process_count() > 1
+        self.use(jax.device_count())
+
+    def use(self, devices):
+        """Compute on so many devices. Before anything is computed."""
+        from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+        self.devices, used = devices, self.jax.devices()[:devices]
+        mesh = Mesh(np.array(used), ["batch"])
         self.whole, self.split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
-        self.gpus = [device for device in jax.devices() if device.platform == "gpu"]
+        self.gpus = [device for device in used if device.platform == "gpu"]
 
     def gpu_names(self):
         return [gpu.device_kind for gpu in self.gpus]
 
     def gpu_capabilities(self):
-        return [int(str(getattr(gpu, "compute_capability", 0)).split(".")[0]) for gpu in self.gpus]
+        names = [str(getattr(gpu, "compute_capability", 0)).split(".")[0] for gpu in self.gpus]
+        return [int(name) if name.isdecimal() else 8 for name in names]  # AMD's have names, and all bfloat16
+
+    def gpu_peak(self):
+        return self.gpus[0].memory_stats()["peak_bytes_in_use"] if self.gpus else None
 
     def compile(self, function, variables=(), xla=True):
         def pure(values, arguments):

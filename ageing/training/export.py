@@ -7,6 +7,7 @@ Keras writes ONNX with the help of TensorFlow. Where that is not installed there
 import importlib.util
 import json
 import os
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -15,7 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ageing.errors import UserError, reason
+from ageing.errors import UserError, kind_of, reason
+from ageing.storage import unfinished
 from ageing.training import card, checkpoints
 from ageing.training.cyclegan import build_generator
 from ageing.training.engine import engine
@@ -92,11 +94,11 @@ def _complete(folder, names, write_all, replaced=None):
 
     Returns the paths. A file gets its name when all are written and checked.
     """
-    if taken := [name for name in names if (folder / name).exists()]:
+    if taken := [name for name in names if kind_of(folder / name)]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=unfinished()) as scratch:
             write_all(Path(scratch))
             names = [*names, *filter(None, [replaced])]
             for name in names:  # the card comes last: where it is, the files are
@@ -125,6 +127,7 @@ def _written(networks, folder, told, ending):
 def _write_onnx(network, path, metadata):
     import onnx
 
+    sys.dont_write_bytecode = True  # TensorFlow would leave that of functions it rewrites in the temporary folder
     network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation warnings of Keras' exporter
@@ -155,9 +158,9 @@ def _store_as_float16(graph):
 
 
 def _read_onnx(path):
-    import onnxruntime
+    from ageing.onnx_session import open_session
 
-    session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
+    session = open_session(os.fspath(path))
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
 

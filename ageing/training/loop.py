@@ -16,9 +16,13 @@ from ageing.training.cyclegan import CycleGAN
 from ageing.training.engine import engine
 from ageing.training.monitor import Monitor
 from ageing.training.plan import plan
+from ageing.utkface import cell_of
 
 # What TensorFlow, JAX, CUDA's libraries and C++ say when memory runs out, in lower case.
 OUT_OF_MEMORY = ("out of memory", "oom when", "bad_alloc", "alloc_failed", "failed to allocate", "resource_exhausted")
+# What CUDA's libraries say when they find no memory as they start, because another process has reserved it.
+TAKEN = ("dnn library initialization failed", "cudnn_status_not_initialized", "cublas_status_not_initialized",
+         "create cudnn handle", "create cublas handle")
 
 
 def train(recipe, run, create_run, limit=None):
@@ -29,7 +33,7 @@ def train(recipe, run, create_run, limit=None):
     time_limit.TimeLimit. Returns (run, gan, number of the signal that stopped it or 0). run is None in all but the
     first of several processes.
     """
-    devices.check_batches(recipe, engine().devices)
+    devices.share_batches(recipe, engine())
     if limit and engine().several_processes:
         raise UserError("--minutes: several processes would not agree on the time; set the lengths in the recipe")
     images = training_images(recipe)
@@ -56,7 +60,7 @@ class Training:
 
     def __init__(self, recipe, run, start, origin, images, limit):
         self.recipe, self.run, self.start, self.origin, self.limit = recipe, run, start, origin, limit
-        self.epoch = max(count for count, _ in images.values())  # pairs
+        self.images, self.epoch = images, max(count for count, _ in images.values())  # pairs
         self.phases = plan(recipe, self.epoch)
         self.precision, self.gan, self.faces = engine().precision(recipe.precision), None, None
         self.measured = {}  # {stage: (gan, faces)} that the limit has timed
@@ -108,7 +112,9 @@ class Training:
         """(CycleGAN, (training faces, faces of the sample grids))"""
         keras.utils.set_random_seed(self.recipe.seed)  # the same initial state whether the run was resumed or not
         gan = CycleGAN(self.recipe, stage, self.precision)
-        return gan, load_faces(self.recipe, gan, self.monitor)
+        faces = load_faces(self.recipe, gan, self.monitor)
+        resume.check_images(self.recipe, self.images, training_images(self.recipe))  # what was loaded just now
+        return gan, faces
 
     def _plan_within_limit(self):
         """Time the steps of every phase and shorten them."""
@@ -143,20 +149,26 @@ class Training:
 
 @contextlib.contextmanager
 def memory_errors_named(recipe, phase):
-    """An out-of-memory error inside the block becomes a UserError that names the phase and its batch sizes."""
+    """An out-of-memory error inside the block becomes a UserError that names the phase and its batch sizes, or that
+    another process holds the memory."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # each backend has its own kinds
-        if not (isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)):
+        text, devices = str(error).lower(), engine().devices
+        if any(words in text for words in TAKEN):
+            raise UserError(f"{phase.title}: CUDA's libraries found no free memory on the GPU; most likely another "
+                            "process holds it (nvidia-smi lists them). End that one, or start both with "
+                            "XLA_CLIENT_MEM_FRACTION=0.4") from error
+        if not (isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)):
             raise
         stage = f"stages.{recipe.stages.index(phase.stage)}"
         sizes = {"warm": {f"{stage}.warm_start_batch": phase.batch_size},
                  "train": {f"{stage}.batch_size": phase.batch_size, f"{stage}.d_batch_size": phase.stage.d_batch_size},
                  "finish": {"finish.batch_size": phase.batch_size}}[phase.kind]
         sizes = {key: size for key, size in sizes.items() if size is not None}
-        less = ({key: size // 2 for key, size in sizes.items() if size > 1}
+        less = ({key: fewer for key, size in sizes.items() if (fewer := size // 2 // devices * devices)}
                 or {"generator.filters": recipe.generator.filters // 2})
         raise UserError(f"out of memory in {phase.title} with {_assignments(sizes)}: resume on a device with more "
                         f"memory, or start a new run with less, for example {_assignments(less)}") from error
@@ -168,10 +180,18 @@ def _assignments(values):
 
 def training_images(recipe):
     """{domain: [number of images, digest of their names]} of A and B. Raises UserError if a folder is missing or empty.
+
+    Matched sampling draws no image whose name tells no gender and race, so none is counted.
     """
     found = {}
     for domain in (recipe.data.domain_A, recipe.data.domain_B):
-        names = [path.name for path in list_images(Path(recipe.data.path, "train", domain))]
+        folder = Path(recipe.data.path, "train", domain)
+        names = [path.name for path in list_images(folder)]
+        if recipe.data.sampling == "matched":
+            names = [name for name in names if cell_of(name) >= 0]
+        if not names:
+            raise UserError(f"{folder}: no file name tells gender and race ([age]_[gender]_[race]_...), which "
+                            "data.sampling=matched needs; use data.sampling=independent")
         digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()[:16]
         found[domain] = [len(names), digest]
     return found

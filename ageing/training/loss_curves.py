@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 
-from ageing.storage import read_json_lines, replacing
+from ageing import pictures
+from ageing.storage import read_json_lines
 from ageing.training.recipe import TERMS
 
 FINISHING = ("teacher", "spot")
@@ -18,11 +19,7 @@ def save_curves(log_path, path):
     lines = read_json_lines(log_path)
     if not lines:
         return
-    import matplotlib
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (terms, shares, discriminators) = plt.subplots(1, 3, figsize=(16, 5))
+    figure, (terms, shares, discriminators) = pictures.panels(3, 16, 5)
     # The terms differ by factors of a hundred: on a linear axis all but the adversarial ones would lie on zero.
     _draw(terms, lines, [f"{term}_{way}" for term in ("adversarial", *TERMS, *FINISHING) for way in ("AB", "BA")])
     terms.set(title="generators: terms, unweighted (log axis)", yscale="log", ylim=(LOWEST, None))
@@ -35,10 +32,7 @@ def save_curves(log_path, path):
         panel.set_xlabel("step")
         if panel.get_legend_handles_labels()[1]:  # a warm start draws no generator term
             panel.legend(fontsize=8, ncols=2)
-    figure.tight_layout()
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=90)
-    plt.close(figure)
+    pictures.save_figure(path, figure)
 
 
 def _draw(panel, lines, names):

@@ -28,7 +28,7 @@ class Data:
     path: str = "data/utkface"            # holds {train,validation}/{domain_A,domain_B}
     domain_A: str = "20s"
     domain_B: str = "50s"
-    source: Literal["folder", "drawn"] = "folder"  # drawn: fill `path` with drawn faces if it is missing
+    source: Literal["folder", "drawn"] = "folder"  # drawn: fill `path`, which holds nothing else, with drawn faces
     sampling: Literal["matched", "independent"] = "matched"  # matched: both domains from one gender x race distribution
     forehead_marks: Literal["keep", "skip"] = "keep"  # skip: leave out faces that wear a bindi or a tilak
     flip: bool = True                     # mirror half of the images

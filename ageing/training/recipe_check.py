@@ -78,6 +78,10 @@ def _check(recipe, origin):
                         "they must name two folders")
     for i, stage in enumerate(recipe.stages):
         _check_stage(stage, i, recipe, origin)
+    if len(set(recipe.stages)) < len(recipe.stages):  # the second would go on with the optimizers of the first
+        raise UserError(f"{origin}: two of the stages are the same; make one of them, with the length of both")
+    if not (recipe.finish.steps or any(s.steps or s.epochs or s.warm_start_steps for s in recipe.stages)):
+        raise UserError(f"{origin}: all lengths are 0, so nothing would be trained; give a stage epochs or steps")
     if recipe.growing == "enhance":
         _check_growing(recipe, origin)
 

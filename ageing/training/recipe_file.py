@@ -1,15 +1,43 @@
 """Read a recipe from a YAML file, and write one."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import yaml
 
-from ageing.errors import UserError
+from ageing.errors import UserError, kind_of
 from ageing.training import recipe_check
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT = PROJECT / "configs/utkface.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what makes a recipe mean something else than it says. Each is an error that names its line."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):  # both places would be one value, which an override changes in both
+            event = self.peek_event()
+            raise yaml.YAMLError(f"line {event.start_mark.line + 1}: *{event.anchor} stands for what is written "
+                                 "elsewhere; write it out, or inherit it with base")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value]
+        if twice := [key for i, (key, _) in enumerate(node.value) if key.value in names[:i]]:
+            raise yaml.YAMLError(f"line {twice[0].start_mark.line + 1}: {twice[0].value} is there twice; keep one")
+        return super().construct_mapping(node, deep)
+
+
+def _number(read):
+    """A constructor of numbers. 0100, which YAML reads as 64, and 1:30, which it reads as 90, stay text."""
+    return lambda loader, node: node.value if re.match(r"[-+]?0[\d_]|.*:", node.value) else read(loader, node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _number(yaml.SafeLoader.construct_yaml_int))
+_Loader.add_constructor("tag:yaml.org,2002:float", _number(yaml.SafeLoader.construct_yaml_float))
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)  # 2024-05-01: a folder
 
 
 def load(path, overrides=()):
@@ -20,7 +48,7 @@ def load(path, overrides=()):
     a list or a value replaces the inherited one. Raises UserError that names the file (or the command line) and the
     key: an unknown key, a wrong type, an impossible value.
     """
-    path = Path(path) if Path(path).exists() or not Path(PROJECT, path).exists() else Path(PROJECT, path)
+    path = Path(path) if kind_of(path) or not kind_of(Path(PROJECT, path)) else Path(PROJECT, path)
     tree = _read(path, ())
     recipe = recipe_check.parse(tree, path)
     for override in overrides:
@@ -38,11 +66,11 @@ def dump(recipe):
 def _read(path, inheriting):
     """The nested dicts of a recipe file, its bases merged in. inheriting: the files that inherit from this one."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         known = ", ".join(sorted(str(p) for p in DEFAULT.parent.glob("*.yaml"))) or "none"
         raise UserError(f"{path}: cannot be read ({error.strerror}); the project's recipes: {known}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a number like 0b_
         raise UserError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path}: a recipe is a mapping of keys to values, see configs/utkface.yaml")
@@ -51,7 +79,7 @@ def _read(path, inheriting):
     if not isinstance(name, str):
         raise UserError(f"{path}: base must be the name of a recipe file, not {name!r}")
     base = path.parent / name
-    if not base.exists():
+    if kind_of(base) is None:
         raise UserError(f"{path}: base: {name}: no such file in {path.parent}")
     if base.resolve() in {p.resolve() for p in (path, *inheriting)}:
         raise UserError(f"{path}: base: {name} inherits from this file itself; remove one of the two lines")
@@ -72,8 +100,8 @@ def _override(tree, override):
     if not equals or not key:
         raise UserError(f"command line: {override!r} is not key=value (for example loss.lambda_cycle=5)")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
+        value = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: 0b_
         raise UserError(f"command line: {key}: {text!r} is not a YAML value") from error
     *parents, last = key.split(".")
     node = tree

@@ -28,10 +28,7 @@ def check(run, trained, recipe, step, images):
     if changes := _differences(_without_lengths(trained), _without_lengths(recipe)):
         raise UserError(f"{place} is another recipe than the one that step {step} was trained with "
                         f"({'; '.join(changes[:3])}); restore it, or start a new run with --config")
-    if changes := _changed_images(run.images() or images, images):
-        raise UserError(f"{run.folder}: the images in {Path(recipe.data.path, 'train')} changed since the run began "
-                        f"({'; '.join(changes)}); restore them to resume, or start a new run "
-                        f"(start_from={run.folder} takes over its networks)")
+    check_images(recipe, run.images() or images, images)
     epoch = max(count for count, _ in images.values())
     before, after = plan(trained, epoch), plan(recipe, epoch)
     if step > before[-1].stop:
@@ -53,10 +50,15 @@ def check(run, trained, recipe, step, images):
             "the new length from here on" for old, new in pairs if _length(old) != _length(new)]
 
 
-def _changed_images(before, now):
-    return [f"{domain}: {before[domain][0]} before, {count} now" if before[domain][0] != count else
-            f"{domain}: {count} before and now, but other files"
-            for domain, (count, digest) in now.items() if before[domain] != [count, digest]]
+def check_images(recipe, before, now):
+    """Raises UserError if the training images differ. before, now: as of loop.training_images."""
+    changes = [f"{domain}: {before[domain][0]} before, {count} now" if before[domain][0] != count else
+               f"{domain}: {count} before and now, but other files"
+               for domain, (count, digest) in now.items() if before[domain] != [count, digest]]
+    if changes:
+        raise UserError(f"the images in {Path(recipe.data.path, 'train')} changed since the run began "
+                        f"({'; '.join(changes)}); restore them to resume, or start a new run "
+                        "(start_from=RUN takes over the networks of this one)")
 
 
 def _length(phase):

@@ -2,46 +2,57 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import re
 import shutil
+import uuid
 from pathlib import Path
 
-from ageing.errors import UserError, reason
-from ageing.storage import replacing
+from ageing.errors import UserError, kind_of, reason
+from ageing.storage import clear_leftovers, replacing
 from ageing.training import recipe_file
 from ageing.training.recipe import Recipe
+
+OWNER = "run.txt"  # in the folder of a run's grids: whose they are
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """runs/<number>-<recipe>/ with recipe.yaml, images.json, log.jsonl and checkpoints/. Its grids are in
-    samples/<same name>/, beside runs/."""
+    """runs/<number>-<recipe>/ with recipe.yaml, run.json, images.json, log.jsonl and checkpoints/. Its grids are in
+    samples/<same name>/, beside runs/. run.json in the one and OWNER in the other tell which two belong together."""
 
     folder: Path
     recipe: Recipe
 
     @classmethod
     def create(cls, root, title, recipe):
-        """Make the next run folder in `root`. Raises UserError if that cannot be written."""
+        """Make the next run folder in `root`, with a number that is free there and in samples/ beside it.
+
+        Raises UserError if that cannot be written.
+        """
         root = Path(root)
+        samples = Path(os.path.abspath(root)).parent / "samples"
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            number = 1 + max((int(p.name[:5]) for p in root.iterdir() if re.match(r"\d{5}-", p.name)), default=0)
-            folder = _new_folder(root, title, number)
+            for folder in (root, samples):
+                folder.mkdir(parents=True, exist_ok=True)
+            names = [path.name for folder in (root, samples) for path in folder.iterdir()]
+            number = 1 + max((int(name[:5]) for name in names if re.match(r"\d{5}-", name)), default=0)
+            run = cls(_new_folder(root, samples, title, number), recipe)
         except OSError as error:
-            raise UserError(f"{root}: no run folder can be made there ({reason(error)}); "
-                            "choose another with --runs") from error
-        with replacing(folder / "recipe.yaml") as temporary:
+            raise UserError(f"{root}: no run folder can be made there, and one for its grids in {samples} "
+                            f"({reason(error)}); choose another with --runs") from error
+        run._take_name(*run._identity())
+        with replacing(run.folder / "recipe.yaml") as temporary:
             temporary.write_text(recipe_file.dump(recipe), encoding="utf-8")
-        return cls(folder, recipe)
+        return run
 
     @classmethod
     def open(cls, folder):
         """The run in `folder`. Raises UserError if there is none."""
         folder = Path(folder)
-        if not (folder / "recipe.yaml").is_file():
+        if kind_of(folder / "recipe.yaml") != "file":
             known = ", ".join(sorted(str(p.parent) for p in folder.parent.glob("*/recipe.yaml"))) or "none"
             raise UserError(f"{folder}: not a run folder, it has no recipe.yaml; runs beside it: {known}")
         return cls(folder, recipe_file.load(folder / "recipe.yaml"))
@@ -50,7 +61,8 @@ class Run:
     def locked(self):
         """Inside the block no other process may train this run. Raises UserError if one does already.
 
-        The lock belongs to the process: it is free again when the process is dead, however it died.
+        A copy gets a name of its own, and files that a killed process left half written are removed. The lock belongs
+        to the process: it is free again when the process is dead, however it died.
         """
         try:
             file = open(self.folder / "lock", "a", encoding="utf-8")  # noqa: SIM115, closed below
@@ -65,7 +77,46 @@ class Run:
                                 "stop it") from error
             except OSError:
                 pass  # some network file systems have no locks
+            self._settle_name()
+            for folder in (self.folder, self.checkpoints, self.samples, self.folder / "export"):
+                clear_leftovers(folder)
             yield
+
+    def _settle_name(self):
+        """Go on under another name if the grids under this one are those of another run: one that this is a copy of."""
+        (name, key), before = self._identity(), self.samples
+        owned, known = kind_of(before / OWNER), kind_of(self.folder / "run.json")
+        mine = owned and (before / OWNER).read_text(encoding="utf-8", errors="replace") == self._mark(key)
+        if mine or not kind_of(before) or not (owned or known):  # the last: both are from before there was an OWNER
+            self._take_name(name, key)
+            return
+        stem = self.place.name
+        names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
+        self._take_name(next(name for name in names if not kind_of(before.parent / name)
+                             and (name == stem or not kind_of(self.place.parent / name))), key)
+        print(f"{self.folder} was copied or moved: its grids are now in {self.samples}, not in {before}")
+
+    def _take_name(self, name, key):
+        with replacing(self.folder / "run.json") as temporary:
+            temporary.write_text(json.dumps({"name": name, "key": key}) + "\n", encoding="utf-8")
+        with replacing(self.samples / OWNER) as temporary:
+            temporary.write_text(self._mark(key), encoding="utf-8")
+
+    def _mark(self, key):
+        """The text of OWNER. It stays right when the project's folder is moved."""
+        return f"{'/'.join(self.place.parts[-2:])}\n{key}\n"
+
+    def _identity(self):
+        """(name, key) in run.json. A run from before that file is called like its folder."""
+        path = self.folder / "run.json"
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            return told["name"], told["key"]
+        except FileNotFoundError:
+            return self.place.name, uuid.uuid4().hex
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: cannot be read ({error}); remove it, and the run is called like its folder"
+                            ) from error
 
     def change_recipe(self, recipe, step):
         """This run with another recipe, from `step` on. The old one is kept as recipe-before-<step>.yaml."""
@@ -105,12 +156,19 @@ class Run:
 
     @property
     def name(self):
-        return self.folder.name
+        """Written inside the folder, so that a copy or a link exports under it too."""
+        return self._identity()[0]
+
+    @property
+    def place(self):
+        """The folder's own absolute path, also if it was named "." or by a link to it."""
+        folder = Path(os.path.abspath(self.folder))
+        return folder.resolve() if folder.is_symlink() else folder
 
     @property
     def samples(self):
         """Where its grids are: beside the folder of runs, whatever the working folder is."""
-        return self.folder.absolute().parent.parent / "samples" / self.name
+        return self.place.parent.parent / "samples" / self.name
 
     @property
     def checkpoints(self):
@@ -134,13 +192,18 @@ class Run:
         return self.checkpoints / f"step{step:08}.npz"
 
 
-def _new_folder(root, title, number):
-    """Make root/<number>-<title>, with the next free number if another process was faster."""
+def _new_folder(root, samples, title, number):
+    """Make root/<name> and samples/<name>, with the next number that is free in both if another process was faster."""
     while True:
-        folder = root / f"{number:05}-{title}"
+        name = f"{number:05}-{title}"
         try:
-            folder.mkdir()
-            return folder
+            (root / name).mkdir()
+            try:
+                (samples / name).mkdir()
+            except OSError:
+                (root / name).rmdir()
+                raise
+            return root / name
         except FileExistsError:
             number += 1
 

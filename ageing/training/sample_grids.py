@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ageing.errors import kind_of
 from ageing.face_folder import fixed_faces
 from ageing.pixels import to_floats, to_pixels
 from ageing.training import batches
@@ -19,7 +20,7 @@ def grid_faces(data, size):
     root, faces, notes = Path(data.path), [], []
     for domain in (data.domain_A, data.domain_B):
         folder = root / "validation" / domain
-        if not folder.is_dir():
+        if kind_of(folder) != "folder":
             notes.append(f"{folder} is missing: the sample grids show training faces")
             folder = root / "train" / domain
         faces.append(fixed_faces(folder, size, FACES))

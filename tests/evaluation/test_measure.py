@@ -57,7 +57,6 @@ def test_a_generator_that_lightens_is_measured_rightly(measured):
         assert at_one == pytest.approx(0.75 * gain)  # the second judge's ages are half of the first one's
         assert at_half == pytest.approx(at_one / 2, abs=0.2)
         assert numbers["faces in the strength curve"] == 20
-        assert numbers["quartiles of the age gain"] == pytest.approx([7.5, 7.5], abs=0.6)
         assert numbers["identity mapping error, grey levels"][0] == pytest.approx(10, abs=0.6)
         assert numbers["cycle error, grey levels"][0] < 0.6  # -10 after 10
         assert np.sign(numbers["skin lightness change, L*"][0]) == (1 if direction == "age" else -1)

@@ -59,18 +59,18 @@ class Marbled:
         return np.broadcast_to(pattern, crops.shape).astype(np.float32)
 
 
-def pages(seconds=0.0, weights=ROOT / "saved_models", kept=None):
+def pages(seconds=0.0, kept=None):
     """server.Pages with stubs."""
     translators = {"age": Marbled(1, "50s", seconds), "rejuvenate": Marbled(-1, "20s", seconds)}
     worker = Worker(Finds(), Squares(), translators)
-    return server.Pages(worker, *slider.stops(weights, translators), kept)
+    return server.Pages(worker, slider.stops(translators), kept)
 
 
 @contextlib.contextmanager
-def served(pages, host="127.0.0.1"):
+def served(pages, host="127.0.0.1", allowed=()):
     """The port at which `pages` are served."""
     with socket.create_server(("127.0.0.1", 0)) as place:
-        config = uvicorn.Config(server.application(pages, host), http="h11", loop="asyncio", ws="none",
+        config = uvicorn.Config(server.application(pages, host, allowed), http="h11", loop="asyncio", ws="none",
                                 log_config=None, log_level="error", access_log=False, timeout_graceful_shutdown=1)
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, args=[[place]])

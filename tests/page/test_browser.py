@@ -19,7 +19,7 @@ from page_server import pages, served
 from PIL import Image
 from test_server import broken_files
 
-from ageing.page import slider
+from ageing.page import server, slider
 from ageing.photos import photo_file
 from ageing.photos.detector import Face
 from ageing.photos.metadata import is_marked
@@ -33,8 +33,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--gaia-url=http://127.0.0.1:9", "--component-updater=url-source=http://127.0.0.1:9/",
          "--gcm-checkin-url=http://127.0.0.1:9/", "--gcm-registration-url=http://127.0.0.1:9/"]
 PORTRAIT = ROOT / "samples/astronaut.jpg"
-STOPS, _ = slider.stops(ROOT / "saved_models", ("age", "rejuvenate"))
-YOUNGEST, FIRST, OLDEST = -STOPS[0].value, STOPS[slider.start(STOPS)].value, STOPS[-1].value  # years
+STOPS = [stop.value for stop in slider.stops(("age", "rejuvenate"))]
 
 
 class Wire(socketserver.ThreadingTCPServer):
@@ -130,12 +129,12 @@ def opened(page, path):
     page.wait_for_selector("[data-state=ready]")
 
 
-def slide(page, years):
-    page.evaluate("""([years, oldest]) => {
+def slide(page, strength):
+    page.evaluate("""(stop) => {
         const age = document.getElementById('age');
-        age.value = years + Number(age.max) - oldest;
+        age.value = stop;
         age.dispatchEvent(new Event('input', {bubbles: true}));
-    }""", [years, OLDEST])
+    }""", STOPS.index(strength))
 
 
 def saved(page, folder):
@@ -190,15 +189,16 @@ def test_a_script_in_the_page_could_not_ask_another_host(browser, address, wire)
     assert wire.asked[heard:] == []
 
 
-@pytest.mark.parametrize("years", [18, 7, -11])
-def test_the_download_is_what_infer_faces_writes_to_the_bit(page, tmp_path, years):
+@pytest.mark.parametrize("strength", [0.85, 0.4, -1.2])
+def test_the_download_is_what_infer_faces_writes_to_the_bit(page, tmp_path, strength):
     opened(page, PORTRAIT)
-    slide(page, years)
-    assert page.inner_text("#title") == f"{abs(years)} years {'older' if years > 0 else 'younger'}"
+    slide(page, strength)
+    assert page.inner_text("#title") == f"{'older' if strength > 0 else 'younger'}, strength {abs(strength):.2f}"
+    assert "year" not in page.inner_text("body")    # eyes see less than half of what networks do
     path = saved(page, tmp_path)
-    direction, made = ("age", "50s") if years > 0 else ("rejuvenate", "20s")
+    direction, made = ("age", "50s") if strength > 0 else ("rejuvenate", "20s")
     assert path.name == f"astronaut_{made}.jpg"
-    command_line(PORTRAIT, "--years", abs(years), "--direction", direction, "-o", tmp_path / "command.jpg")
+    command_line(PORTRAIT, "--strength", abs(strength), "--direction", direction, "-o", tmp_path / "command.jpg")
     assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
     assert is_marked(path)
 
@@ -209,18 +209,18 @@ def test_what_is_seen_is_what_is_downloaded_and_a_moved_slider_asks_for_nothing(
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     shown = {}
-    for years in (3, OLDEST, -YOUNGEST, 0, 12):
-        slide(page, years)
-        shown[years] = canvas(page)
+    for strength in (0.1, 1.5, -1.5, 0, 0.6):
+        slide(page, strength)
+        shown[strength] = canvas(page)
     assert asked == []
     np.testing.assert_array_equal(shown[0], photo_file.read(path).rgb)
     np.testing.assert_array_equal(canvas(page, "before"), shown[0])
-    for years in (12, -YOUNGEST):
-        slide(page, years)
-        difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - shown[years])
+    for strength in (0.6, -1.5):
+        slide(page, strength)
+        difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - shown[strength])
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.01
-    assert np.abs(shown[OLDEST].astype(int) - shown[0]).mean() > np.abs(shown[3].astype(int) - shown[0]).mean()
+    assert np.abs(shown[1.5].astype(int) - shown[0]).mean() > np.abs(shown[0.1].astype(int) - shown[0]).mean()
 
 
 def test_where_faces_overlap_the_page_shows_the_same_as_the_download(open_page, tmp_path):
@@ -230,8 +230,8 @@ def test_where_faces_overlap_the_page_shows_the_same_as_the_download(open_page, 
     with served(own) as port:
         page = open_page(f"http://127.0.0.1:{port}/")
         opened(page, tmp_path / "noise.png")
-        for years in (OLDEST, -YOUNGEST):
-            slide(page, years)
+        for strength in (1.5, -1.5):
+            slide(page, strength)
             difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - canvas(page))
             assert difference.max() <= 1
             assert (difference > 0).mean() < 0.01
@@ -249,7 +249,7 @@ def test_of_two_photos_that_are_chosen_at_once_the_last_one_is_shown(page, tmp_p
 def test_a_face_that_is_clicked_is_left_out(page, tmp_path, by):
     path = two_faces(tmp_path)
     opened(page, path)
-    slide(page, 20)
+    slide(page, 1.1)
     before, changed = canvas(page, "before").astype(int), canvas(page)
     second = page.locator("#faces button").nth(1)       # the astronaut: the smaller face
     assert second.get_attribute("aria-pressed") == "false"
@@ -260,7 +260,7 @@ def test_a_face_that_is_clicked_is_left_out(page, tmp_path, by):
     assert not left.any()
     assert right.any()
     out = saved(page, tmp_path)
-    command_line(path, "--years", 20, "--face", 1, "-o", tmp_path / "command.png")
+    command_line(path, "--strength", 1.1, "--face", 1, "-o", tmp_path / "command.png")
     assert out.read_bytes() == (tmp_path / "command.png").read_bytes()
     second.click() if by == "mouse" else second.press("Space")
     np.testing.assert_array_equal(canvas(page), changed)
@@ -314,6 +314,39 @@ def test_a_photo_can_be_dropped(page, tmp_path):
     assert saved(page, tmp_path).name == "dropped_50s.jpg"
 
 
+def test_of_several_photos_that_are_dropped_the_page_says_which_it_took(page):
+    data = list(PORTRAIT.read_bytes())
+    page.evaluate("""(data) => {
+        const transfer = new DataTransfer();
+        for (const name of ["one.jpg", "two.jpg", "three.jpg"]) {
+            transfer.items.add(new File([new Uint8Array(data)], name, {type: "image/jpeg"}));
+        }
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }""", data)
+    page.wait_for_selector("[data-state=ready] #message:not([hidden])")
+    assert "of 3 files this is one.jpg." in page.inner_text("#message")
+
+
+def test_a_wrong_file_leaves_the_photo_that_is_worked_on(page, tmp_path):
+    (tmp_path / "wrong.jpg").write_bytes(b"no")
+    opened(page, PORTRAIT)
+    slide(page, 0.6)
+    before = canvas(page)
+    page.set_input_files("#file", tmp_path / "wrong.jpg")
+    page.wait_for_selector("[data-state=ready] #message:not([hidden])")
+    assert page.inner_text("#message").startswith("wrong.jpg: ")
+    np.testing.assert_array_equal(canvas(page), before)
+    assert page.inner_text("#title") == "older, strength 0.60"
+    assert saved(page, tmp_path).name == "astronaut_50s.jpg"
+
+
+def test_only_files_that_can_be_read_are_offered(open_page, monkeypatch):
+    for installed in (False, True):
+        monkeypatch.setattr(server, "photo_suffixes", lambda has=installed: {".jpg", *([".heic"] if has else [])})
+        with served(pages()) as port:
+            assert (".heic" in open_page(f"http://127.0.0.1:{port}/").get_attribute("#file", "accept")) == installed
+
+
 def test_a_photo_can_be_pasted(open_page, tmp_path):
     """From the browser's own clipboard, by the keys."""
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
@@ -353,7 +386,7 @@ def test_a_photo_can_be_taken_with_the_camera(page, tmp_path):
 def test_both_portraits_are_examples(page, tmp_path, name):
     page.click(f"[data-example='{name}']")
     page.wait_for_selector("[data-state=ready]")
-    command_line(ROOT / "samples" / name, "--years", FIRST, "-o", tmp_path / "command.jpg")
+    command_line(ROOT / "samples" / name, "-o", tmp_path / "command.jpg")
     path = saved(page, tmp_path)
     assert path.name == name.replace(".", "_50s.")
     assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
@@ -465,7 +498,7 @@ def test_with_the_keyboard_alone(page, tmp_path):
     assert page.evaluate(focused) == "age"
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == f"{FIRST + 3} years older"
+    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == "older, strength 1.15"
     tab_to("download")
     for _ in range(2):  # the focus stays
         with page.expect_download() as download:
@@ -489,7 +522,7 @@ def test_on_a_phone_in_both_colour_schemes(open_page, tmp_path, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         for button in page.locator("button:visible:not(#faces button)").all():
             assert min(button.bounding_box()["height"], button.bounding_box()["width"]) >= 44
-        for text in ("h1", "header p", "footer p", "#message", "#expected", "button.main", "#hint"):
+        for text in ("h1", "header p", "footer p", "#message", "#title", "button.main", "#hint"):
             assert contrast(page, text) >= 4.5, text
 
     fits()
@@ -536,13 +569,13 @@ def test_twelve_megapixels_answer_in_two_seconds_and_the_slider_in_a_third(page,
         begin = time.perf_counter()
         opened(page, tmp_path / "large.jpg")
         answers.append(time.perf_counter() - begin)
-    for years in (OLDEST, -YOUNGEST, 5, 20):
-        moves.append(page.evaluate("""([years, oldest]) => new Promise((resolve) => {
+    for strength in (1.5, -1.5, 0.2, 0.8):
+        moves.append(page.evaluate("""(stop) => new Promise((resolve) => {
             const age = document.getElementById('age'), begin = performance.now();
-            age.value = years + Number(age.max) - oldest;
+            age.value = stop;
             age.dispatchEvent(new Event('input', {bubbles: true}));
             requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
-        })""", [years, OLDEST]) / 1000)
+        })""", STOPS.index(strength)) / 1000)
     print("12 megapixels:", *(f"{seconds:.2f} s" for seconds in answers))
     print("a moved slider:", *(f"{seconds:.3f} s" for seconds in moves))
     assert sorted(moves)[1] < 0.3

@@ -39,7 +39,22 @@ def test_the_name_of_this_machine_and_the_one_it_listens_on_are_its_own():
 @pytest.mark.parametrize("path", ["/session", "/photo?side=1200", "/photo/x/edited", "/end"])
 def test_what_other_pages_ask_for_is_refused(port, path, origin):
     answer = ask(port, path, headers={"Origin": origin and origin.format(port)})
-    assert (answer.status, answer.body) == (403, b"Only the page itself may ask for that.")
+    assert (answer.status, answer.body[:38]) == (403, b"Only the page itself may ask for that.")
+    assert b"--allow-host" in answer.body
+
+
+def test_names_that_are_allowed_are_answered_also_behind_https():
+    """By proxies that pass the name on, and by those that put in this machine's."""
+    with served(pages(), allowed=["Photos.example"]) as port:
+        assert ask(port, "/", headers={"Host": "photos.example"}, method="GET").status == 200
+        for host in ("photos.example", f"127.0.0.1:{port}"):
+            for origin in ("https://photos.example", "https://photos.example:8443", "http://photos.example"):
+                assert ask(port, "/session", headers={"Host": host, "Origin": origin}).status == 200
+            for origin in ("https://evil.example", "https://photos.example.evil.example", "null",
+                           f"https://127.0.0.1:{port}", "https://evil.example/photos.example", "ftp://photos.example"):
+                assert ask(port, "/session", headers={"Host": host, "Origin": origin}).status == 403
+        answer = ask(port, "/", headers={"Host": "evil.example"}, method="GET")
+        assert (answer.status, b"--allow-host" in answer.body) == (403, True)
 
 
 def test_two_hosts_or_origins_are_refused(port):

@@ -40,7 +40,7 @@ def test_memory_is_bounded(server, tmp_path):
         for name, broken in broken_files().items():
             assert sentence(visitor.open(name, broken))
         assert visitor.open("large.jpg", data).status == 200
-        assert visitor.edited(visitor.stop_of(10), [0]).status == 200
+        assert visitor.edited(visitor.stop_of(0.5), [0]).status == 200
 
     visit(Visitor(port))
     alone = peak(pid)

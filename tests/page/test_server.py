@@ -89,15 +89,15 @@ def command_line(monkeypatch):
     return lambda *arguments: infer_faces.main([str(a) for a in arguments])
 
 
-@pytest.mark.parametrize("years", [14, -9])
-def test_the_download_is_what_infer_faces_writes(tmp_path, visitor, command_line, years):
+@pytest.mark.parametrize("strength", [0.35, -1.2])
+def test_the_download_is_what_infer_faces_writes(tmp_path, visitor, command_line, strength):
     (tmp_path / "in").mkdir()
     photos = of_all_kinds(tmp_path / "in")
-    direction = "age" if years > 0 else "rejuvenate"
-    assert command_line(*photos, "-o", tmp_path / "out", "--direction", direction, "--years", abs(years)) == 0
+    direction = "age" if strength > 0 else "rejuvenate"
+    assert command_line(*photos, "-o", tmp_path / "out", "--direction", direction, "--strength", abs(strength)) == 0
     for photo in photos:
         assert visitor.open(photo.name, photo.read_bytes()).status == 200
-        answer = visitor.edited(visitor.stop_of(years))
+        answer = visitor.edited(visitor.stop_of(strength))
         assert answer.body == (tmp_path / "out" / name_of(answer)).read_bytes(), photo.name
         (tmp_path / "download").write_bytes(answer.body)
         assert is_marked(tmp_path / "download"), photo.name
@@ -108,9 +108,9 @@ def test_the_download_is_what_infer_faces_writes(tmp_path, visitor, command_line
 def test_a_face_that_is_left_out_stays_as_it_is(tmp_path, visitor, command_line, face):
     photo = tmp_path / "photo.png"
     photo.write_bytes(encoded())
-    assert command_line(photo, "--years", 20, "--face", face) == 0
+    assert command_line(photo, "--strength", 1.1, "--face", face) == 0
     visitor.open(photo.name, photo.read_bytes())
-    answer = visitor.edited(visitor.stop_of(20), [face - 1])
+    answer = visitor.edited(visitor.stop_of(1.1), [face - 1])
     assert answer.body == (tmp_path / "photo_50s.png").read_bytes()
     (tmp_path / "made.png").write_bytes(answer.body)
     changed = np.asarray(Image.open(tmp_path / "made.png")).astype(int) - np.asarray(Image.open(photo))
@@ -118,16 +118,6 @@ def test_a_face_that_is_left_out_stays_as_it_is(tmp_path, visitor, command_line,
               (face.box for face in FACES)]
     assert inside[face - 1] > 5
     assert inside[2 - face] == 0
-
-
-def test_without_years_the_slider_is_that_of_strengths(tmp_path, command_line):
-    photo = tmp_path / "photo.png"
-    photo.write_bytes(encoded())
-    assert command_line(photo, "--strength", 0.5) == 0
-    with served(pages(weights=tmp_path)) as port:
-        visitor = Visitor(port)
-        visitor.open(photo.name, photo.read_bytes())
-        assert visitor.edited(visitor.stop_of(0.5)).body == (tmp_path / "photo_50s.png").read_bytes()
 
 
 def test_the_shipped_networks_write_the_same_as_on_the_command_line(tmp_path):
@@ -159,8 +149,8 @@ def test_a_photo_is_translated_once_a_direction(own, visitor):
     translators = own.worker.translators.values()
     before = [stub.calls for stub in translators]
     assert visitor.open("photo.png", encoded()).status == 200
-    for years, faces in ((5, (0,)), (18, (0, 1)), (-7, (1,)), (26, (0, 1))):
-        assert visitor.edited(visitor.stop_of(years), faces).status == 200
+    for strength, faces in ((0.3, (0,)), (0.8, (0, 1)), (-0.5, (1,)), (1.5, (0, 1))):
+        assert visitor.edited(visitor.stop_of(strength), faces).status == 200
     assert [stub.calls for stub in translators] == [n + 1 for n in before]
 
 
@@ -179,7 +169,7 @@ def test_visitors_at_once_do_not_mix_their_photos():
                 answer = visitor.open(f"{grey}.png", encoded(pixels=picture(grey)))
                 seen.update(np.unique(unpacked(answer)[1][..., :3]).tolist())
                 together.wait()
-                answer = visitor.edited(visitor.stop_of(10))
+                answer = visitor.edited(visitor.stop_of(0.5))
                 assert name_of(answer) == f"{grey}_50s.png"
                 with tempfile.TemporaryFile() as file:
                     file.write(answer.body)
@@ -192,33 +182,41 @@ def test_visitors_at_once_do_not_mix_their_photos():
     assert Marbled.most_at_once == 1        # one translation at a time
 
 
+def test_a_wrong_file_leaves_the_photo_that_is_worked_on(visitor):
+    visitor.open("mine.png", encoded(pixels=picture(90)))
+    before = visitor.edited(visitor.stop_of(0.5)).body
+    for wrong in (b"no", encoded(pixels=picture()[:90])):     # no photo; nobody in it
+        assert visitor.open("wrong.png", wrong).status == 422
+        assert visitor.edited(visitor.stop_of(0.5)).body == before
+
+
 def test_nobody_gets_a_photo_of_another_session(visitor, port):
     visitor.open("mine.png", encoded())
     other = Visitor(port)
     other.number = visitor.number
-    answer = other.edited(other.stop_of(10))
+    answer = other.edited(other.stop_of(0.5))
     assert (answer.status, sentence(answer)[:18]) == (410, "The session ended,")
     other.open("theirs.png", encoded())
     stale, other.number = other.number, visitor.number
-    assert other.edited(other.stop_of(10)).status == 410
+    assert other.edited(other.stop_of(0.5)).status == 410
     other.open("next.png", encoded())
     assert other.number != stale
     other.number = stale        # a photo that was replaced
-    assert other.edited(other.stop_of(10)).status == 410
-    assert visitor.edited(visitor.stop_of(10)).status == 200
+    assert other.edited(other.stop_of(0.5)).status == 410
+    assert visitor.edited(visitor.stop_of(0.5)).status == 200
 
 
 def test_a_photo_is_deleted_when_its_session_ends(own, visitor, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     visitor.open("photo.png", encoded())
-    assert visitor.edited(visitor.stop_of(10)).status == 200
+    assert visitor.edited(visitor.stop_of(0.5)).status == 200
     assert not list(tmp_path.iterdir())      # also while the session lasts, there is no file with a name
     upload = own.sessions.all[visitor.session].upload
     assert not upload.file.closed
     assert visitor.ask("/end", visitor.session).status == 204
     assert upload.file.closed
     assert upload.changes is None
-    assert visitor.edited(visitor.stop_of(10)).status == 410
+    assert visitor.edited(visitor.stop_of(0.5)).status == 410
 
 
 @pytest.fixture
@@ -240,9 +238,11 @@ def test_a_replaced_photo_and_one_without_a_face_are_deleted(own, visitor, uploa
     answer = visitor.open("nobody.png", encoded(pixels=picture()[:50]))
     assert sentence(answer).startswith("nobody.png: no face was found.")
     visitor.open("broken.png", b"no")
-    assert [upload.file.closed for upload in uploads] == [True, True, True]
-    assert own.sessions.all[visitor.session].upload is None
-    assert own.sessions.all[visitor.session].kept == 0
+    assert [upload.file.closed for upload in uploads] == [False, True, True]
+    visitor.open("next.png", encoded())
+    assert [upload.file.closed for upload in uploads] == [True, True, True, False]
+    assert own.sessions.all[visitor.session].upload is uploads[-1]
+    assert own.sessions.all[visitor.session].kept == uploads[-1].size
 
 
 def test_many_questions_of_one_session_are_answered_one_after_the_other(uploads):
@@ -251,7 +251,7 @@ def test_many_questions_of_one_session_are_answered_one_after_the_other(uploads)
         visitor = Visitor(port)
         visitor.open("0.png", encoded())
         with ThreadPoolExecutor(8) as crowd:
-            edited = [crowd.submit(visitor.edited, visitor.stop_of(10)) for _ in range(3)]
+            edited = [crowd.submit(visitor.edited, visitor.stop_of(0.5)) for _ in range(3)]
             opened = [crowd.submit(visitor.open, f"{i}.png", encoded()) for i in range(1, 5)]
         assert {answer.result().status for answer in edited} <= {200, 410}
         assert {answer.result().status for answer in opened} == {200}
@@ -411,8 +411,8 @@ def test_nothing_to_edit_is_said(visitor):
     visitor.open("photo.png", encoded())
     assert sentence(visitor.edited(visitor.stop_of(0))) == "Nothing is changed yet. Move the slider first."
     for faces in ((), (2,), (0, 1, 2)):
-        assert sentence(visitor.edited(visitor.stop_of(3), faces)) == "No face is left to edit."
-    assert visitor.edited(visitor.stop_of(3), (1, 1, 0)).status == 200
+        assert sentence(visitor.edited(visitor.stop_of(0.3), faces)) == "No face is left to edit."
+    assert visitor.edited(visitor.stop_of(0.3), (1, 1, 0)).status == 200
 
 
 @pytest.mark.parametrize("side", ["", "?side=", "?side=-5", "?side=1e3", "?side=999999", "?side=ten"])
@@ -435,7 +435,7 @@ def test_a_full_house_says_so(port, monkeypatch):
 
 def test_marks_and_metadata_are_in_the_download(visitor, tmp_path):
     visitor.open("phone.jpg", encoded("JPEG", exif=exif()))
-    (tmp_path / "made.jpg").write_bytes(visitor.edited(visitor.stop_of(10)).body)
+    (tmp_path / "made.jpg").write_bytes(visitor.edited(visitor.stop_of(0.5)).body)
     with Image.open(tmp_path / "made.jpg") as image:
         assert EDITED_MARK in image.getexif()[ExifTags.Base.Software]
         assert image.getexif()[ExifTags.Base.Make] == "Camera & Sons"

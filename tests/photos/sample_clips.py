@@ -29,13 +29,13 @@ def write(path, images, rate=25, codec="libx264", pixel_format="yuv420p", times=
 
     turn: degrees counter-clockwise by which players turn it. matrix, transfer: FFmpeg's numbers. start: seconds.
     """
+    images = [av.VideoFrame.from_ndarray(image) if isinstance(image, np.ndarray) else image for image in images]
     options = options if options is not None else {"crf": "10"} if codec == "libx264" else {}
     time_base = time_base or Fraction(1) / rate
     with av.open(str(path), "w", format=form) as out:
         out.metadata.update(metadata or {})
-        height, width = images[0].shape[:2]
         stream = out.add_stream(codec, rate=rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        stream.width, stream.height, stream.pix_fmt = images[0].width, images[0].height, pixel_format
         stream.time_base = stream.codec_context.time_base = time_base
         context = stream.codec_context
         context.colorspace, context.color_range = matrix or 2, 2 if full else 1
@@ -48,7 +48,7 @@ def write(path, images, rate=25, codec="libx264", pixel_format="yuv420p", times=
         voice = add_sound(out, sound) if sound else None
         for i, image in enumerate(images):
             code = clip_colour.MATRICES[matrix or clip_colour.BT601][2]
-            frame = av.VideoFrame.from_ndarray(image).reformat(
+            frame = image.reformat(
                 format=pixel_format, dst_colorspace=code, dst_color_range=2 if full else 1)
             frame.pts = (times[i] if times else i) + round(start / time_base)
             frame.time_base = time_base
@@ -62,7 +62,9 @@ def write(path, images, rate=25, codec="libx264", pixel_format="yuv420p", times=
 
 def add_sound(out, codec):
     voice = out.add_stream(codec, rate=48000)
-    voice.codec_context.layout = "mono"
+    voice.codec_context.layout = "stereo" if codec == "pcm_bluray" else "mono"
+    if codec == "wmav2":
+        voice.codec_context.bit_rate = 96000
     return voice
 
 

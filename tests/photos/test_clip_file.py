@@ -1,7 +1,9 @@
 """Clips in and out: size, times, rotation, colour, sound, metadata; damaged and odd ones."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -40,6 +42,17 @@ def stream_of(path):
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         return video.codec_context.name, video.codec_context.pix_fmt, (video.width, video.height), video.average_rate
+
+
+def heard(path):
+    """What is heard of a clip: name of the codec, the wave, and when it begins after the picture."""
+    with av.open(str(path)) as container:
+        voice = container.streams.audio[0]
+        frames = list(container.decode(voice))
+        to_float = av.AudioResampler("fltp", "mono", 48000)
+        wave = np.concatenate([part.to_ndarray()[0] for frame in frames for part in to_float.resample(frame)])
+        begin = float(frames[0].pts * frames[0].time_base) - times(path)[0]
+        return SimpleNamespace(name=voice.codec_context.codec.canonical_name, wave=wave, begin=begin)
 
 
 def times(path):
@@ -318,10 +331,7 @@ def test_frames_that_cannot_be_decoded(tmp_path):
         Clip(tmp_path / "a.mkv")
 
 
-def test_what_a_container_cannot_hold_is_an_error_or_a_note(tmp_path):
-    source = sample_clips.write(tmp_path / "a.mkv", sample_clips.pictures(2), sound="pcm_s16le")
-    _, clip = copied(source, tmp_path / "out.webm", codec="vp9")
-    assert clip.notes == ["not kept: audio (pcm_s16le)"]
+def test_what_a_container_cannot_hold_is_an_error(tmp_path):
     with pytest.raises(UserError, match="out.gif: clips are written as .mp4, .m4v, .mov, .mkv"):
         clip_file.check_suffix(tmp_path / "out.gif", None)
     with pytest.raises(UserError, match="out.mp4: clips are written as .mkv with --codec ffv1"):
@@ -347,6 +357,128 @@ def test_subtitles_and_chapters_are_kept(tmp_path):
     assert sample_clips.packets(out, "subtitles") == sample_clips.packets(source, "subtitles") == [(0.2, b"By the sea")]
     with av.open(str(out)) as container:
         assert container.chapters()[0]["metadata"]["title"] == "Beginning"
+
+
+# The clocks of recordings of 2 seconds that were joined: it starts anew, or an hour later, or both.
+@pytest.mark.parametrize("starts", [(0, 0), (7, 3607), (3600, 0, 0, 3600)])
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_joined_recordings_become_one_with_the_sound_in_step(tmp_path, starts, codec):
+    parts = [sample_clips.write(tmp_path / "a.ts", sample_clips.pictures(50), codec=codec, sound="aac", start=start
+                                ).read_bytes() for start in starts]
+    source = tmp_path / "joined.MTS"
+    source.write_bytes(b"".join(parts))
+    out, _ = copied(source)
+    assert len(times(out)) == 50 * len(starts)
+    assert times(out)[-1] == pytest.approx(2 * len(starts), abs=0.3)
+    assert np.diff(times(out)).max() < 0.25
+    sound = [time for time, _ in sample_clips.packets(out)]
+    assert np.diff(sound).max() < 0.25
+    assert sound[-1] == pytest.approx(times(out)[-1], abs=0.25)
+
+
+def muxed(path, source, change):
+    """A copy of the clip `source`, with change(n, packet) made to each packet of sound before it is written."""
+    with av.open(str(source)) as one, av.open(str(path), "w") as out:
+        copies = {stream: out.add_stream_from_template(stream, opaque=True) for stream in one.streams}
+        counts = itertools.count()
+        for packet in one.demux():
+            if packet.size:
+                if packet.stream.type == "audio":
+                    change(next(counts), packet)
+                packet.stream = copies[packet.stream]
+                out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.flv"])
+def test_sound_packets_with_one_time_stop_nothing(tmp_path, name):
+    def twice(n, packet):
+        packet.pts = packet.dts = packet.pts // 4096 * 4096
+
+    plain = sample_clips.write(tmp_path / "a.mp4", sample_clips.pictures(25), sound="aac")
+    source = muxed(tmp_path / name, plain, twice)
+    out, clip = copied(source, tmp_path / "out.mp4")
+    assert clip.notes == []
+    assert len(times(out)) == 25
+    for (moment, data), (moved, same) in zip(*map(sample_clips.packets, (source, out)), strict=True):
+        assert data == same
+        assert moved == pytest.approx(moment, abs=0.1)
+
+
+def test_a_packet_that_cannot_be_written_is_left_out_and_counted(tmp_path, monkeypatch):
+    source = sample_clips.write(tmp_path / "a.mkv", sample_clips.pictures(25), sound="aac")
+    calls, write = itertools.count(), clip_file.Rising.set
+
+    def bad(self, packet):
+        write(self, packet)
+        if packet.stream.type == "audio" and next(calls) == 5:
+            packet.pts = packet.dts - 1000
+
+    monkeypatch.setattr(clip_file.Rising, "set", bad)
+    out, clip = copied(source, tmp_path / "out.mp4")
+    assert clip.damaged == 1
+    assert len(times(out)) == 25
+    assert len(sample_clips.packets(out)) == len(sample_clips.packets(source)) - 1
+
+
+@pytest.mark.parametrize(("name", "sound", "suffix", "codec"), [
+    ("a.asf", "wmav2", ".mp4", "aac"),
+    ("a.avi", "adpcm_ms", ".mp4", "aac"),
+    ("a.m2ts", "pcm_bluray", ".mp4", "aac"),
+    ("a.mov", "pcm_alaw", ".mov", "pcm_alaw"),
+    ("a.avi", "libmp3lame", ".mp4", "mp3"),
+    ("a.webm", "libopus", ".mp4", "opus"),
+])
+def test_all_sound_is_kept_as_it_is_or_encoded_anew(tmp_path, name, sound, suffix, codec):
+    source = sample_clips.write(tmp_path / name, sample_clips.pictures(50), sound=sound,
+                                form={"a.m2ts": "mpegts"}.get(name), codec={"a.webm": "libvpx-vp9"}.get(name, "mpeg4"))
+    out, clip = copied(source)
+    assert out.suffix == suffix
+    before, after = heard(source), heard(out)
+    assert after.name == codec
+    if codec == "aac":
+        assert clip.notes == [f"its sound ({before.name}) was encoded anew (aac)"]
+    else:
+        assert clip.notes == []
+        assert [data for _, data in sample_clips.packets(out)] == [data for _, data in sample_clips.packets(source)]
+    assert len(after.wave) == pytest.approx(len(before.wave), abs=4096)
+    waves = [one.wave[10_000:60_000] for one in (before, after)]
+    assert waves[1].std() == pytest.approx(waves[0].std(), rel=0.05)
+    tones = [np.abs(np.fft.rfft(wave)).argmax() for wave in waves]
+    assert tones[0] == pytest.approx(tones[1], abs=1)
+    assert after.begin == pytest.approx(before.begin, abs=0.06)
+
+
+def test_sound_is_encoded_anew_for_the_container_that_was_asked_for(tmp_path):
+    source = sample_clips.write(tmp_path / "a.mkv", sample_clips.pictures(25), sound="pcm_s16le")
+    out, clip = copied(source, tmp_path / "out.webm", codec="vp9")
+    assert clip.notes == ["its sound (pcm_s16le) was encoded anew (opus)"]
+    assert len(heard(out).wave) == pytest.approx(48000, abs=4096)
+
+
+CLEAR = np.dstack([sample_clips.picture(), np.full((64, 96), 255, np.uint8)])
+CLEAR[:, 60:, 3] = 0
+
+
+@pytest.mark.parametrize(("name", "codec", "pixel_format"), [
+    ("a.mov", "prores_ks", "yuva444p10le"), ("a.webm", "libvpx-vp9", "yuva420p"), ("a.webm", "libvpx", "yuva420p"),
+    ("a.mov", "qtrle", "argb"), ("a.mkv", "ffv1", "yuva420p")])
+def test_transparency_is_kept_where_the_codec_can_and_else_told(tmp_path, name, codec, pixel_format):
+    frames = [av.VideoFrame.from_ndarray(CLEAR, format="rgba")] * 3
+    source = sample_clips.write(tmp_path / name, frames, codec=codec, pixel_format=pixel_format,
+                                options={"auto-alt-ref": "0"} if codec == "libvpx" else None)
+    for target, kept in (("prores", True), ("ffv1", True), ("vp9", True), ("h264", False), ("hevc", False)):
+        suffix = ".webm" if target == "vp9" else None
+        out, clip = copied(source, suffix and tmp_path / f"out{suffix}", target, changes=True)
+        told = [note for note in clip.notes if "transparency" in note]
+        assert told == [] if kept else told == [
+            "its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)"]
+        with Clip(out) as after:
+            assert after.clear == kept
+            if kept:
+                alpha = after.first.to_ndarray(format="rgba")[..., 3]
+                assert np.abs(alpha.astype(int) - CLEAR[..., 3])[:, np.r_[:56, 64:96]].max() < 20
+                assert 20 < after.rgb(after.first)[20:28, 36:44].mean() - clip.rgb(clip.first)[20:28, 36:44].mean() < 45
 
 
 @pytest.mark.skipif(not STATM.exists(), reason="how much memory a process uses is asked of Linux")

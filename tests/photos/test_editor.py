@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import Stub
 from PIL import Image
-from sample_photos import face, gradient
+from sample_photos import SRGB, face, gradient
 
 from ageing.errors import UserError
 from ageing.photos import outputs
@@ -176,6 +176,13 @@ def test_outputs_keep_the_suffix_and_sheets_are_jpegs(place):
         "out/scan_50s.TIFF", "out/scan_50s_steps.jpg", "out/scan_compare.jpg", "out/scan_faces.jpg"]
     assert sorted(path.name for path in (place / "out").iterdir()) == sorted(
         output.removeprefix("out/") for output in report["outputs"])
+
+
+def test_sheets_have_the_photos_colour_profile(place):
+    Image.open("photo.png").save("wide.png", icc_profile=SRGB)
+    report, = attempt(editor(LARGE, compare=True, steps=(0, 1), draw_boxes=True), "wide.png")
+    assert len(report["outputs"]) == 4
+    assert {Image.open(output).info.get("icc_profile") for output in report["outputs"]} == {SRGB}
 
 
 def test_an_output_that_names_a_file_decides_the_format(place):

@@ -153,28 +153,38 @@ def test_the_second_picture_of_a_jpeg_is_told(tmp_path):
     assert b"MPF\0" not in (tmp_path / "out.jpg").read_bytes()
 
 
-def test_apple_maker_notes_keep_all_but_the_gain_map(tmp_path):
-    entries = [(0x01, 9, 1, 14), (0x11, 2, 4, 0x41424300), (0x21, 10, 1, 76), (0x2E, 9, 1, 5), (0x30, 10, 1, 84)]
-    body = b"Apple iOS\0\0\1MM" + struct.pack(">H", len(entries))
-    body += b"".join(struct.pack(">HHLL", *entry) for entry in entries) + bytes(4) + bytes(16)
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".heic"])
+def test_places_in_the_picture_stay_only_if_it_is_not_turned(tmp_path, suffix, orientation):
     tags = exif_tags.Exif()
-    tags.tags[exif_tags.EXIF] = {exif_tags.MAKER_NOTE: exif_tags.Tag(7, body)}
-    jpeg_with(tmp_path / "in.jpg", exif_bytes=tags.tobytes()[0])
-    photo, after = round_trip(tmp_path / "in.jpg")
-    note = after.meta["exif"].tags[exif_tags.EXIF][exif_tags.MAKER_NOTE].data
-    assert len(note) == len(body)
-    assert struct.unpack(">H", note[14:16]) == (2,)
-    assert [struct.unpack(">HHLL", note[at:at + 12]) for at in (16, 28)] == [entries[0], entries[3]]
-    assert note[40:44] == bytes(4)
-    assert photo.notes == ["not kept: HDR gain map"]
-
-
-def test_a_maker_note_with_a_picture_is_dropped(tmp_path):
-    tags = exif_tags.Exif()
-    tags.tags[exif_tags.EXIF] = {exif_tags.MAKER_NOTE: exif_tags.Tag(7, b"OLYMP\0\xff\xd8\xff\xdb preview")}
-    jpeg_with(tmp_path / "in.jpg", exif_bytes=tags.tobytes()[0])
-    round_trip(tmp_path / "in.jpg")
-    assert b"preview" not in (tmp_path / "out.jpg").read_bytes()
+    tags.put(exif_tags.ORIENTATION, exif_tags.SHORT, orientation)
+    tags.put(0x9214, exif_tags.SHORT, 11, 12, 13, 14, inside=exif_tags.EXIF)
+    tags.put(0xA214, exif_tags.SHORT, 11, 12, inside=exif_tags.EXIF)
+    tags.put(0x9003, exif_tags.TEXT, b"2026:11:24 12:00:00", inside=exif_tags.EXIF)
+    more = (b'<rdf:Description xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/" '
+            b'xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#" xmlns:dc="a:b" dc:title="mine">'
+            b'<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag><rdf:li '
+            b'mwg-rs:Name="Ann"><mwg-rs:Area stArea:x="0.5" stArea:y="0.3"/></rdf:li></rdf:Bag></mwg-rs:RegionList>'
+            b'</mwg-rs:Regions></rdf:Description></rdf:RDF>')
+    packet = xmp.EMPTY.replace(b"</rdf:RDF>", more)
+    path = tmp_path / f"in{suffix}"
+    if suffix == ".tif":
+        Image.fromarray(RGB).save(path)
+        tags.tags[metadata.XMP_TAG] = exif_tags.Tag(exif_tags.BYTE, packet)
+        exif_tags.add_to_tiff(path, tags)
+    elif suffix == ".heic":
+        heif = pytest.importorskip("pillow_heif")
+        heif.from_bytes("RGB", RGB.shape[1::-1], RGB.tobytes()).save(path, exif=tags.tobytes()[0], xmp=packet)
+    else:
+        jpeg_with(path, exif_bytes=tags.tobytes()[0], xmp_bytes=packet)
+    photo, after = round_trip(path, tmp_path / "out.jpg")
+    inside, turned = after.meta["exif"].tags[exif_tags.EXIF], orientation == 6
+    assert (after.rgb.shape == (60, 40, 3)) == turned
+    assert [number in inside for number in (0x9214, 0xA214)] == [not turned] * 2
+    assert 0x9003 in inside
+    assert (b"Ann" in after.meta["xmp"]) == (b"stArea:x" in after.meta["xmp"]) == (not turned)
+    assert b"mine" in after.meta["xmp"]
+    assert photo.notes == ["not kept: places of faces, because the picture was turned"] * turned
 
 
 @pytest.mark.parametrize("length", [65_200, 65_354, 65_504])

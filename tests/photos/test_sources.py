@@ -65,6 +65,25 @@ def test_a_folder_inside_that_cannot_be_read_does_not_stop_the_others(place, mon
     assert fault("in/sub") == "in/sub: cannot be read (Permission denied)"
 
 
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "@Recycle", "$RECYCLE.BIN", "System Volume Information"])
+def test_trash_and_thumbnails_of_network_drives_are_no_photos_unless_they_are_named(place, name):
+    (place / "in/sub").rename(f"in/{name}")
+    found = sources.find(["in"], recursive=True)
+    assert ([photo.path.name for photo in found.photos], found.unreadable) == (["a.jpg", "b.png"], {})
+    assert paths(f"in/{name}") == [f"in/{name}/c.jpg"]
+
+
+def test_recursive_takes_what_linked_folders_hold_and_comes_to_an_end(place):
+    (place / "other/deep").mkdir(parents=True)
+    Image.fromarray(RGB).save("other/deep/d.png")
+    Image.fromarray(RGB).save("beside.png")
+    for link, target in (("in/link", "other"), ("in/again", "other"), ("other/deep/loop", "other"), ("in/up", "."),
+                         ("in/itself", "in"), ("in/a_sub", "in/sub"), ("in/nowhere", "missing")):
+        (place / link).symlink_to(place / target)
+    assert paths("in", recursive=True) == ["in/a.jpg", "in/b.png", "in/again/deep/d.png", "in/sub/c.jpg"]
+    assert paths("in") == ["in/a.jpg", "in/b.png"]
+
+
 def test_a_pattern_means_the_files_that_match_without_earlier_outputs(place):
     assert paths("in/*.png") == ["in/b.png"]
     assert paths("in/a*.jpg") == ["in/a.jpg"]
@@ -142,10 +161,15 @@ def test_odd_names_are_told_in_one_line(place):
         r"line\nbreak.jpg: no such file; no\udcfftext.jpg: no such file")
 
 
-def test_an_output_names_a_file_if_it_has_a_suffix_and_is_no_folder(place):
-    (place / "v1.2").mkdir()
-    assert sources.names_a_file("out.png")
-    assert not any(map(sources.names_a_file, (None, "out", "out.png/", "v1.2")))
+def test_an_output_names_a_file_if_it_has_a_suffix_of_one_and_is_no_folder(place):
+    (place / "v1.png").mkdir()
+    assert all(map(sources.names_a_file, ("out.png", "out.JPG", "out.mp4", "out.heic", "out.gif")))
+    assert not any(map(sources.names_a_file, (None, "out", "out.png/", "v1.png", "aged_v0.3", "2024.05", "aged.final")))
+
+
+def test_a_name_that_is_too_long_is_told_before_the_work(place):
+    with pytest.raises(UserError, match="File name too long; choose a shorter one with -o, or rename the photo"):
+        sources.check_writable(Path("x" * 253 + "_50s.jpg"), set(), force=False)
 
 
 def test_photos_and_existing_files_may_not_be_written(place):

@@ -138,6 +138,46 @@ def test_a_full_disk_is_one_line(place, parts, monkeypatch):
     assert report["error"].startswith("face_50s.mp4 could not be written: No space left on device")
 
 
+@pytest.mark.parametrize("name", ["face.mp4", "face.mkv"])
+def test_an_error_in_the_middle_keeps_what_was_done(place, parts, monkeypatch, name):
+    write, calls = clip_file.Writer.frame, []
+
+    def fail(*arguments):
+        calls.append(1)
+        write(*arguments if len(calls) < 8 else 1 / 0)
+
+    monkeypatch.setattr(clip_file.Writer, "frame", fail)
+    (place / "face.mp4").rename(name)
+    report, = attempt(editor(parts), name)
+    part = name.replace(".", "_50s_part.")
+    assert report["error"] == (f"{name}: ZeroDivisionError: division by zero; what was done before is kept as {part}")
+    assert len(sample_clips.read(part)[0]) == 7
+    assert len(sample_clips.packets(part)) > 5
+    assert clip_file.is_marked(part)
+    assert {path.name for path in place.iterdir()} == {name, "nobody.mp4", part}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
+def test_a_shutdown_and_a_closed_terminal_end_a_clip_as_ctrl_c(number):
+    before = signal.getsignal(number)
+    with video.interrupts() as stopped:
+        signal.raise_signal(number)
+        signal.raise_signal(number)     # a terminal and its shell may both say it
+        assert stopped()
+    assert signal.getsignal(number) == before
+
+
+def test_signals_that_are_ignored_stay_so():
+    """As with nohup."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with video.interrupts() as stopped:
+            signal.raise_signal(signal.SIGTERM)
+            assert not stopped()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_interrupted_in_the_process(place, parts, monkeypatch):
     """Ctrl-C after the fifth frame."""
     write, calls = clip_file.Writer.frame, []

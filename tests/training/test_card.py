@@ -18,6 +18,13 @@ def test_the_card_tells_how_long_the_steps_took(tmp_path):
     assert card.hours(run, 6) == "0.50 hours"
 
 
+def test_the_card_counts_what_was_trained_on(tmp_path):
+    run = Run.create(tmp_path / "runs", "tiny", recipe_check.parse(TINY, "tiny"))
+    assert "training images: unknown" in card.text(run, 9, 32, 8, {})
+    run.store_images({"20s": [3, "abc"], "50s": [4, "def"]})
+    assert "training images: 3 20s, 4 50s\n" in card.text(run, 9, 32, 8, {})
+
+
 def test_the_card_says_how_to_load_a_keras_file(tmp_path):
     """Its two lines work where nothing else of the project is imported."""
     run = Run.create(tmp_path / "runs", "tiny", recipe_check.parse(TINY, "tiny"))

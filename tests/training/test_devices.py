@@ -7,7 +7,7 @@ import pytest
 from conftest import python
 
 from ageing.errors import UserError
-from ageing.training import devices, recipe_check
+from ageing.training import devices, recipe_check, recipe_file
 
 
 @pytest.fixture
@@ -79,16 +79,61 @@ def test_the_settings_file_of_keras_has_no_effect(tmp_path):
     assert done.stdout.split() == ["tensorflow", "float32", "channels_last", "float32"], done.stderr
 
 
+class Machine:
+    """In place of an Engine with so many devices."""
+
+    def __init__(self, devices, several_processes=False):
+        self.devices, self.several_processes = devices, several_processes
+
+    def use(self, devices):
+        self.devices = devices
+
+
 def test_batches_of_every_stage_are_checked_before_the_first_step(tiny):
-    devices.check_batches(recipe_check.parse(tiny, "tiny"), 2)
+    devices.share_batches(recipe_check.parse(tiny, "tiny"), Machine(2, True))
     for part, key, name in ((tiny["stages"][1], "batch_size", "stages.1.batch_size"),
                             (tiny["stages"][0], "warm_start_batch", "stages.0.warm_start_batch"),
                             (tiny["finish"], "batch_size", "finish.batch_size")):
         kept, part[key] = part[key], 5
         with pytest.raises(UserError, match=f"{name}=5 cannot be shared by 2 devices; make it a multiple of 2, or"):
-            devices.check_batches(recipe_check.parse(tiny, "tiny"), 2)
-        devices.check_batches(recipe_check.parse(tiny, "tiny"), 1)
+            devices.share_batches(recipe_check.parse(tiny, "tiny"), Machine(2, True))
+        devices.share_batches(recipe_check.parse(tiny, "tiny"), Machine(1))
         part[key] = kept
+
+
+@pytest.mark.parametrize(("there", "used"), [(1, 1), (2, 2), (3, 2), (4, 4), (6, 4), (8, 4)])
+def test_the_default_recipe_trains_on_as_many_gpus_as_share_its_batches(there, used, capsys):
+    machine = Machine(there)
+    devices.share_batches(recipe_file.load(recipe_file.DEFAULT), machine)
+    assert machine.devices == used
+    err = capsys.readouterr().err
+    assert (f"cannot be shared by {there} devices: {used} of them train." in err) == bool(err) == (used < there)
+
+
+def test_exporting_takes_no_gpu(monkeypatch, tmp_path):
+    """Another run may be using it."""
+    import train
+
+    def load_backend():
+        raise UserError(f"{os.environ['CUDA_VISIBLE_DEVICES']} {os.environ['JAX_PLATFORMS']}")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(devices, "load_backend", load_backend)
+    (tmp_path / "metadata.json").write_text("{}")
+    with pytest.raises(UserError, match="-1 cpu"):
+        train.main(["--export", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("gpus", "set_by_user", "kept"), [(1, None, True), (0, None, False), (1, "mine", False)])
+def test_jax_keeps_compiled_steps_on_gpus(monkeypatch, gpus, set_by_user, kept):
+    """On processors too they would be kept, but another one might not run them."""
+    settings = []
+    config = types.SimpleNamespace(jax_compilation_cache_dir=set_by_user, update=lambda *one: settings.append(one))
+    monkeypatch.setitem(devices.sys.modules, "jax", types.SimpleNamespace(
+        config=config, devices=lambda: [types.SimpleNamespace(platform="gpu")] * gpus))
+    devices._jax_gpus()
+    assert [name for name, _ in settings] == ["jax_compilation_cache_dir"] * kept
 
 
 @pytest.mark.parametrize(("visible", "tool", "expected"), [
@@ -120,3 +165,15 @@ def test_a_job_of_several_machines_needs_all_three_settings(monkeypatch):
     monkeypatch.setenv("JAX_PROCESS_ID", "1")
     assert devices._jax_gpus() == 0
     assert started == [("a:1", 2, 1)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Unable to initialize backend 'cuda':\n no driver"), AssertionError()],
+                         ids=repr)
+def test_a_platform_that_cannot_start_is_one_line(monkeypatch, error):
+    def devices_of_jax():
+        raise error
+
+    monkeypatch.setitem(devices.sys.modules, "jax", types.SimpleNamespace(devices=devices_of_jax))
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    with pytest.raises(UserError, match=r"JAX_PLATFORMS=cuda: JAX cannot start there; .*requirements-gpu.txt \(.+\)"):
+        devices._jax_gpus()

@@ -9,7 +9,7 @@ from keras import ops
 from training_pieces import COMPILE
 
 from ageing.training import engine as engine_module
-from ageing.training.engine import Engine, TensorFlow, engine
+from ageing.training.engine import Engine, Jax, TensorFlow, engine
 
 IDENTITY = (1, 0, 0, 0, 1, 0)
 
@@ -115,3 +115,19 @@ def test_tensorflow_tells_its_device(monkeypatch, details, capabilities, words):
     monkeypatch.setattr(TensorFlow, "_details", lambda self: details)
     assert TensorFlow().gpu_capabilities() == capabilities
     assert words in TensorFlow().describe("float32")
+
+
+def test_the_memory_of_a_gpu_is_its_own():
+    gpu = types.SimpleNamespace(memory_stats=lambda: {"peak_bytes_in_use": 7})
+    assert Jax.gpu_peak(types.SimpleNamespace(gpus=[gpu])) == 7
+    tf = types.SimpleNamespace(config=types.SimpleNamespace(experimental=types.SimpleNamespace(
+        get_memory_info=lambda device: {"peak": 8})))
+    assert TensorFlow.gpu_peak(types.SimpleNamespace(gpus=["gpu"], tf=tf)) == 8
+    assert TensorFlow.gpu_peak(types.SimpleNamespace(gpus=[])) is Jax.gpu_peak(types.SimpleNamespace(gpus=[])) is None
+
+
+@pytest.mark.parametrize(("told", "expected"), [("9.0", 9), ("7.5", 7), ("gfx942", 8), (None, 0)])
+def test_the_capability_of_cards_on_jax(told, expected):
+    """An AMD card tells its name."""
+    gpu = types.SimpleNamespace(**{"compute_capability": told} if told else {})
+    assert Jax.gpu_capabilities(types.SimpleNamespace(gpus=[gpu])) == [expected]

@@ -38,6 +38,23 @@ def test_out_of_memory_with_the_smallest_batch_names_the_width():
         raise MemoryError
 
 
+@pytest.mark.parametrize(("devices", "less"), [(1, "stages.0.warm_start_batch=6"), (4, "stages.0.warm_start_batch=4"),
+                                               (8, "generator.filters=1")])
+def test_what_to_lower_can_be_shared_by_all_devices(monkeypatch, devices, less):
+    monkeypatch.setattr(loop, "engine", lambda: types.SimpleNamespace(devices=devices))
+    with pytest.raises(UserError, match=rf"for example {less}$"), \
+            loop.memory_errors_named(RECIPE, dataclasses.replace(WARM, batch_size=12)):
+        raise MemoryError
+
+
+@pytest.mark.parametrize("text", ["FAILED_PRECONDITION: DNN library initialization failed. Look at the errors above",
+                                  "Could not create cudnn handle: CUDNN_STATUS_NOT_INITIALIZED"])
+def test_memory_that_another_process_holds_is_told(text):
+    with pytest.raises(UserError, match="16px warm start: .* another process holds it .*XLA_CLIENT_MEM_FRACTION=0.4"), \
+            loop.memory_errors_named(RECIPE, WARM):
+        raise RuntimeError(text)
+
+
 def test_faces_that_do_not_fit_are_named(monkeypatch):
     def full(*arguments, **settings):
         raise MemoryError
@@ -45,6 +62,28 @@ def test_faces_that_do_not_fit_are_named(monkeypatch):
     monkeypatch.setattr(loop.data_loader, "UnpairedFaces", full)
     with pytest.raises(UserError, match="the faces in faces/train do not fit at 32 px; use fewer images"):
         loop.load_faces(RECIPE, types.SimpleNamespace(stage=RECIPE.stages[1]), None)
+
+
+def faces_in(folder, *names):
+    for domain in ("20s", "50s"):
+        (folder / "train" / domain).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / "train" / domain / name).write_text("")
+    return recipe_check.parse(TINY | {"data": {"path": str(folder), "sampling": "matched"}}, "tiny")
+
+
+def test_only_images_that_can_be_drawn_are_counted(tmp_path):
+    recipe = faces_in(tmp_path, "25_0_0_a.png", "25_1_0_b.png")
+    before = loop.training_images(recipe)
+    faces_in(tmp_path, "holiday.png")
+    assert loop.training_images(recipe) == before
+    independent = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, sampling="independent"))
+    assert [count for count, _ in loop.training_images(independent).values()] == [3, 3]
+
+
+def test_matched_sampling_asks_for_names_that_tell_gender_and_race(tmp_path):
+    with pytest.raises(UserError, match="train/20s: no file name tells gender and race .*sampling=independent"):
+        loop.training_images(faces_in(tmp_path, "holiday.png"))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), tf.errors.InternalError(None, None, "cuDNN"),

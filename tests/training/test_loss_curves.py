@@ -1,6 +1,9 @@
 import json
+import subprocess
 
 import numpy as np
+import pytest
+from conftest import python
 from PIL import Image
 
 from ageing.training.loss_curves import COLOURS, STYLES, save_curves
@@ -13,6 +16,16 @@ def test_curves_are_drawn_from_a_log_that_is_being_written(tmp_path):
     save_curves(tmp_path / "log.jsonl", tmp_path / "losses.png")
     with Image.open(tmp_path / "losses.png") as picture:
         assert np.asarray(picture).std() > 1
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "widget"])
+def test_curves_are_drawn_whatever_a_notebook_has_set(tmp_path, backend):
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "phase": "train", "size": 64, "d_A": 0.2}\n')
+    command, settings = python("-c", "from ageing.training.loss_curves import save_curves\n"
+                               "save_curves('log.jsonl', 'losses.png')", cwd=tmp_path, env={"MPLBACKEND": backend})
+    done = subprocess.run(command, check=False, capture_output=True, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "losses.png").is_file()
 
 
 def test_a_small_term_is_seen_beside_a_large_one(tmp_path, monkeypatch):

@@ -97,6 +97,40 @@ def test_bad_files_are_named(tmp_path, text, words):
     assert "r.yaml" in str(error.value)
 
 
+@pytest.mark.parametrize(("text", "words"), [
+    ("loss: {lambda_cycle: 3}\nseed: 2\nloss: {lambda_label: 1}", "line 3: loss is there twice"),
+    ("stages:\n- size: 16\n  size: 32", "line 3: size is there twice"),
+    ("stages: [&first {ONE}, *first]", "line 1: *first stands for what is written"),
+    ("generator: &both {filters: 8}\ndiscriminator: *both", "line 2: *both stands for what is written elsewhere"),
+    ("stages: [{ONE}, {ONE}]", "two of the stages are the same"),
+    ("stages: [{size: 0100, batch_size: 1, steps: 1}]", "stages.0.size must be a whole number, not '0100'"),
+    ("stages: [{size: 16, batch_size: 010, steps: 1}]", "batch_size must be a whole number, not '010'"),
+    ("stages: [{size: 16, batch_size: 1, steps: 1:30}]", "steps must be a whole number, not '1:30'"),
+    ("stages: [{ONE, learning_rate: 1:30.5}]", "learning_rate must be a number, not '1:30.5'"),
+    ("stages: [{size: 16, batch_size: 1, steps: 2024-05-01}]", "steps must be a whole number, not '2024-05-01'"),
+    ("seed: 2024-13-45\nstages: [{ONE}]", "seed must be a whole number, not '2024-13-45'"),
+    ("seed: 0b_", "r.yaml: not valid YAML"),
+    ("stages: [{size: 16, batch_size: 1, steps: 0}, {size: 32, batch_size: 1, epochs: 0}]", "all lengths are 0"),
+])
+def test_what_yaml_would_read_as_another_recipe_is_refused(tmp_path, text, words):
+    (tmp_path / "r.yaml").write_text(text.replace("ONE", "size: 16, batch_size: 1, steps: 1"))
+    with pytest.raises(UserError) as error:
+        recipe_file.load(tmp_path / "r.yaml")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_date_is_the_name_of_a_folder(tmp_path, tiny):
+    tiny["data"]["domain_A"] = "DATE"
+    write_recipe(tmp_path / "r.yaml", tiny)
+    (tmp_path / "r.yaml").write_text((tmp_path / "r.yaml").read_text().replace("DATE", "2024-05-01"))
+    recipe = recipe_file.load(tmp_path / "r.yaml", ["data.path=2024-13-45", "loss.lambda_cycle=0.5", "seed=0"])
+    assert (recipe.data.domain_A, recipe.data.path) == ("2024-05-01", "2024-13-45")
+    assert (recipe.loss.lambda_cycle, recipe.seed) == (0.5, 0)
+    (tmp_path / "again.yaml").write_text(recipe_file.dump(recipe))
+    assert recipe_file.load(tmp_path / "again.yaml") == recipe
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read"):
         recipe_file.load(tmp_path / "nowhere.yaml")

@@ -21,7 +21,7 @@ def recipe(first=3, second=2, finish=2, **changes):
 
 @pytest.fixture
 def run(tmp_path):
-    run = Run.create(tmp_path, "tiny", recipe())
+    run = Run.create(tmp_path / "runs", "tiny", recipe())
     run.store_images(IMAGES)
     return run
 

@@ -38,8 +38,7 @@ async function begin() {
   const zero = visit.stops.findIndex((stop) => !stop.direction);
   $("age").max = visit.stops.length - 1;
   $("ageing").style.setProperty("--zero", zero / (visit.stops.length - 1));
-  $("measured").textContent = visit.measured.replaceAll("`", "");
-  $("measured").parentElement.hidden = !visit.measured;
+  $("file").accept = visit.suffixes.join();
 }
 
 // Run an action of the visitor; what goes wrong becomes a sentence.
@@ -75,7 +74,6 @@ async function open(file) {
   latest?.abort();
   latest = new AbortController();
   const { signal } = latest;
-  photo = null;
   enter("busy", "Looking for faces …");
   await file.slice(0, 1).arrayBuffer().catch(() => {
     throw new Fault(`${file.name} cannot be read. Is it a folder?`);
@@ -137,10 +135,9 @@ function stop() {
 
 // Show the photo as slider and faces stand.
 function changed() {
-  const { direction, strength, title, expected } = stop();
+  const { direction, strength, title } = stop();
   picture.draw(direction, strength);
   $("title").textContent = title;
-  $("expected").textContent = expected;
   $("age").setAttribute("aria-valuetext", title);
   $("ageing").style.setProperty("--value", Number($("age").value) / Number($("age").max));
   const faces = picture.kept().length;
@@ -192,9 +189,13 @@ async function shoot() {
   if (file) await open(file);
 }
 
-function dropped(files) {
+async function dropped(files) {
   if (!files.length) throw new Fault("That is no file. Save the picture first, then drop or paste the file.");
-  return open(files[0]);
+  await open(files[0]);
+  if (files.length > 1) {
+    tell(`The page takes one photo at a time: of ${files.length} files this is ${files[0].name}. `
+      + "For all of them use infer_faces.py.");
+  }
 }
 
 $("pick").addEventListener("click", () => $("file").click());
