@@ -131,3 +131,13 @@ def test_the_capability_of_cards_on_jax(told, expected):
     """An AMD card tells its name."""
     gpu = types.SimpleNamespace(**{"compute_capability": told} if told else {})
     assert Jax.gpu_capabilities(types.SimpleNamespace(gpus=[gpu])) == [expected]
+
+
+def test_keras_has_the_two_private_names_that_the_engine_needs():
+    """They are needed on JAX only. Keras may rename them in any version."""
+    variable = keras.Variable([1.0])
+    engine_module._set_value(variable, variable.value + 1)
+    assert float(variable.value[0]) == 2
+    assert engine_module._outer_scope() is None
+    with keras.StatelessScope() as scope:
+        assert engine_module._outer_scope() is scope
