@@ -14,7 +14,7 @@ PHOTO_SHARE = {"age": 1.0, "rejuvenate": 0.7}
 def write(folder, directions, how):
     """Write `folder`/calibration.json, which ageing.photos.calibration reads.
 
-    directions: {direction: numbers of metrics.measure}. how: a sentence that says by what, when and on what. Written
+    directions: {direction: numbers of measure.measure}. how: a sentence that says by what, when and on what. Written
     are the mean gain in years at each strength, and the 95 % confidence interval of this mean.
     """
     calibration = {direction: curve(numbers, PHOTO_SHARE[direction]) for direction, numbers in directions.items()}
