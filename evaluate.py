@@ -15,9 +15,9 @@ import datetime
 from pathlib import Path
 
 from ageing.errors import UserError, kind_of, run_script
+from ageing.evaluation import FEWEST
 
 SAVED_MODELS = Path(__file__).parent / "saved_models"
-FEWEST = 8  # faces per domain
 
 
 def parse_arguments(argv=None):
@@ -51,10 +51,9 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.evaluation import comparison, photo_tables, report
-    from ageing.evaluation.card_update import Card
+    from ageing.evaluation import comparison, crops, gallery, metrics, photos, tables
+    from ageing.evaluation.card import Card
     from ageing.evaluation.judges import Judges
-    from ageing.evaluation.photo_measure import measure_photos, photos_in
 
     folders = {SAVED_MODELS.name if folder == SAVED_MODELS else str(folder): folder for folder in args.weights}
     pairs = comparison.load_pairs(folders, args.baseline, not args.no_self_ensemble)
@@ -62,20 +61,24 @@ def main(argv=None):
     if kind_of(args.output / "report.md") and not args.force:
         raise UserError(f"{args.output}/report.md: exists already; overwrite it with --force or choose another with -o")
     cards = {name: Card(Path(folder, "card.md")) for name, folder in folders.items()} if args.card else {}
-    photos = photos_in(args.photos) if args.photos else []
-    has_crops = kind_of(args.data) == "folder" or not photos
-    crops = comparison.load_crops(args.data, args.domains, args.faces, pairs, judges) if has_crops else {}
+    paths = photos.photos_in(args.photos) if args.photos else []
+    sizes = {pair[0].size for pair in pairs.values()} if kind_of(args.data) == "folder" or not paths else ()
+    faces = {size: crops.load(args.data, args.domains, size, args.faces, judges) for size in sizes}
 
-    if photos:
-        rows = measure_photos(pairs, photos, crops, judges)
-        text, more = photo_tables.summary(rows), [photo_tables.photos(rows)]
+    if paths:
+        rows = photos.measure(pairs, paths, faces, judges)
+        text, more = tables.of_photos(rows), [tables.of_each_photo(rows)]
     else:
-        rows, more = comparison.measure_all(pairs, crops, judges, args.output)
-        text = report.tables(rows)
+        rows, more = {}, []
+        for name, pair in pairs.items():
+            translations = crops.translate_both(pair, *faces[pair[0].size], judges, name)
+            rows[name] = {direction: metrics.measure(translation) for direction, translation in translations.items()}
+            more += gallery.draw(args.output, name, translations, rows[name])
+        text = tables.of_crops(rows)
     print(text)
-    comparison.write_report(args.output, rows, text, more)
+    tables.write(args.output, rows, text, more)
     for name, card in cards.items():
-        card.put_measured(f"{how_measured(args)}\n\n{report.tables({name: rows[name]})}")
+        card.put_measured(f"{how_measured(args)}\n\n{tables.of_crops({name: rows[name]})}")
     print(f"\nwrote {args.output}/report.md, report.json and pictures")
     return 0
 

@@ -17,11 +17,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ageing.evaluation import metrics  # noqa: E402
+from ageing.evaluation.comparison import DIRECTIONS, Comparison  # noqa: E402
+from ageing.evaluation.formulas import bootstrap  # noqa: E402
 from ageing.evaluation.judges import Judges  # noqa: E402
-from ageing.evaluation.photo_measure import count, photos_in, read_faces  # noqa: E402
-from ageing.evaluation.photo_numbers import GAINS, compare  # noqa: E402
-from ageing.evaluation.translation import DIRECTIONS  # noqa: E402
+from ageing.evaluation.photos import GAINS, count, photos_in, read_faces  # noqa: E402
 from ageing.photos import photo_file  # noqa: E402
 from ageing.photos.alignment import Aligner, between_centres  # noqa: E402
 from ageing.photos.blending import edit  # noqa: E402
@@ -51,27 +50,27 @@ def main():
     faces, counts = {angle: [] for angle in ANGLES}, {angle: [] for angle in ANGLES}
     for i, path in enumerate(photos_in(args.photos)):
         photo = photo_file.read(path).rgb
-        places = judges.frames(photo)
+        places = judges.find(photo)
         for angle in ANGLES if places else ():
             original, turn = turned(photo, angle * (-1) ** i)
             there = [turn[:2, :2] @ place + [[0, 0, v] for v in turn[:2, 2]] for place in places]
             frames = aligner.align(original, detector.find(original))
             edited = edit(original, frames, generator)
-            faces[angle].append(compare(DIRECTIONS[0], *(read_faces(p, there, judges) for p in (original, edited))))
+            faces[angle].append(Comparison(DIRECTIONS[0], *(read_faces(p, there, judges) for p in (original, edited))))
             counts[angle].append(count(frames, there))
     print_table(faces, counts)
 
 
 def print_table(faces, counts):
-    """faces: {angle: [faces of a photo, see photo_numbers.compare]}; counts: {angle: [photo_measure.count]}."""
+    """faces: {angle: [Comparison of a photo's faces]}; counts: {angle: [photos.count]}."""
     print("| turned by | faces | missed | found, aligned | age gain, years | second judge | relative to 0° |")
     print("|---" * 7 + "|")
     upright = None
     for angle in ANGLES:
-        gains = [np.concatenate([f[title] for f in faces[angle]]) for title in GAINS]
+        gains = [np.concatenate([of(few) for few in faces[angle]]) for of in GAINS.values()]
         upright = upright or [gain.mean() for gain in gains]
         total = {key: sum(c[key] for c in counts[angle]) for key in counts[angle][0]}
-        cells = ["{:+.1f} ({:.1f} to {:.1f})".format(*metrics.bootstrap(gain)) for gain in gains]
+        cells = ["{:+.1f} ({:.1f} to {:.1f})".format(*bootstrap(gain)) for gain in gains]
         relative = " / ".join(f"{gain.mean() / before:.2f}" for gain, before in zip(gains, upright, strict=True))
         print(f"| {angle}° | {total['judged']} | {total['missed']} | {total['found']}, {total['aligned']} | "
               f"{' | '.join(cells)} | {relative} |")

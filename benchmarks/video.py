@@ -137,7 +137,7 @@ def years(seconds):
     for name in PORTRAITS:
         portrait = portrait_of(name)
         frames = aligner.align(portrait, detector.find(portrait)[:1])
-        place = judges.frames(portrait)[0]
+        place = judges.find(portrait)[0]
         for direction, file in (("age", "g_AB.onnx"), ("rejuvenate", "g_BA.onnx")):
             translator = Translator(ROOT / "saved_models" / file)
             edited = edit(portrait, frames, translator)

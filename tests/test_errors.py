@@ -92,7 +92,7 @@ call("ageing.training.recipe_file.load", "child.yaml")
 call("ageing.drawn_faces.fill", below)
 call("ageing.photos.opening.check_file", below)
 call("ageing.photos.photo_file.read", below, 100)
-call("ageing.evaluation.photo_measure.photos_in", below)
+call("ageing.evaluation.photos.photos_in", below)
 """
 
 

