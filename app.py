@@ -123,10 +123,10 @@ def address_for_others(host):
 
 
 def load_worker(args):
+    from ageing.faces.alignment import Aligner
+    from ageing.faces.detector import Detector
+    from ageing.faces.translator import load
     from ageing.page.worker import Worker
-    from ageing.photos.alignment import Aligner
-    from ageing.photos.detector import Detector
-    from ageing.photos.translator import load
 
     translators = load(args.weights)
     return Worker(Detector(), Aligner(), translators, args.max_megapixels)

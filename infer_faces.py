@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from ageing.errors import UserError, run_script
-from ageing.photos import STRONGEST
+from ageing.faces import STRONGEST
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
 NO_FACE = 3     # exit code
@@ -93,7 +93,7 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.photos import translator
+    from ageing.faces import translator
 
     directions = tuple(translator.GENERATORS) if args.direction == "both" else (args.direction,)
     strengths = dict.fromkeys(directions, args.strength)
@@ -135,8 +135,8 @@ def edit_files(args, strengths):
 
 def show_camera(args, strengths):
     """Show what a camera sees, with the faces aged."""
-    from ageing.photos import camera
-    from ageing.photos.tracking import Tracker
+    from ageing.clips import camera
+    from ageing.clips.tracking import Tracker
 
     window = camera.open_window()
     editor = load_editor(args, strengths, frozenset())
@@ -148,10 +148,10 @@ def show_camera(args, strengths):
 
 
 def load_editor(args, strengths, protected):
-    from ageing.photos.alignment import Aligner
-    from ageing.photos.detector import FINEST, FINEST_SMALL_FACES, Detector
+    from ageing.faces.alignment import Aligner
+    from ageing.faces.detector import FINEST, FINEST_SMALL_FACES, Detector
+    from ageing.faces.translator import load
     from ageing.photos.editor import Editor
-    from ageing.photos.translator import load
 
     detector = Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
     steps = tuple(STRONGEST * i / (args.steps - 1) for i in range(args.steps or 0))
@@ -161,14 +161,14 @@ def load_editor(args, strengths, protected):
 
 
 def load_clip_editor(args, editor):
-    from ageing.photos.video import ClipEditor
+    from ageing.clips.video import ClipEditor
 
     return ClipEditor(dataclasses.replace(editor, detector=load_clip_detector(args)), args.codec)
 
 
 def load_clip_detector(args):
-    from ageing.photos.detector import FINEST_SMALL_FACES, Detector
-    from ageing.photos.tracking import FINEST
+    from ageing.clips.tracking import FINEST
+    from ageing.faces.detector import FINEST_SMALL_FACES, Detector
 
     return Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
 

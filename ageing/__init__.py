@@ -1,7 +1,7 @@
 """Face ageing with CycleGAN: what the scripts on top share.
 
-training: from two folders of faces to a pair of generators. photos: from a photo to an aged one. evaluation: how good a
-pair of generators is.
+training: from two folders of faces to a pair of generators. faces: from a face in a picture to an aged one. photos,
+clips: the files they come in. page: what app.py serves. evaluation: how good a pair of generators is.
 """
 
 import os

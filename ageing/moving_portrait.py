@@ -11,8 +11,8 @@ import math
 import cv2
 import numpy as np
 
-from ageing.photos.alignment import Frame, between_centres
-from ageing.photos.blending import bands
+from ageing.faces.alignment import Frame, between_centres
+from ageing.faces.blending import bands
 
 SIZE = 1280, 720    # width and height of the photos
 NOISE = 4.0         # grey levels, standard deviation: an indoor camera

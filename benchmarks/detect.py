@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ageing.photos.detector import Detector  # noqa: E402
+from ageing.faces.detector import Detector  # noqa: E402
 
 # Left, top, right, bottom of the two faces in pixels of the sample pictures, as the detector frames faces.
 PORTRAITS = (("astronaut.jpg", (175, 58, 274, 176)), ("grace-hopper.jpg", (184, 127, 352, 333)))

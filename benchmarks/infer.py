@@ -54,11 +54,11 @@ def median(function, rounds=5):
 
 
 def photo_line(args):
+    from ageing.faces.alignment import Aligner
+    from ageing.faces.blending import apply, changes_of
+    from ageing.faces.detector import Detector
+    from ageing.faces.translator import Translator
     from ageing.photos import photo_file
-    from ageing.photos.alignment import Aligner
-    from ageing.photos.blending import apply, changes_of
-    from ageing.photos.detector import Detector
-    from ageing.photos.translator import Translator
 
     detector, aligner, translator = Detector(), Aligner(), Translator(args.weights)
     with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +114,7 @@ def arithmetic(path, size):
 
 
 def translator_lines(args):
-    from ageing.photos.translator import BATCH, Translator
+    from ageing.faces.translator import BATCH, Translator
 
     translator = Translator(args.weights)
     import onnxruntime  # after ageing, which switches its telemetry off
@@ -171,7 +171,7 @@ def _tensorflow(onnx_path, keras_path, size):
 
 
 def _onnx_runtime(onnx_path, keras_path, size):
-    from ageing.photos.translator import Translator
+    from ageing.faces.translator import Translator
     return Translator(onnx_path, mirror=False)._run
 
 

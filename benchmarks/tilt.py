@@ -21,11 +21,11 @@ from ageing.evaluation.comparison import DIRECTIONS, Comparison  # noqa: E402
 from ageing.evaluation.formulas import bootstrap  # noqa: E402
 from ageing.evaluation.judges import Judges  # noqa: E402
 from ageing.evaluation.photos import GAINS, count, photos_in, read_faces  # noqa: E402
+from ageing.faces.alignment import Aligner, between_centres  # noqa: E402
+from ageing.faces.blending import edit  # noqa: E402
+from ageing.faces.detector import Detector  # noqa: E402
+from ageing.faces.translator import Translator  # noqa: E402
 from ageing.photos import photo_file  # noqa: E402
-from ageing.photos.alignment import Aligner, between_centres  # noqa: E402
-from ageing.photos.blending import edit  # noqa: E402
-from ageing.photos.detector import Detector  # noqa: E402
-from ageing.photos.translator import Translator  # noqa: E402
 
 ANGLES = (0, 15, 30, 45, 60)  # degrees
 

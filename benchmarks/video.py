@@ -22,16 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ageing import moving_portrait  # noqa: E402
+from ageing.clips.one_euro import OneEuro  # noqa: E402
+from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
+from ageing.clips.video import ClipEditor  # noqa: E402
+from ageing.faces.alignment import Aligner, apply, cut, rms  # noqa: E402
+from ageing.faces.blending import apply as blended  # noqa: E402
+from ageing.faces.blending import changes_of, edit  # noqa: E402
+from ageing.faces.detector import Detector  # noqa: E402
+from ageing.faces.translator import Translator  # noqa: E402
 from ageing.photos import outputs, sources, tracking  # noqa: E402
-from ageing.photos.alignment import Aligner, apply, cut, rms  # noqa: E402
-from ageing.photos.blending import apply as blended  # noqa: E402
-from ageing.photos.blending import changes_of, edit  # noqa: E402
-from ageing.photos.detector import Detector  # noqa: E402
 from ageing.photos.editor import Editor  # noqa: E402
-from ageing.photos.one_euro import OneEuro  # noqa: E402
-from ageing.photos.steady_changes import SteadyChanges  # noqa: E402
-from ageing.photos.translator import Translator  # noqa: E402
-from ageing.photos.video import ClipEditor  # noqa: E402
 
 PORTRAITS = "astronaut", "grace-hopper"
 RATE = 30

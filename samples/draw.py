@@ -21,12 +21,12 @@ sys.path.insert(0, str(SAMPLES.parent))
 
 from ageing import pictures  # noqa: E402
 from ageing.errors import run_script  # noqa: E402
+from ageing.faces.alignment import Aligner, about_centre, cut, frame_of  # noqa: E402
+from ageing.faces.blending import changes_of, edit  # noqa: E402
+from ageing.faces.detector import Detector  # noqa: E402
+from ageing.faces.translator import Translator  # noqa: E402
 from ageing.photos import sheets  # noqa: E402
-from ageing.photos.alignment import Aligner, about_centre, cut, frame_of  # noqa: E402
-from ageing.photos.blending import changes_of, edit  # noqa: E402
-from ageing.photos.detector import Detector  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
-from ageing.photos.translator import Translator  # noqa: E402
 
 STRENGTH = 1.5      # of ageing.jpg: at 1 a stranger has to look twice
 LARGE = 400         # side in pixels of a face in ageing.jpg

@@ -13,7 +13,8 @@ from PIL import ExifTags, Image
 
 import infer_faces
 from ageing.errors import UserError
-from ageing.photos import detector, photo_file, translator
+from ageing.faces import detector, translator
+from ageing.photos import photo_file
 from ageing.photos.metadata import EDITED_MARK
 
 

@@ -6,8 +6,8 @@ from conftest import ROOT
 from PIL import Image
 
 from ageing import moving_portrait
-from ageing.photos.alignment import Frame, between_centres
-from ageing.photos.blending import Change
+from ageing.faces.alignment import Frame, between_centres
+from ageing.faces.blending import Change
 
 PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
 

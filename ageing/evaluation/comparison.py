@@ -9,7 +9,7 @@ import numpy as np
 
 from ageing.errors import UserError
 from ageing.evaluation.judges import Readings
-from ageing.photos.translator import GENERATORS, Translator
+from ageing.faces.translator import GENERATORS, Translator
 
 
 class Direction(NamedTuple):

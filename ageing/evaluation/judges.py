@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ageing.errors import UserError, reason
-from ageing.photos.alignment import apply, cut, umeyama
+from ageing.faces.alignment import apply, cut, umeyama
 
 SAME_PERSON = 0.6  # dlib's threshold: descriptors of the same person are nearer
 # Where the face lies in UTKFace's framing: left, top, right, bottom, as shares of the side.

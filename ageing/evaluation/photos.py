@@ -15,10 +15,10 @@ from ageing.evaluation.comparison import DIRECTIONS, Comparison
 from ageing.evaluation.crops import with_change
 from ageing.evaluation.formulas import bootstrap, ratio_of_means
 from ageing.evaluation.judges import BOX, SIZE, SMALLEST, Readings
+from ageing.faces.alignment import Aligner, apply, clip, cut
+from ageing.faces.blending import edit
+from ageing.faces.detector import Detector
 from ageing.photos import photo_file, sources
-from ageing.photos.alignment import Aligner, apply, clip, cut
-from ageing.photos.blending import edit
-from ageing.photos.detector import Detector
 
 # Faces that a generator learned to translate, by the mean of both judges' ages. Others have less to gain.
 FITTING = {"age": ("faces that look under 35", lambda ages: ages < 35),

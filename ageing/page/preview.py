@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from ageing.photos import alignment, blending, sixteen_bit
+from ageing.faces import alignment, blending
+from ageing.photos import sixteen_bit
 
 LEAST_SIDE, LARGEST_SIDE = 320, 1600    # pixels of the longer side; the browser asks for what its screen has
 LEVELS = 64                             # steps of a grey level in which changes are sent: int16 holds 511 levels

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ageing.photos import STRONGEST
+from ageing.faces import STRONGEST
 
 PER_STRENGTH = 20   # stops for a strength of 1
 

@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 from ageing.errors import UserError
+from ageing.faces.blending import apply, changes_of
 from ageing.page import preview
 from ageing.photos import photo_file
-from ageing.photos.blending import apply, changes_of
 from ageing.storage import unfinished
 
 

@@ -72,7 +72,7 @@ def _code_points(image, path):
 def reduced(path, native, mode, space):
     """(uint8 pixels in SDR, the Space in which they are) of HDR pixels, uint8 or uint16 (H, W) or (H, W, C)."""
     try:
-        from ageing.photos import clip_colour
+        from ageing.clips import clip_colour
     except ImportError as error:
         raise UserError(f"{path}: HDR needs one more package; install it with pip install av") from error
     colour = native[..., :3] if mode in ("RGB", "RGBA") else native

@@ -4,10 +4,10 @@ import dataclasses
 import time
 
 from ageing.errors import UserError
+from ageing.faces.alignment import Aligner
+from ageing.faces.blending import apply, changes_of
+from ageing.faces.detector import Detector
 from ageing.photos import outputs, photo_file, photo_report, sheets
-from ageing.photos.alignment import Aligner
-from ageing.photos.blending import apply, changes_of
-from ageing.photos.detector import Detector
 from ageing.photos.outputs import Kind
 
 

@@ -89,7 +89,7 @@ def _suffix(path, codec):
     """The suffix of outputs for the photo or clip at `path`."""
     if not is_clip(path):
         return photo_file.target_suffix(_header(path), path)
-    from ageing.photos import clip_file
+    from ageing.clips import clip_file
 
     return clip_file.target_suffix(path, codec)
 
@@ -97,7 +97,7 @@ def _suffix(path, codec):
 def _named(source, file, kinds, codec):
     """{kind: path}: the edited photo is `file` itself, sheets lie beside it."""
     if is_clip(source.path):
-        from ageing.photos import clip_file
+        from ageing.clips import clip_file
 
         clip_file.check_suffix(file, codec)
     else:

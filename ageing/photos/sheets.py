@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ageing import pictures
-from ageing.photos.alignment import clip
-from ageing.photos.blending import apply
+from ageing.faces.alignment import clip
+from ageing.faces.blending import apply
 
 HEAD_AND_SHOULDERS = 0.6    # margin around the faces of `before_and_after`, as a share of the largest frame's side
 HEAD = 0.15                 # the same for `over_strengths`

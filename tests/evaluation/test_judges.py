@@ -12,7 +12,7 @@ from PIL import Image
 
 from ageing.errors import UserError
 from ageing.evaluation import judges
-from ageing.photos.alignment import apply, cut
+from ageing.faces.alignment import apply, cut
 
 
 def test_missing_packages_are_named(monkeypatch):

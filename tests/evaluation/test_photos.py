@@ -10,7 +10,7 @@ from ageing.errors import UserError
 from ageing.evaluation import crops, formulas
 from ageing.evaluation.comparison import Unchanged
 from ageing.evaluation.photos import change_outside, count, largest_rim_step, measure, photos_in, same_face
-from ageing.photos.alignment import Frame
+from ageing.faces.alignment import Frame
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,10 @@ import numpy as np
 import uvicorn
 from conftest import ROOT
 
+from ageing.faces.alignment import frame_of
+from ageing.faces.detector import Face
 from ageing.page import server, slider
 from ageing.page.worker import Worker
-from ageing.photos.alignment import frame_of
-from ageing.photos.detector import Face
 
 sys.path.append(str(ROOT / "tests/photos"))   # sample_photos and its neighbours
 FACES = [Face((60, 40, 160, 160), 1.0), Face((180, 50, 230, 110), 1.0)]

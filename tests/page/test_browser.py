@@ -19,9 +19,9 @@ from page_server import pages, served
 from PIL import Image
 from test_server import broken_files
 
+from ageing.faces.detector import Face
 from ageing.page import server, slider
 from ageing.photos import photo_file
-from ageing.photos.detector import Face
 from ageing.photos.metadata import is_marked
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(

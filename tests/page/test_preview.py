@@ -5,9 +5,9 @@ import pytest
 from page_server import FACES, unpacked
 from PIL import Image, ImageCms
 
+from ageing.faces import alignment, blending
+from ageing.faces.detector import Face
 from ageing.page import preview
-from ageing.photos import alignment, blending
-from ageing.photos.detector import Face
 from ageing.photos.photo_file import Photo
 
 RNG = np.random.default_rng(3)

@@ -18,9 +18,9 @@ from page_server import FACES, Finds, Marbled, Squares, Visitor, name_of, pages,
 from PIL import ExifTags, Image
 
 import infer_faces
+from ageing.faces import alignment, detector, translator
 from ageing.page import sessions
 from ageing.page.worker import Worker
-from ageing.photos import alignment, detector, translator
 from ageing.photos.metadata import EDITED_MARK, is_marked
 
 sys.path.append(str(ROOT / "tests/photos"))

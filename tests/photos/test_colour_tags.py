@@ -134,8 +134,8 @@ def test_hdr_becomes_a_picture_of_usual_brightness(tmp_path, form, transfer, cur
 
 
 def test_hdr_without_the_package_that_reduces_it_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ageing.photos.clip_colour", None)
-    monkeypatch.delattr("ageing.photos.clip_colour", raising=False)
+    monkeypatch.setitem(sys.modules, "ageing.clips.clip_colour", None)
+    monkeypatch.delattr("ageing.clips.clip_colour", raising=False)
     png_with(tmp_path / "in.png", chart(BT2020, pq), (b"cICP", bytes([9, 16, 0, 1])))
     with pytest.raises(UserError, match=r"in.png: HDR needs one more package; install it with pip install av"):
         photo_file.read(tmp_path / "in.png")

@@ -9,8 +9,8 @@ from PIL import Image
 from sample_photos import SRGB, face, gradient
 
 from ageing.errors import UserError
+from ageing.faces.alignment import frame_of
 from ageing.photos import outputs
-from ageing.photos.alignment import frame_of
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import summary
 from ageing.photos.sources import find

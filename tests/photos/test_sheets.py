@@ -8,9 +8,9 @@ from conftest import Stub
 from PIL import Image
 from sample_photos import face, gradient
 
+from ageing.faces.alignment import Frame, frame_of
+from ageing.faces.blending import Change, apply, changes_of
 from ageing.photos import sheets
-from ageing.photos.alignment import Frame, frame_of
-from ageing.photos.blending import Change, apply, changes_of
 
 
 def change_in(left, top, side):

@@ -9,12 +9,12 @@ from conftest import ROOT
 from PIL import Image
 
 from ageing import moving_portrait
-from ageing.photos.alignment import Aligner, frame_of
-from ageing.photos.blending import changes_of
-from ageing.photos.detector import Detector
-from ageing.photos.steady_changes import MEAN_TIME, TRANSLATE_EVERY, SteadyChanges
-from ageing.photos.tracking import Tracker
-from ageing.photos.translator import Translator
+from ageing.clips.steady_changes import MEAN_TIME, TRANSLATE_EVERY, SteadyChanges
+from ageing.clips.tracking import Tracker
+from ageing.faces.alignment import Aligner, frame_of
+from ageing.faces.blending import changes_of
+from ageing.faces.detector import Detector
+from ageing.faces.translator import Translator
 
 PHOTO = np.random.default_rng(1).integers(0, 255, (80, 100, 3), np.uint8)
 

@@ -18,10 +18,11 @@ import av
 import numpy as np
 from av.codec.context import Flags
 
+from ageing.clips import clip_colour, clip_sound
+from ageing.clips.clip_clock import Clock, Rising
 from ageing.errors import UserError
-from ageing.photos import clip_colour, clip_sound, opening
-from ageing.photos.alignment import Frame
-from ageing.photos.clip_clock import Clock, Rising
+from ageing.faces.alignment import Frame
+from ageing.photos import opening
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
 os.environ.setdefault("SVT_LOG", "0")   # the AV1 encoder would print its settings

@@ -9,7 +9,7 @@ from conftest import ROOT
 from PIL import Image
 
 from ageing.errors import UserError
-from ageing.photos import landmarks
+from ageing.faces import landmarks
 
 # Of face-api 1.7.15 in Node.js: ends of the jaw and of its tip, tip of the nose, outer corners of the eyes, right
 # corner of the mouth; on the astronaut's face as it is, mirrored, darkened.

@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from ageing.photos import clip_colour
+from ageing.clips import clip_colour
 
 RNG = np.random.default_rng(1)
 

@@ -13,8 +13,10 @@ from PIL import Image
 
 import infer_faces
 from ageing import moving_portrait
+from ageing.clips import clip_file
 from ageing.errors import UserError
-from ageing.photos import clip_file, sources, translator
+from ageing.faces import translator
+from ageing.photos import sources
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from PIL import Image
 
 import infer_faces
 from ageing import moving_portrait
+from ageing.clips import camera
 from ageing.errors import UserError
-from ageing.photos import camera, translator
+from ageing.faces import translator
 
 PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
 

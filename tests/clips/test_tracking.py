@@ -7,10 +7,10 @@ from conftest import ROOT
 from PIL import Image
 
 from ageing import moving_portrait
-from ageing.photos import tracking
-from ageing.photos.alignment import PLACES, Aligner, Frame, apply, between_centres, rms
-from ageing.photos.detector import Detector
-from ageing.photos.tracking import FADE, Tracker
+from ageing.clips import tracking
+from ageing.clips.tracking import FADE, Tracker
+from ageing.faces.alignment import PLACES, Aligner, Frame, apply, between_centres, rms
+from ageing.faces.detector import Detector
 
 RATE = 15
 STEP = 1 / RATE / FADE + 1e-6     # of a weight from one frame to the next

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ageing.photos import landmarks
+from ageing.faces import landmarks
 
 # UTKFace's framing relative to the detector's box, medians of 150 crops: the side of the square is 1.02 times the
 # height of the box, its centre lies 0.018 sides below the centre of the box.

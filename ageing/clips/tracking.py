@@ -12,8 +12,9 @@ import dataclasses
 import cv2
 import numpy as np
 
-from ageing.photos import motion
-from ageing.photos.alignment import (
+from ageing.clips import motion
+from ageing.clips.one_euro import OneEuro
+from ageing.faces.alignment import (
     LARGEST_DISAGREEMENT,
     LARGEST_MISFIT,
     PLACES,
@@ -23,8 +24,7 @@ from ageing.photos.alignment import (
     rms,
     umeyama,
 )
-from ageing.photos.detector import same
-from ageing.photos.one_euro import OneEuro
+from ageing.faces.detector import same
 
 FINEST = 960            # of the detector, see detector.FINEST: half of a photo's time, for faces of 1/38 of the width
 DETECT_EVERY = 0.5      # seconds between two looks of the detector, the most expensive step

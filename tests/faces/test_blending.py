@@ -6,8 +6,8 @@ from conftest import Stub
 from sample_photos import gradient
 from test_alignment import similarity
 
-from ageing.photos.alignment import SIDE_OF_HEIGHT, Frame, apply, frame_of
-from ageing.photos.blending import FEATHER, edit
+from ageing.faces.alignment import SIDE_OF_HEIGHT, Frame, apply, frame_of
+from ageing.faces.blending import FEATHER, edit
 
 TILTED = Frame(similarity(30, 90, 60, 20), True)
 

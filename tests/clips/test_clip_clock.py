@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ageing.photos.clip_clock import Clock
+from ageing.clips.clip_clock import Clock
 
 
 def seconds(packets, jumps=True):

@@ -4,7 +4,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ageing.errors import UserError
-from ageing.photos.translator import BATCH, Translator
+from ageing.faces.translator import BATCH, Translator
 
 
 def model_of(path, nodes, told=None, **constants):

@@ -8,8 +8,8 @@ from conftest import ROOT
 from PIL import Image
 
 from ageing import moving_portrait
-from ageing.photos import motion
-from ageing.photos.alignment import Frame, apply
+from ageing.clips import motion
+from ageing.faces.alignment import Frame, apply
 
 PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
 PLACE = Frame(np.array([[140.0, 0, 152], [0, 140.0, 40]]), True)     # of the face in the portrait

@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
+from ageing.faces.blending import add
+from ageing.faces.detector import Face
 from ageing.photos import photo_file
-from ageing.photos.blending import add
-from ageing.photos.detector import Face
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 RNG = np.random.default_rng(1)

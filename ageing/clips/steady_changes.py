@@ -8,7 +8,7 @@ photo: uint8 RGB (H, W, 3); tracks: [tracking.Track]; changes: {"age": [blending
 import dataclasses
 import math
 
-from ageing.photos.blending import Change, changes_of
+from ageing.faces.blending import Change, changes_of
 
 # Seconds in which the mean takes over 63 % of a new change. A longer time flickers less, but the change comes late
 # where an expression changes.

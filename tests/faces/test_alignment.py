@@ -9,9 +9,9 @@ from conftest import ROOT
 from PIL import Image
 from sample_photos import gradient
 
-from ageing.photos import alignment
-from ageing.photos.alignment import Aligner, Frame, apply, cut, frame_of, umeyama
-from ageing.photos.detector import Face
+from ageing.faces import alignment
+from ageing.faces.alignment import Aligner, Frame, apply, cut, frame_of, umeyama
+from ageing.faces.detector import Face
 
 BOX = (178, 68, 270, 186)  # of the astronaut's face
 SIDE = 64

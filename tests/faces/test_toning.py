@@ -7,8 +7,8 @@ import pytest
 from conftest import ROOT, Stub
 from PIL import Image
 
-from ageing.photos.alignment import cut, frame_of
-from ageing.photos.blending import changes_of, edit
+from ageing.faces.alignment import cut, frame_of
+from ageing.faces.blending import changes_of, edit
 
 FACE = frame_of((160, 50, 290, 220))
 TONES = {  # colour over grey, both 0 to 1

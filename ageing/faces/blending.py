@@ -10,7 +10,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from ageing.photos import alignment, toning
+from ageing.faces import alignment, toning
 
 # Share of the frame's side over which a change fades in from the rim. 0.2 costs a year of ageing. With square corners
 # the years are the same, but more of the background changes. Within the outline of a median face half a year is lost.

@@ -12,11 +12,11 @@ import sample_clips
 from conftest import Stub
 
 import infer_faces
+from ageing.clips import clip_colour, clip_file
+from ageing.clips.clip_file import CODECS, EDITED_MARK, Clip, Writer
 from ageing.errors import UserError
-from ageing.photos import clip_colour, clip_file
-from ageing.photos.alignment import Frame
-from ageing.photos.blending import Change
-from ageing.photos.clip_file import CODECS, EDITED_MARK, Clip, Writer
+from ageing.faces.alignment import Frame
+from ageing.faces.blending import Change
 
 # A face in the upright picture, and what is added to it.
 FACE = Frame(np.array([[32.0, 0, 24], [0, 32.0, 8]]), True)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import sample_clips
 
+from ageing.clips import clip_colour
+from ageing.clips.clip_colour import BT601, BT709, BT2020, HLG, PQ, Colour
 from ageing.errors import UserError
-from ageing.photos import clip_colour
-from ageing.photos.alignment import frame_of
-from ageing.photos.blending import Change, bands
-from ageing.photos.clip_colour import BT601, BT709, BT2020, HLG, PQ, Colour
+from ageing.faces.alignment import frame_of
+from ageing.faces.blending import Change, bands
 
 FACE = frame_of((24, 16, 64, 56))
 RGB = sample_clips.picture()

@@ -6,9 +6,9 @@ import time
 
 import cv2
 
+from ageing.clips.steady_changes import SteadyChanges
 from ageing.errors import UserError
-from ageing.photos import blending
-from ageing.photos.steady_changes import SteadyChanges
+from ageing.faces import blending
 
 TITLE = "Aged faces: q ends"
 

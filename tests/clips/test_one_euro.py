@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ageing.photos.one_euro import OneEuro, share
+from ageing.clips.one_euro import OneEuro, share
 
 DT = 1 / 30
 

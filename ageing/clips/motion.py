@@ -7,8 +7,8 @@ smoothed landmarks can be carried along: smoothing then costs no lag.
 import cv2
 import numpy as np
 
-from ageing.photos import alignment
-from ageing.photos.alignment import apply, umeyama
+from ageing.faces import alignment
+from ageing.faces.alignment import apply, umeyama
 
 SIDE = 128              # pixels of a frame's side in which its motion is sought: larger faces are reduced to it
 AROUND = 1.6            # what is looked at, in sides of the frame

@@ -14,14 +14,15 @@ from conftest import ROOT, Stub, python
 from PIL import Image
 
 from ageing import moving_portrait
+from ageing.clips import clip_file, video
+from ageing.clips.video import ClipEditor
 from ageing.errors import UserError
-from ageing.photos import clip_file, outputs, video
-from ageing.photos.alignment import Aligner
-from ageing.photos.detector import Detector
+from ageing.faces.alignment import Aligner
+from ageing.faces.detector import Detector
+from ageing.photos import outputs
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import closing, summary
 from ageing.photos.sources import find
-from ageing.photos.video import ClipEditor
 
 PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
 SIZE = 384, 216
@@ -302,8 +303,8 @@ def test_refused_colours_are_one_line(place, parts):
 @pytest.mark.slow
 def test_ten_frames_a_second_at_720p_on_two_cores(place, parts):
     """Of processor time: the clock also counts what other programs do."""
-    from ageing.photos.tracking import FINEST
-    from ageing.photos.translator import Translator
+    from ageing.clips.tracking import FINEST
+    from ageing.faces.translator import Translator
 
     photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 3)]
     sample_clips.write("large.mp4", photos, rate=30, options={"preset": "veryfast"})

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from ageing.errors import UserError
-from ageing.photos import blending
+from ageing.faces import blending
 
 # FFmpeg's numbers of matrices (ITU-T H.273): red's and blue's share of Y, and what the converter calls them.
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9

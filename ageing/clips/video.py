@@ -17,13 +17,14 @@ import time
 import av
 from tqdm import tqdm
 
+from ageing.clips import clip_file
+from ageing.clips.steady_changes import SteadyChanges
+from ageing.clips.tracking import Tracker
 from ageing.errors import UserError, reason
-from ageing.photos import clip_file, outputs, photo_report
+from ageing.photos import outputs, photo_report
 from ageing.photos.editor import Editor
 from ageing.photos.outputs import Kind
 from ageing.photos.sources import is_output
-from ageing.photos.steady_changes import SteadyChanges
-from ageing.photos.tracking import Tracker
 from ageing.storage import replacing
 
 

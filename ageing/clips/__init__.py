@@ -1,0 +1,1 @@
+"""Clips and cameras: the same faces from frame to frame."""
