@@ -187,7 +187,7 @@ def is_output(path):
         return is_marked(path)
     if not importlib.util.find_spec("av"):
         return False
-    from ageing.photos import clip_file  # PyAV takes a tenth of a second
+    from ageing.clips import clip_file  # PyAV takes a tenth of a second
 
     return clip_file.is_marked(path)
 
