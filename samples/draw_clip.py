@@ -21,7 +21,7 @@ from ageing.faces import blending  # noqa: E402
 from ageing.faces.alignment import Aligner  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
 from ageing.faces.translator import Translator  # noqa: E402
-from ageing.photos import tracking  # noqa: E402
+from ageing.clips import tracking  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 
 STRENGTH = 1.5      # as in ageing.jpg
