@@ -1,5 +1,7 @@
 """Errors that the user can fix, in one line."""
 
+import argparse
+import errno
 import os
 import signal
 import stat
@@ -58,6 +60,16 @@ def _end_like_ctrl_c():
     return ended_by
 
 
+def between(low, high, kind=float):
+    """A type for argparse: a number from `low` to `high`."""
+    def number(text):
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+    return number
+
+
 def reason(error):
     """The short text of an OSError, without its number."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -73,5 +85,7 @@ def kind_of(path):
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name with a zero byte
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
         raise UserError(f"{path}: cannot be read: {reason(error)}") from error
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"

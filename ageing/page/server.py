@@ -10,7 +10,6 @@ Errors are sentences: plain text, with a status from 400 on.
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import mimetypes
 import re
@@ -22,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -48,16 +47,16 @@ FULL = "Too many people use this page at the moment. Try again in two minutes."
 
 
 class Pages:
-    """The answers. worker: worker.Worker; stops: of slider.stops; kept: sessions.Sessions."""
+    """The answers. worker: worker.Worker; kept: sessions.Sessions."""
 
-    def __init__(self, worker, stops, kept=None):
-        self.worker, self.stops = worker, stops
+    def __init__(self, worker, kept=None):
+        self.worker, self.stops = worker, slider.stops(worker.translators)
         self.sessions = kept or sessions.Sessions()
         self.working = asyncio.Lock()   # one photo at a time, whoever asks
 
     async def begin(self, request):
         return JSONResponse({
-            "session": self.sessions.begin().key, "stops": [dataclasses.asdict(stop) for stop in self.stops],
+            "session": self.sessions.begin().key, "stops": [stop._asdict() for stop in self.stops],
             "start": slider.start(self.stops), "most bytes": sessions.MOST_BYTES,
             "suffixes": sorted(photo_suffixes())})
 
@@ -169,7 +168,7 @@ def application(pages, host, allowed=()):
         Route("/photo", pages.photo, methods=["POST"]),
         Route("/photo/{number}/edited", pages.edited, methods=["POST"]),
         Route("/end", pages.end, methods=["POST"]),
-        *(Route(f"/examples/{name}", _example) for name in EXAMPLES),
+        *(Route(f"/examples/{name}", lambda _, path=SAMPLES / name: FileResponse(path)) for name in EXAMPLES),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     sentences = {HTTPException: lambda _, error: PlainTextResponse(error.detail, error.status_code),
@@ -177,10 +176,6 @@ def application(pages, host, allowed=()):
                  sessions.Unknown: lambda *_: PlainTextResponse(ENDED, 410)}
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, host=host, allowed=allowed)],
                      exception_handlers=sentences)
-
-
-async def _example(request):
-    return FileResponse(SAMPLES / Path(request.url.path).name)
 
 
 async def _in_turn(session, answer):
@@ -195,30 +190,24 @@ async def _in_turn(session, answer):
         raise
 
 
-class Sent(Response):
+class Sent(StreamingResponse):
     """Sends a worker.Answer and closes its file. done: called afterwards."""
 
     media_type = "application/octet-stream"
 
     def __init__(self, answer, headers, done):
-        super().__init__(headers=headers | {"content-length": str(answer.size)})
         self.file, self.done = answer.file, done
+        parts = iter(lambda: self.file.read(PART), b"")
+        super().__init__(parts, headers=headers | {"content-length": str(answer.size)})
 
     async def __call__(self, scope, receive, send):
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TRANSFER):
-                    await self._send(send)
+                    await super().__call__(scope, receive, send)
         finally:
             self.file.close()
             self.done()
-
-    async def _send(self, send):
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        while part := self.file.read(PART):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-            await asyncio.sleep(0)  # else nobody learns that the visitor has left
-        await send({"type": "http.response.body", "body": b""})
 
 
 def _length(request):

@@ -1,17 +1,15 @@
 """The stops of the slider, from the youngest to the oldest: a direction and a strength."""
 
-import dataclasses
+from typing import NamedTuple
 
 from ageing.faces import STRONGEST
 
 PER_STRENGTH = 20   # stops for a strength of 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Stop:
-    """value: the strength; negative is younger. direction: None leaves the photo. title: for the visitor."""
+class Stop(NamedTuple):
+    """direction: None leaves the photo. title: for the visitor."""
 
-    value: float
     direction: str | None
     strength: float
     title: str
@@ -20,9 +18,9 @@ class Stop:
 def stops(directions):
     """[Stop] of the generators that there are, with "as it is" among them. Strengths as of `infer_faces.py`."""
     strengths = [i / PER_STRENGTH for i in range(1, round(STRONGEST * PER_STRENGTH) + 1)]
-    younger = [Stop(-s, "rejuvenate", s, f"younger, strength {s:.2f}") for s in reversed(strengths)]
-    older = [Stop(s, "age", s, f"older, strength {s:.2f}") for s in strengths]
-    return [stop for stop in (*younger, Stop(0, None, 0.0, "as it is"), *older)
+    younger = [Stop("rejuvenate", s, f"younger, strength {s:.2f}") for s in reversed(strengths)]
+    older = [Stop("age", s, f"older, strength {s:.2f}") for s in strengths]
+    return [stop for stop in (*younger, Stop(None, 0.0, "as it is"), *older)
             if stop.direction is None or stop.direction in directions]
 
 
