@@ -80,12 +80,6 @@ def test_other_hosts_are_served_after_one_line_of_warning(instant, capsys):
                    f"{port}/, without a password and unencrypted; tell them to edit only photos of people who agreed\n")
 
 
-@pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"),
-                                               ("192.168.1.7", "192.168.1.7"), ("::1", "[::1]")])
-def test_the_address_is_one_that_a_browser_takes(host, address):
-    assert app.own_address(host) == address
-
-
 def test_a_photo_that_a_killed_page_left_is_deleted_at_the_next_start(instant, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / ".writing-00000000-1-12345678").mkdir()
@@ -94,11 +88,13 @@ def test_a_photo_that_a_killed_page_left_is_deleted_at_the_next_start(instant, t
     assert not list(tmp_path.iterdir())
 
 
-def test_other_machines_are_told_an_address_that_is_not_their_own():
-    assert app.address_for_others("192.168.1.7") == "192.168.1.7"
-    for host in ("0.0.0.0", "::"):
-        address = app.address_for_others(host).strip("[]")
-        assert address == socket.gethostname() or not ipaddress.ip_address(address).is_loopback
+@pytest.mark.parametrize(("host", "own"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"),
+                                           ("192.168.1.7", "192.168.1.7"), ("::1", "[::1]")])
+def test_browsers_are_told_addresses_that_they_take_and_others_none_that_is_their_own(host, own):
+    others = app.address_for_others(host)
+    assert app.own_address(host) == own
+    assert others == own if host not in ("0.0.0.0", "::") else (
+        others == socket.gethostname() or not ipaddress.ip_address(others.strip("[]")).is_loopback)
 
 
 def test_a_port_in_use_is_one_line(capsys):

@@ -1,9 +1,11 @@
 """Who may ask the page for something, and the headers that keep it to itself.
 
-A program that listens on one's own machine can be asked by every page that the browser has open. So:
-Host must be an address or a name of this machine, or one that --allow-host names (else a foreign name could be made to
-point here: DNS rebinding);
-what changes something must come from the page itself (Origin); everything about a photo needs the key of its session.
+Every page that the browser has open can send requests to this server. So each request is checked:
+Host must be an address, a name of this machine, or a name that --allow-host allows. A foreign page can let its own name
+point to this machine (DNS rebinding); the browser then sends that name.
+Origin must be this page, of all requests but GET and HEAD.
+What is asked about a photo must hold the key of its session, see sessions.py.
+Starlette's TrustedHostMiddleware takes a list of names and no addresses, and does not check Origin.
 """
 
 import contextlib
