@@ -34,9 +34,7 @@ class Guard:
     """ASGI middleware. host: what the server listens on. allowed: further names, also of encrypted pages."""
 
     def __init__(self, app, host, allowed=()):
-        machine = socket.gethostname().lower()
-        self.app, self.allowed = app, {name.lower() for name in allowed}
-        self.names = {"localhost", host.lower(), machine, f"{machine}.local", *self.allowed}
+        self.app, self.host, self.allowed = app, host.lower(), {name.lower() for name in allowed}
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -66,7 +64,9 @@ class Guard:
 
     def is_own(self, name):
         """Whether no one else can give out this name: an address is what it is, of names only a few count."""
-        return name in self.names or _address(name) is not None
+        machine = socket.gethostname().lower()
+        names = {"localhost", self.host, machine, f"{machine}.local", *self.allowed}
+        return name in names or _address(name) is not None
 
 
 def _name_in(host):

@@ -1,16 +1,16 @@
 """What the page asks for: a session, the preview of a photo, the photo in full size, the end of the session.
 
-    POST /session                 -> JSON: the session's key, the slider's stops, the limits
-    POST /photo?side=1200         a photo's bytes; headers Session and Name -> the preview, see preview.py
-    POST /photo/NUMBER/edited     {"stop": index, "faces": [numbers]}; header Session -> the edited photo
-    POST /end                     a session's key
+    POST /session                                   -> JSON: the session's key, the slider's stops, the limits
+    POST /photo?side=1200                           a photo's bytes; header Name -> the preview, see preview.py
+    POST /photo/NUMBER/edited?stop=9&face=0&face=2  -> the edited photo; stop and faces by their numbers
+    POST /end                                       ends the session
 
+All but the first have the header Session: the session's key.
 Errors are sentences: plain text, with a status from 400 on.
 """
 
 import asyncio
 import contextlib
-import json
 import mimetypes
 import re
 from pathlib import Path
@@ -36,7 +36,6 @@ STATIC = Path(__file__).parent / "static"
 SAMPLES = Path(__file__).parents[2] / "samples"
 EXAMPLES = "astronaut.jpg", "grace-hopper.jpg"
 LONGEST_NAME = 150          # characters of a photo's name that are kept
-LONGEST_QUESTION = 20_000   # bytes in JSON
 TRANSFER = 300              # seconds that a photo may take on its way, up or down
 SWEEP = 30                  # seconds between two looks for sessions that are idle
 PART = 1 << 18              # bytes that are sent at a time
@@ -61,7 +60,7 @@ class Pages:
             "suffixes": sorted(photo_suffixes())})
 
     async def end(self, request):
-        self.sessions.end((await _body(request)).decode("ascii", "replace"))
+        self.sessions.end(request.headers.get("session"))
         return Response(status_code=204)
 
     async def photo(self, request):
@@ -105,35 +104,31 @@ class Pages:
     async def edited(self, request):
         """Answer with the photo in full size."""
         session = self.sessions.get(request.headers.get("session"))
-        stop, faces = self._question(await _body(request))
+        stop, faces = self._question(request.query_params)
 
         async def answer():
             upload = session.upload
             if upload is None or upload.number != request.path_params["number"]:
                 raise sessions.Unknown
             every = upload.changes[stop.direction]
-            if not faces or not set(faces) <= set(range(len(every))):
+            if not faces or faces[-1] >= len(every):
                 raise HTTPException(400, "No face is left to edit.")
-            chosen = [every[i] for i in sorted(set(faces))]
+            chosen = [every[i] for i in faces]
             made = await self._work(request, upload.name, self.worker.write, upload, chosen, stop.direction,
                                     stop.strength)
             return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
 
         return await _in_turn(session, answer)
 
-    def _question(self, body):
-        """(slider.Stop, [numbers of faces]) of JSON bytes. Raises HTTPException."""
-        try:
-            question = json.loads(body)
-            index, faces = question["stop"], question["faces"]
-            if not all(type(number) is int and number >= 0 for number in (index, *faces)):
-                raise ValueError
-            stop = self.stops[index]
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            raise HTTPException(400, "The page does not ask that.") from error
+    def _question(self, query):
+        """(slider.Stop, sorted numbers of faces). Raises HTTPException."""
+        numbers = [query.get("stop", ""), *query.getlist("face")]
+        if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers) or int(numbers[0]) >= len(self.stops):
+            raise HTTPException(400, "The page does not ask that.")
+        stop = self.stops[int(numbers[0])]
         if stop.direction is None:
             raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
-        return stop, faces
+        return stop, sorted(set(map(int, numbers[1:])))
 
     async def _work(self, request, name, function, *arguments):
         """What `function` returns, in a thread, one after the other. Raises HTTPException with a sentence."""
@@ -219,16 +214,6 @@ def _length(request):
         raise HTTPException(413, f"The photo has {int(length) / 1e6:.0f} MB; the page takes at most "
                                  f"{sessions.MOST_BYTES / 1e6:.0f} MB.")
     return int(length)
-
-
-async def _body(request):
-    """bytes of a short request. Raises HTTPException if it is long."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_QUESTION:
-            raise HTTPException(413, "The page does not ask that.")
-    return body
 
 
 def _clean(name):

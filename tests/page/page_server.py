@@ -130,7 +130,8 @@ class Visitor:
         return answer
 
     def edited(self, strength, faces=(0, 1)):
-        return self.ask(f"/photo/{self.number}/edited", json.dumps({"stop": stop(strength), "faces": list(faces)}))
+        chosen = "".join(f"&face={face}" for face in faces)
+        return self.ask(f"/photo/{self.number}/edited?stop={stop(strength)}{chosen}")
 
 
 def stop(strength):
