@@ -13,20 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from conftest import ROOT
-from page_server import (
-    Clock,
-    Finds,
-    Marbled,
-    Squares,
-    Visitor,
-    ask,
-    name_of,
-    pages,
-    sentence,
-    served,
-    unpacked,
-    until,
-)
+from page_server import Clock, Finds, Marbled, Squares, Visitor, ask, name_of, pages, sentence, served, unpacked, until
 from PIL import Image
 
 import infer_faces
