@@ -20,7 +20,7 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -63,31 +63,26 @@ class Pages:
         self.sessions.end(request.headers.get("session"))
         return Response(status_code=204)
 
-    async def photo(self, request):
-        """Take a photo, in place of the session's present one, and answer with its preview.
+    async def photo(self, request, session):
+        """Take a photo, in place of the session's present one; (worker.Answer with its preview, headers).
 
         Of a file that is no photo with a face the session's present one stays.
         """
-        session, size = self.sessions.get(request.headers.get("session")), _length(request)
-        side = re.fullmatch(r"[0-9]{1,5}", request.query_params.get("side", ""))
-
-        async def answer():
-            upload = sessions.Upload(_clean(request.headers.get("name", "")))
-            try:
-                self.sessions.reserve(session, size)
-                await self._receive(request, upload)
-                upload.changes, made = await self._work(request, upload.name, self.worker.look, upload, int(side[0]))
-                self.sessions.take(session, upload)
-            except BaseException:
-                upload.close()
-                raise
-            finally:
-                session.reserved = 0
-            return made, {"number": upload.number}
-
-        if not side:
+        size, side = _length(request), request.query_params.get("side", "")
+        if not re.fullmatch(r"[0-9]{1,5}", side):
             raise HTTPException(400, "The page did not say how large its screen is.")
-        return await _in_turn(session, answer)
+        upload = sessions.Upload(_clean(request.headers.get("name", "")))
+        try:
+            self.sessions.reserve(session, size)
+            await self._receive(request, upload)
+            upload.changes, made = await self._work(request, upload.name, self.worker.look, upload, int(side))
+            self.sessions.take(session, upload)
+        except BaseException:
+            upload.close()
+            raise
+        finally:
+            session.reserved = 0
+        return made, {"number": upload.number}
 
     async def _receive(self, request, upload):
         """Write the body of a request into an Upload. Raises HTTPException."""
@@ -101,24 +96,17 @@ class Pages:
         except OSError as error:
             raise HTTPException(507, f"{upload.name}: the photo could not be kept ({reason(error)}).") from error
 
-    async def edited(self, request):
-        """Answer with the photo in full size."""
-        session = self.sessions.get(request.headers.get("session"))
-        stop, faces = self._question(request.query_params)
-
-        async def answer():
-            upload = session.upload
-            if upload is None or upload.number != request.path_params["number"]:
-                raise sessions.Unknown
-            every = upload.changes[stop.direction]
-            if not faces or faces[-1] >= len(every):
-                raise HTTPException(400, "No face is left to edit.")
-            chosen = [every[i] for i in faces]
-            made = await self._work(request, upload.name, self.worker.write, upload, chosen, stop.direction,
-                                    stop.strength)
-            return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
-
-        return await _in_turn(session, answer)
+    async def edited(self, request, session):
+        """(worker.Answer with the photo in full size, headers)."""
+        (stop, faces), upload = self._question(request.query_params), session.upload
+        if upload is None or upload.number != request.path_params["number"]:
+            raise sessions.Unknown
+        every = upload.changes[stop.direction]
+        if not faces or faces[-1] >= len(every):
+            raise HTTPException(400, "No face is left to edit.")
+        made = await self._work(request, upload.name, self.worker.write, upload, [every[i] for i in faces],
+                                stop.direction, stop.strength)
+        return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
 
     def _question(self, query):
         """(slider.Stop, sorted numbers of faces). Raises HTTPException."""
@@ -160,8 +148,8 @@ def application(pages, host, allowed=()):
 
     routes = [
         Route("/session", pages.begin, methods=["POST"]),
-        Route("/photo", pages.photo, methods=["POST"]),
-        Route("/photo/{number}/edited", pages.edited, methods=["POST"]),
+        Route("/photo", InTurn(pages.sessions, pages.photo), methods=["POST"]),
+        Route("/photo/{number}/edited", InTurn(pages.sessions, pages.edited), methods=["POST"]),
         Route("/end", pages.end, methods=["POST"]),
         *(Route(f"/examples/{name}", lambda _, path=SAMPLES / name: FileResponse(path)) for name in EXAMPLES),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
@@ -173,36 +161,27 @@ def application(pages, host, allowed=()):
                      exception_handlers=sentences)
 
 
-async def _in_turn(session, answer):
-    """The Response that `answer` (async) makes: a session's requests are answered one after the other, to the end."""
-    await session.turn.acquire()
-    try:
-        made, headers = await answer()
-        notes = [quote(printable(note)) for note in made.notes]
-        return Sent(made, headers | {"notes": " ".join(notes)}, session.turn.release)
-    except BaseException:
-        session.turn.release()
-        raise
+class InTurn:
+    """ASGI application: a session's requests are answered one after the other, to the end.
 
+    answer: async function of a Request and its Session, returns (worker.Answer, headers).
+    """
 
-class Sent(StreamingResponse):
-    """Sends a worker.Answer and closes its file. done: called afterwards."""
-
-    media_type = "application/octet-stream"
-
-    def __init__(self, answer, headers, done):
-        self.file, self.done = answer.file, done
-        parts = iter(lambda: self.file.read(PART), b"")
-        super().__init__(parts, headers=headers | {"content-length": str(answer.size)})
+    def __init__(self, kept, answer):
+        self.sessions, self.answer = kept, answer
 
     async def __call__(self, scope, receive, send):
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TRANSFER):
-                    await super().__call__(scope, receive, send)
-        finally:
-            self.file.close()
-            self.done()
+        request = Request(scope, receive)
+        session = self.sessions.get(request.headers.get("session"))
+        async with session.turn:
+            made, headers = await self.answer(request, session)
+            with made.file:
+                notes = " ".join(quote(printable(note)) for note in made.notes)
+                sent = StreamingResponse(iter(lambda: made.file.read(PART), b""), media_type="application/octet-stream",
+                                         headers=headers | {"notes": notes, "content-length": str(made.size)})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TRANSFER):
+                        await sent(scope, receive, send)
 
 
 def _length(request):
