@@ -56,7 +56,7 @@ def instant(monkeypatch):
 
     opened = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    monkeypatch.setattr(app, "load_worker", lambda args: type("Worker", (), {"translators": {"age": None}})())
+    monkeypatch.setattr(app, "load_worker", lambda args: None)
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: time.sleep(0.2))
     return opened
 

@@ -49,15 +49,14 @@ class Pages:
     """The answers. worker: worker.Worker; kept: sessions.Sessions."""
 
     def __init__(self, worker, kept=None):
-        self.worker, self.stops = worker, slider.stops(worker.translators)
+        self.worker = worker
         self.sessions = kept or sessions.Sessions()
         self.working = asyncio.Lock()   # one photo at a time, whoever asks
 
     async def begin(self, request):
         return JSONResponse({
-            "session": self.sessions.begin().key, "stops": [stop._asdict() for stop in self.stops],
-            "start": slider.start(self.stops), "most bytes": sessions.MOST_BYTES,
-            "suffixes": sorted(photo_suffixes())})
+            "session": self.sessions.begin().key, "stops": [stop._asdict() for stop in slider.STOPS],
+            "start": slider.START, "most bytes": sessions.MOST_BYTES, "suffixes": sorted(photo_suffixes())})
 
     async def end(self, request):
         self.sessions.end(request.headers.get("session"))
@@ -98,7 +97,7 @@ class Pages:
 
     async def edited(self, request, session):
         """(worker.Answer with the photo in full size, headers)."""
-        (stop, faces), upload = self._question(request.query_params), session.upload
+        (stop, faces), upload = _question(request.query_params), session.upload
         if upload is None or upload.number != request.path_params["number"]:
             raise sessions.Unknown
         every = upload.changes[stop.direction]
@@ -107,16 +106,6 @@ class Pages:
         made = await self._work(request, upload.name, self.worker.write, upload, [every[i] for i in faces],
                                 stop.direction, stop.strength)
         return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
-
-    def _question(self, query):
-        """(slider.Stop, sorted numbers of faces). Raises HTTPException."""
-        numbers = [query.get("stop", ""), *query.getlist("face")]
-        if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers) or int(numbers[0]) >= len(self.stops):
-            raise HTTPException(400, "The page does not ask that.")
-        stop = self.stops[int(numbers[0])]
-        if stop.direction is None:
-            raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
-        return stop, sorted(set(map(int, numbers[1:])))
 
     async def _work(self, request, name, function, *arguments):
         """What `function` returns, in a thread, one after the other. Raises HTTPException with a sentence."""
@@ -182,6 +171,17 @@ class InTurn:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(TRANSFER):
                         await sent(scope, receive, send)
+
+
+def _question(query):
+    """(slider.Stop, sorted numbers of faces). Raises HTTPException."""
+    numbers = [query.get("stop", ""), *query.getlist("face")]
+    if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers) or int(numbers[0]) >= len(slider.STOPS):
+        raise HTTPException(400, "The page does not ask that.")
+    stop = slider.STOPS[int(numbers[0])]
+    if stop.direction is None:
+        raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
+    return stop, sorted(set(map(int, numbers[1:])))
 
 
 def _length(request):
