@@ -44,8 +44,7 @@ def packed(photo, faces, frames, changes, side):
         described.append({"box": (np.reshape(face.box, (2, 2)) * zoom.T).ravel().tolist(), "aligned": frame.aligned,
                           "place": place, "weights": start(weights),
                           "deltas": {direction: start(delta) for direction, delta in deltas.items()}})
-    head = json.dumps({"width": width, "height": height, "shown": size, "levels": LEVELS, "weights": WEIGHTS,
-                       "faces": described}).encode()
+    head = json.dumps({"size": size, "levels": LEVELS, "weights": WEIGHTS, "faces": described}).encode()
     head += b" " * (-len(head) % 4)
     return b"".join([len(head).to_bytes(4, "little"), head, arrays])
 

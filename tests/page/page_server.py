@@ -172,7 +172,7 @@ def unpacked(body):
     def array(start, kind, shape):
         return np.frombuffer(body, kind, int(np.prod(shape)), 4 + length + start).reshape(shape)
 
-    width, height = head["shown"]
+    width, height = head["size"]
     faces = []
     for face in head["faces"]:
         shape = face["place"][3], face["place"][2]

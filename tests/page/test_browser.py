@@ -127,11 +127,7 @@ def opened(page, path):
 
 
 def slide(page, strength):
-    page.evaluate("""(stop) => {
-        const age = document.getElementById('age');
-        age.value = stop;
-        age.dispatchEvent(new Event('input', {bubbles: true}));
-    }""", stop(strength))
+    page.fill("#age", str(stop(strength)))
 
 
 def drop(page, *names):

@@ -59,7 +59,7 @@ def test_a_large_photo_is_reduced_to_the_screen_and_looks_like_the_result():
     changes = {"age": [blending.Change(frame, np.full((32, 32, 3), 50, np.float32)) for frame in frames]}
     answer = preview.packed(photo_of(large), faces, frames, changes, 600)
     head, shown, _ = unpacked(answer)
-    assert (head["width"], head["height"], head["shown"]) == (1500, 1000, [600, 400])
+    assert head["size"] == [600, 400]
     assert shown.shape == (400, 600, 4)
     np.testing.assert_allclose(head["faces"][0]["box"], np.array(FACES[0].box) * 2)
     true = Image.fromarray(blending.apply(large, changes["age"])).resize((600, 400), Image.Resampling.BOX)
@@ -71,7 +71,7 @@ def test_a_large_photo_is_reduced_to_the_screen_and_looks_like_the_result():
     (1, 5000, 400, [400, 1])])
 def test_the_size_of_the_preview_is_bounded(height, width, asked, shown):
     photo = photo_of(np.zeros((height, width, 3), np.uint8))
-    assert unpacked(preview.packed(photo, [], [], {}, asked))[0]["shown"] == shown
+    assert unpacked(preview.packed(photo, [], [], {}, asked))[0]["size"] == shown
 
 
 def test_a_face_outside_of_the_photo_changes_nothing():

@@ -1,6 +1,6 @@
 // Adds the changes of faces to a photo, as ageing/faces/blending.py does, on the pixels of the preview.
 
-// The server's answer, see ageing/page/preview.py: {width, height, size, pixels, faces}.
+// The server's answer, see ageing/page/preview.py: {size, levels, weights, pixels, faces}.
 // pixels: RGBA. Each face: {box, aligned, place, weights, deltas: {direction: Int16Array}}.
 export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
@@ -14,8 +14,8 @@ export function unpack(buffer) {
     }
     return { ...face, weights: array(Uint16Array, face.weights, count), deltas };
   });
-  const [width, height] = head.shown;
-  return { ...head, size: head.shown, pixels: array(Uint8ClampedArray, 0, 4 * width * height), faces };
+  const [width, height] = head.size;
+  return { ...head, pixels: array(Uint8ClampedArray, 0, 4 * width * height), faces };
 }
 
 // What to add at strength 1 if `faces` are changed: {left, top, width, height, values: Float32Array of RGB}; null if
