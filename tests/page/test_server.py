@@ -61,10 +61,10 @@ def encoded(form="PNG", pixels=None, **more):
 
 
 @contextlib.contextmanager
-def begun(visitor, length, sent=b""):
-    """A connection on which an upload of `length` bytes has begun: `sent` are the first ones."""
+def begun(visitor, length, sent=b"", path="/photo?side=400"):
+    """A connection on which a request with `length` bytes has begun: `sent` are the first ones."""
     with socket.create_connection(("127.0.0.1", visitor.port), timeout=10) as raw:
-        raw.sendall(f"POST /photo?side=400 HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
+        raw.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
                     f"Session: {visitor.session}\r\nName: a.jpg\r\nContent-Length: {length}\r\n\r\n".encode() + sent)
         yield raw
 
@@ -305,6 +305,15 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_the_next_one_goes_on(own, 
     assert visitor.open("whole.png", data).status == 200
     session = own.sessions.all[visitor.session]
     assert (session.upload.name, session.reserved, session.kept) == ("whole.png", 0, len(data))
+
+
+def test_a_download_that_breaks_off_leaves_the_session_free(own, visitor):
+    visitor.open("large.png", encoded(pixels=np.resize(picture(), (2500, 2500, 3))))
+    turn = own.sessions.all[visitor.session].turn
+    with begun(visitor, 0, path=f"/photo/{visitor.number}/edited?stop=40&face=0") as raw:
+        raw.recv(1000)
+        assert turn.locked()
+    until(lambda: not turn.locked())
 
 
 def test_who_has_left_is_not_worked_for():
