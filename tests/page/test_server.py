@@ -308,7 +308,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_the_next_one_goes_on(own, 
 
 
 def test_a_download_that_breaks_off_leaves_the_session_free(own, visitor):
-    visitor.open("large.png", encoded(pixels=np.resize(picture(), (2500, 2500, 3))))
+    visitor.open("large.jpg", encoded("JPEG", np.resize(picture(), (2500, 2500, 3)), quality=95))
     turn = own.sessions.all[visitor.session].turn
     with begun(visitor, 0, path=f"/photo/{visitor.number}/edited?stop=40&face=0") as raw:
         raw.recv(1000)
