@@ -21,7 +21,7 @@ import threading
 import webbrowser
 from pathlib import Path
 
-from ageing.errors import UserError, reason, run_script
+from ageing.errors import UserError, between, reason, run_script
 from ageing.storage import clear_leftovers
 
 MOST_CONNECTIONS = 100
@@ -31,11 +31,11 @@ def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                         help="what to listen on (default: 127.0.0.1, which only this machine reaches)")
-    parser.add_argument("--port", type=_port, default=8060, metavar="N", help="default: 8060")
+    parser.add_argument("--port", type=between(0, 65_535, int), default=8060, metavar="N", help="default: 8060")
     parser.add_argument("--allow-host", action="append", default=[], type=_name, metavar="NAME",
                         help="also answer under this name, as behind a proxy with https; may be given several times")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
-    parser.add_argument("--max-megapixels", type=_megapixels, default=150, metavar="N",
+    parser.add_argument("--max-megapixels", type=between(0.001, 10_000), default=150, metavar="N",
                         help="refuse photos that are larger (default: 150)")
     parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
                         help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
@@ -48,19 +48,6 @@ def _name(text):
     return text
 
 
-def _port(text):
-    if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 65535")
-    return int(text)
-
-
-def _megapixels(text):
-    value = float(text)
-    if not 0.001 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.001 and 10000")
-    return value
-
-
 def main(argv=None):
     args = parse_arguments(argv)
 
@@ -69,14 +56,13 @@ def main(argv=None):
 
     import uvicorn
 
-    from ageing.page import guard, server, slider
+    from ageing.page import guard, server
 
     if asyncio._get_running_loop():
         raise UserError("a notebook cannot serve the page; start app.py in a terminal")
     clear_leftovers(tempfile.gettempdir())  # photos of a page that was killed
     with listening(args.host, args.port) as place:
-        worker = load_worker(args)
-        pages = server.Pages(worker, slider.stops(worker.translators))
+        pages = server.Pages(load_worker(args))
         host, port = place.getsockname()[:2]
         here = f"http://{own_address(host)}:{port}/"
         print(f"The page is at {here} (Ctrl-C ends it). Nothing leaves this machine.", flush=True)
@@ -128,8 +114,7 @@ def load_worker(args):
     from ageing.faces.translator import load
     from ageing.page.worker import Worker
 
-    translators = load(args.weights)
-    return Worker(Detector(), Aligner(), translators, args.max_megapixels)
+    return Worker(Detector(), Aligner(), load(args.weights), args.max_megapixels)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError, between, run_script
 from ageing.faces import STRONGEST
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
+DIRECTIONS = "age", "rejuvenate"
 NO_FACE = 3     # exit code
 
 
@@ -34,12 +35,12 @@ def parse_arguments(argv=None):
     parser.add_argument("-r", "--recursive", action="store_true", help="also the photos in folders inside of folders")
     parser.add_argument("-o", "--output", metavar="PATH",
                         help="a file if there is one photo, else a folder (default: beside the photo)")
-    parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age", help="default: age")
-    parser.add_argument("--strength", type=_number(0, STRONGEST), metavar="0..1.5", default=1.0, help="default: 1")
+    parser.add_argument("--direction", choices=(*DIRECTIONS, "both"), default="age", help="default: age")
+    parser.add_argument("--strength", type=between(0, STRONGEST), metavar="0..1.5", default=1.0, help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N",
                         help="which faces to edit; 1 is the largest (default: all)")
     parser.add_argument("--compare", action="store_true", help="also write before and after side by side")
-    parser.add_argument("--steps", type=_number(2, 50, int), metavar="N",
+    parser.add_argument("--steps", type=between(2, 50, int), metavar="N",
                         help="also write the largest face at N strengths from 0 to 1.5")
     parser.add_argument("--draw-boxes", action="store_true", help="also write the photo with its faces numbered")
     parser.add_argument("--json", metavar="FILE", help="write a report: faces, outputs, notes, times; - prints it")
@@ -48,37 +49,24 @@ def parse_arguments(argv=None):
     parser.add_argument("--camera", metavar="INDEX",
                         help="in place of photos: show what this camera sees; 0 is the first")
     parser.add_argument("--force", action="store_true", help="overwrite outputs that exist")
-    parser.add_argument("--confidence", type=_number(0.01, 1), default=0.8, metavar="0..1",
+    parser.add_argument("--confidence", type=between(0.01, 1), default=0.8, metavar="0..1",
                         help="minimum confidence of the face detector (default: 0.8)")
     parser.add_argument("--small-faces", action="store_true",
                         help="also find faces smaller than 1/50 of a large photo's width; takes longer")
-    parser.add_argument("--max-megapixels", type=_number(0.001, 10_000), default=150, metavar="N",
+    parser.add_argument("--max-megapixels", type=between(0.001, 10_000), default=150, metavar="N",
                         help="refuse photos that are larger (default: 150)")
     parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
                         help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
     args = parser.parse_args(argv)
+    for_files = {"PHOTO": args.photos, "-r": args.recursive, "-o": args.output, "--compare": args.compare,
+                 "--steps": args.steps, "--draw-boxes": args.draw_boxes, "--json": args.json, "--codec": args.codec,
+                 "--force": args.force, "--direction both": args.direction == "both"}
     if args.camera is None and not args.photos:
         parser.error("the following arguments are required: PHOTO")
-    if args.camera is not None:
-        _check_camera(parser, args)
+    if args.camera is not None and any(for_files.values()):
+        given = ", ".join(name for name, value in for_files.items() if value)
+        parser.error(f"--camera only shows a picture; use it without {given}")
     return args
-
-
-def _check_camera(parser, args):
-    given = {"PHOTO": args.photos, "-r": args.recursive, "-o": args.output, "--compare": args.compare,
-             "--steps": args.steps, "--draw-boxes": args.draw_boxes, "--json": args.json, "--codec": args.codec,
-             "--force": args.force, "--direction both": args.direction == "both"}
-    if wrong := [name for name, value in given.items() if value]:
-        parser.error(f"--camera only shows a picture; use it without {', '.join(wrong)}")
-
-
-def _number(low, high, kind=float):
-    def number(text):
-        value = kind(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
-        return value
-    return number
 
 
 def _face(text):
@@ -91,17 +79,14 @@ def _face(text):
 
 def main(argv=None):
     args = parse_arguments(argv)
-
-    # Imported here: --help and wrong arguments answer at once.
-    from ageing.faces import translator
-
-    directions = tuple(translator.GENERATORS) if args.direction == "both" else (args.direction,)
+    directions = DIRECTIONS if args.direction == "both" else (args.direction,)
     strengths = dict.fromkeys(directions, args.strength)
     return edit_files(args, strengths) if args.camera is None else show_camera(args, strengths)
 
 
 def edit_files(args, strengths):
     """Age photos and clips. strengths: {direction: strength}."""
+    # Imported here, as all below: --help and wrong arguments answer at once.
     from ageing.photos import outputs, photo_report, sources
 
     found = sources.find(args.photos, args.recursive)
@@ -135,42 +120,41 @@ def edit_files(args, strengths):
 
 def show_camera(args, strengths):
     """Show what a camera sees, with the faces aged."""
-    from ageing.clips import camera
-    from ageing.clips.tracking import Tracker
+    from ageing.clips import camera, tracking
 
     window = camera.open_window()
     editor = load_editor(args, strengths, frozenset())
     print("q in the window ends")
     (direction, translator), = editor.translators.items()
-    camera.run(int(args.camera) if args.camera.isdecimal() else args.camera,
-               Tracker(load_clip_detector(args), editor.aligner, args.face), translator, strengths[direction], window)
+    tracker = tracking.Tracker(load_detector(args, tracking.FINEST), editor.aligner, args.face)
+    camera.run(int(args.camera) if args.camera.isdecimal() else args.camera, tracker, translator, strengths[direction],
+               window)
     return 0
 
 
 def load_editor(args, strengths, protected):
     from ageing.faces.alignment import Aligner
-    from ageing.faces.detector import FINEST, FINEST_SMALL_FACES, Detector
+    from ageing.faces.detector import FINEST
     from ageing.faces.translator import load
     from ageing.photos.editor import Editor
 
-    detector = Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
     steps = tuple(STRONGEST * i / (args.steps - 1) for i in range(args.steps or 0))
-    return Editor(detector, Aligner(), load(args.weights, strengths), strengths, face=args.face, steps=steps,
-                  compare=args.compare, draw_boxes=args.draw_boxes, force=args.force,
+    return Editor(load_detector(args, FINEST), Aligner(), load(args.weights, strengths), strengths, face=args.face,
+                  steps=steps, compare=args.compare, draw_boxes=args.draw_boxes, force=args.force,
                   max_megapixels=args.max_megapixels, protected=protected)
 
 
 def load_clip_editor(args, editor):
+    from ageing.clips.tracking import FINEST
     from ageing.clips.video import ClipEditor
 
-    return ClipEditor(dataclasses.replace(editor, detector=load_clip_detector(args)), args.codec)
+    return ClipEditor(dataclasses.replace(editor, detector=load_detector(args, FINEST)), args.codec)
 
 
-def load_clip_detector(args):
-    from ageing.clips.tracking import FINEST
+def load_detector(args, finest):
     from ageing.faces.detector import FINEST_SMALL_FACES, Detector
 
-    return Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else FINEST)
+    return Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else finest)
 
 
 if __name__ == "__main__":

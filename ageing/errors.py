@@ -1,5 +1,6 @@
 """Errors that the user can fix, in one line."""
 
+import argparse
 import errno
 import os
 import signal
@@ -57,6 +58,16 @@ def _end_like_ctrl_c():
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup does
             signal.signal(number, end)
     return ended_by
+
+
+def between(low, high, kind=float):
+    """A type for argparse: a number from `low` to `high`."""
+    def number(text):
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+    return number
 
 
 def reason(error):

@@ -1,12 +1,10 @@
 """Pictures for people: grids of faces with a title for each row, and pictures side by side."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ageing.errors import UserError
 from ageing.storage import replacing
 
 
@@ -37,9 +35,7 @@ def save_grid(path, rows):
 
 
 def save(path, pixels):
-    """Write uint8 RGB `pixels` to `path`. Raises UserError if its suffix is no picture's or it cannot be written."""
-    if Path(path).suffix.lower() not in Image.registered_extensions():
-        raise UserError(f"{path}: name a picture, for example {Path(path).stem}.png")
+    """Write uint8 RGB `pixels` to `path`. Raises UserError if it cannot be written."""
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary)
 

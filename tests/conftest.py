@@ -149,10 +149,10 @@ monitor.Monitor.grid = monitor.Monitor.picture = train.export_in_own_process = l
 class Stub:
     """In place of a translator.Translator: adds `grey` to every pixel."""
 
-    size, title = 32, "50s"
+    size = 32
 
-    def __init__(self, grey):
-        self.grey = grey
+    def __init__(self, grey, title="50s"):
+        self.grey, self.title = grey, title
 
     def change(self, crops):
         import numpy as np

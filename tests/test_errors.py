@@ -4,6 +4,8 @@ import subprocess
 import pytest
 from conftest import bound_by_modes, python
 
+import app
+import infer_faces
 from ageing.errors import UserError, kind_of, run_script
 
 
@@ -25,6 +27,17 @@ def test_a_script_ends_with_its_code_and_one_line(capfd, monkeypatch, main, code
         run_script(main, "requirements-x.txt")
     assert stop.value.code == code
     assert capfd.readouterr().err == said
+
+
+@pytest.mark.parametrize(("script", "arguments"), [
+    *((infer_faces, a) for a in ("", "a.jpg --strength 2", "a.jpg --face 0", "a.jpg --confidence 7", "a.jpg --steps 1",
+                                 "a.jpg --strength much", "a.jpg --years 5")),
+    *((app, a) for a in ("--port 65536", "--port -1", "--port x", "--max-megapixels 0", "photo.jpg",
+                         "--allow-host https://photos.example", "--allow-host photos.example:8443"))])
+def test_wrong_arguments_exit_with_2(script, arguments):
+    with pytest.raises(SystemExit) as stop:
+        script.parse_arguments(arguments.split())
+    assert stop.value.code == 2
 
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
@@ -62,8 +75,8 @@ def test_what_is_at_a_path(tmp_path):
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "gone").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe")
-    names = ("file", "link", "", "pipe", "gone", "nowhere", "file/below", "zero\0byte")
-    assert [kind_of(tmp_path / name) for name in names] == ["file", "file", "folder", "other", None, None, None, None]
+    names = ("file", "link", "", "pipe", "gone", "nowhere", "file/below", "zero\0byte", "x" * 300)
+    assert [kind_of(tmp_path / name) for name in names] == ["file", "file", "folder", "other", *[None] * 5]
 
 
 # Each gets a path below a folder that it may not enter.

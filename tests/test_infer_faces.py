@@ -14,7 +14,6 @@ from PIL import ExifTags, Image
 import infer_faces
 from ageing.errors import UserError
 from ageing.faces import detector, translator
-from ageing.photos import photo_file
 from ageing.photos.metadata import EDITED_MARK
 
 
@@ -108,22 +107,9 @@ def test_report_on_stdout_is_json_alone(place, capsys):
     assert bad["error"] == "broken.png: not an image that can be read here"
 
 
-def test_an_existing_report_is_refused_before_any_work(place):
-    (place / "report.json").write_text("mine")
-    with pytest.raises(UserError, match="report.json: exists already"):
-        run("photo.jpg", "--json", "report.json")
-    assert not (place / "photo_50s.jpg").exists()
-
-
 def test_everything_at_once(place, monkeypatch):
-    made = {"g_AB.onnx": "50s", "g_BA.onnx": "20s"}
-
-    def stub(path):
-        generator = Stub(40 if path.name == "g_AB.onnx" else -40)
-        generator.title = made[path.name]
-        return generator
-
-    monkeypatch.setattr(translator, "Translator", stub)
+    monkeypatch.setattr(translator, "Translator",
+                        lambda path: Stub(40) if path.name == "g_AB.onnx" else Stub(-40, "20s"))
     shutil.copy(ROOT / "samples/astronaut.jpg", "photo.jpg")
     assert run("photo.jpg", "--direction", "both", "--compare", "--steps", 4, "--draw-boxes", "--json", "report.json",
                "-o", "out") == 0
@@ -139,18 +125,6 @@ def test_everything_at_once(place, monkeypatch):
         assert 360 < sheet.height < 420
         assert 360 < sheet.width / 3 < 480
     assert pixels("out/photo_20s.jpg")[110, 220].mean() < pixels("out/photo_50s.jpg")[110, 220].mean() - 60
-
-
-def test_folders_patterns_and_what_was_made_before(place):
-    (place / "in").mkdir()
-    for name in ("a.jpg", "b.jpg"):
-        shutil.copy("photo.jpg", place / "in" / name)
-    assert run("in") == 0
-    assert run("in", "--force") == 0  # the outputs are not photos to age
-    assert run("in/*.jpg", "--force") == 0
-    assert {p.name for p in (place / "in").iterdir()} == {"a.jpg", "b.jpg", "a_50s.jpg", "b_50s.jpg"}
-    assert run("in/?.jpg", "-o", "other") == 0
-    assert {p.name for p in (place / "other").iterdir()} == {"a_50s.jpg", "b_50s.jpg"}
 
 
 def test_a_tree_of_odd_names_twice(place, capsys):
@@ -184,15 +158,6 @@ def test_a_tree_of_odd_names_twice(place, capsys):
     assert times == [path.stat().st_mtime_ns for path in outputs if path != outputs[2]]
 
 
-def test_all_done_before_is_success(place, capsys):
-    (place / "in").mkdir()
-    shutil.copy("photo.jpg", "in/a.jpg")
-    assert run("in") == run("in") == run("in/*.jpg") == 0
-    assert capsys.readouterr().out.count("in/a.jpg: done before, see in/a_50s.jpg") == 2
-    assert run("in/a.jpg") == 1  # named itself
-    assert "in/a_50s.jpg: exists already; overwrite it with --force" in capsys.readouterr().err
-
-
 def test_a_folder_that_cannot_be_read_is_an_error_and_the_others_are_done(place, capsys, monkeypatch):
     (place / "in/locked").mkdir(parents=True)
     shutil.copy("photo.jpg", "in/a.jpg")
@@ -210,11 +175,15 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_the_others_are_done(place,
     assert "in/a.jpg: 1 of 1 face -> in/a_50s.jpg" in out
 
 
-def test_a_second_run_continues_its_report_too(place):
+def test_a_second_run_does_what_is_missing_and_continues_the_report(place, capsys):
     (place / "in").mkdir()
     shutil.copy("photo.jpg", "in/a.jpg")
     assert run("in", "--json", "report.json") == 0
     first, = json.loads((place / "report.json").read_text())
+    assert run("in") == run("in/*.jpg") == 0
+    assert capsys.readouterr().out.count("in/a.jpg: done before, see in/a_50s.jpg") == 2
+    assert run("in/a.jpg") == 1     # named itself
+    assert "in/a_50s.jpg: exists already; overwrite it with --force" in capsys.readouterr().err
     shutil.copy("photo.jpg", "in/b.jpg")
     assert run("in", "--json", "report.json") == 0
     again, added = json.loads((place / "report.json").read_text())
@@ -222,6 +191,7 @@ def test_a_second_run_continues_its_report_too(place):
     assert added["outputs"] == ["in/b_50s.jpg"]
     with pytest.raises(UserError, match="report.json: exists already"):
         run("photo.jpg", "--json", "report.json")
+    assert not (place / "photo_50s.jpg").exists()
 
 
 def test_a_pattern_that_the_shell_writes_out_twice(place, capsys):
@@ -234,22 +204,6 @@ def test_a_pattern_that_the_shell_writes_out_twice(place, capsys):
         f"{name}{end}.jpg" for name in ("photo", "other") for end in ("", "_50s", "_compare")}
 
 
-def test_beside_the_photos_of_a_tree(place):
-    (place / "in/sub").mkdir(parents=True)
-    shutil.copy("photo.jpg", "in/sub/-x.jpg")
-    assert run("-r", "in") == 0
-    assert (place / "in/sub/-x_50s.jpg").exists()
-    shutil.copy("photo.jpg", "-y.jpg")
-    assert run("./-y.jpg") == 0
-    assert (place / "-y_50s.jpg").exists()
-
-
-def test_sheets_of_equal_names_do_not_collide(place):
-    assert run("photo.jpg", "photo.png", "--compare") == 0
-    assert sorted(path.name for path in place.glob("photo*")) == [
-        "photo.jpg", "photo.png", "photo_50s.jpg", "photo_50s.png", "photo_jpg_compare.jpg", "photo_png_compare.jpg"]
-
-
 def test_a_photo_whose_outputs_would_have_too_long_names(place, capsys):
     (place / "in").mkdir()
     for name in ("in/" + "x" * 249 + ".jpg", "in/a.jpg"):
@@ -260,20 +214,6 @@ def test_a_photo_whose_outputs_would_have_too_long_names(place, capsys):
     assert errors.endswith("_50s.jpg: File name too long; choose a shorter one with -o, or rename the photo\n")
 
 
-def test_a_dot_in_the_name_of_a_folder_is_no_suffix(place):
-    assert run("photo.jpg", "-o", "aged_v0.3") == 0
-    assert (place / "aged_v0.3/photo_50s.jpg").exists()
-
-
-def test_outputs_that_would_collide_stop_the_command_before_any_work(place):
-    for folder in ("x", "y"):
-        (place / folder).mkdir()
-        shutil.copy("photo.jpg", place / folder)
-    with pytest.raises(UserError, match="x/photo.jpg and y/photo.jpg would both be written to out/"):
-        run("x", "y", "-o", "out")
-    assert not (place / "out").exists()
-
-
 def test_a_turned_face_is_aged_and_its_turn_is_reported(place):
     Image.open("photo.png").rotate(-90, expand=True).save("side.png")
     assert run("side.png", "--json", "report.json") == 0
@@ -282,16 +222,6 @@ def test_a_turned_face_is_aged_and_its_turn_is_reported(place):
     change = np.abs(pixels("side_50s.png") - pixels("side.png"))
     assert change[150, 190].min() > 20  # the face, which was at row 110
     assert not change[:, :100].any()
-
-
-def test_standard_input_is_refused(place):
-    with pytest.raises(UserError, match="-: photos are not read from standard input"):
-        run("-")
-    command, settings = python(ROOT / "infer_faces.py", "/dev/stdin", cwd=place)
-    with open("photo.jpg", "rb") as photo:
-        done = subprocess.run(command, stdin=photo, capture_output=True, check=False, **settings)
-    assert done.stderr == "error: /dev/stdin: not a file on disk; save the photo in one first\n"
-    assert done.returncode == 1
 
 
 def test_exit_codes(place, capsys):
@@ -347,35 +277,20 @@ def test_a_hundred_damaged_files_end_without_a_traceback(place, capsys, monkeypa
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("arguments", ["", "a.jpg --strength 2", "a.jpg --face 0", "a.jpg --confidence 7",
-                                       "a.jpg --steps 1", "a.jpg --strength much", "a.jpg --years 5"])
-def test_wrong_arguments_exit_with_2(arguments):
-    with pytest.raises(SystemExit) as stop:
-        infer_faces.parse_arguments(arguments.split())
-    assert stop.value.code == 2
-
-
 def test_help_is_instant_and_shows_examples():
     out = help_of("infer_faces.py")
     assert "python infer_faces.py photo.jpg" in out
 
 
-@pytest.mark.parametrize(("direction", "made"), [("age", "50s"), ("rejuvenate", "20s")])
-def test_shipped_generators_age_the_astronaut(tmp_path, direction, made):
+def test_shipped_generators_age_the_astronaut(tmp_path):
     """As a user does it: in its own process, from another working folder."""
     shutil.copy(ROOT / "samples/astronaut.jpg", tmp_path)
-    command, settings = python(ROOT / "infer_faces.py", "astronaut.jpg", "--direction", direction, cwd=tmp_path)
+    command, settings = python(ROOT / "infer_faces.py", "astronaut.jpg", "--direction", "both", cwd=tmp_path)
     done = subprocess.run(command, capture_output=True, check=False, **settings)
     assert done.returncode == 0, done.stderr
-    before, after = (photo_file.read(tmp_path / name) for name in ("astronaut.jpg", f"astronaut_{made}.jpg"))
-    change = np.abs(after.rgb.astype(int) - before.rgb)
-    assert change[60:170, 180:270].mean() > 2  # the face
-    assert change[260:].mean() < 1             # a JPEG written twice with its own tables
+    for made in ("astronaut_50s.jpg", "astronaut_20s.jpg"):
+        change = np.abs(pixels(tmp_path / made) - pixels(tmp_path / "astronaut.jpg"))
+        assert change[60:170, 180:270].mean() > 2  # the face
+        assert change[260:].mean() < 1             # a JPEG written twice with its own tables
 
 
-def test_no_training_framework_is_imported():
-    names = sorted(path.stem for path in (ROOT / "ageing/photos").glob("*.py"))
-    code = f"import importlib, sys\nfor name in {names}: importlib.import_module(f'ageing.photos.{{name}}')\n" \
-           "print({'keras', 'tensorflow', 'jax', 'torch'} & sys.modules.keys())"
-    command, settings = python("-c", code)
-    assert subprocess.run(command, capture_output=True, check=True, **settings).stdout == "set()\n"

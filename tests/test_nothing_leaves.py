@@ -98,7 +98,7 @@ def test_the_page(tmp_path):
     try:
         visitor = Visitor(int(re.search(r":(\d+)/ ", watched.child.stdout.readline())[1]))
         assert visitor.open("a.jpg", PORTRAIT.read_bytes()).status == 200
-        assert visitor.edited(40, [0]).status == 200
+        assert visitor.edited(0.5, [0]).status == 200
         time.sleep(FIRST_LOOK_UP)
     finally:
         os.killpg(watched.child.pid, signal.SIGINT)  # strace itself does not heed it

@@ -41,14 +41,11 @@ def test_a_full_disk_is_named(tmp_path):
         raise OSError(28, "No space left on device")
 
 
-def test_a_folder_that_is_a_file_is_named(tmp_path):
-    (tmp_path / "f").write_text("")
-    with pytest.raises(UserError, match="could not be written"), replacing(tmp_path / "f" / "a.txt"):
-        pass
-
-
-def test_a_name_that_is_too_long_is_named(tmp_path):
-    with pytest.raises(UserError, match="too long. Choose a shorter name"), replacing(tmp_path / ("x" * 256)):
+@pytest.mark.parametrize(("name", "said"), [("file/a.txt", "could not be written"),
+                                            ("x" * 256, "too long. Choose a shorter name")])
+def test_a_name_that_cannot_be_written_is_named(tmp_path, name, said):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=said), replacing(tmp_path / name):
         pass
 
 

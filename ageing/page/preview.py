@@ -2,7 +2,8 @@
 
 The browser scales the changes and adds them up, as blending.apply does: so a moved slider asks for nothing.
 One answer holds everything: four bytes with the length of the description (little-endian), the description in JSON,
-zeros up to a multiple of four bytes, then the arrays, of which the description says where they begin.
+spaces up to a multiple of four bytes, then the pixels and the arrays. Of each array the description says at which byte
+after its own end it begins.
 """
 
 import io
@@ -30,21 +31,22 @@ def packed(photo, faces, frames, changes, side):
     scale = min(1, min(max(side, LEAST_SIDE), LARGEST_SIDE) / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     zoom = np.array([[size[0] / width], [size[1] / height]])
-    arrays = [_shown(photo, size)]
-    described = []
+    arrays, described = bytearray(_shown(photo, size)), []
+
+    def start(array):
+        begin = len(arrays)
+        arrays.extend(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        arrays.extend(bytes(-len(arrays) % 4))
+        return begin
+
     for i, (face, frame) in enumerate(zip(faces, frames, strict=True)):
-        left, top, right, bottom = (float(v) for v in (np.reshape(face.box, (2, 2)) * zoom.T).ravel())
-        here = {"box": [left, top, right, bottom], "aligned": frame.aligned}
         place, weights, deltas = _on_screen(frame, {d: c[i].delta for d, c in changes.items()}, zoom, size)
-        here["place"] = place
-        here["weights"], here["deltas"] = len(arrays), {}
-        arrays.append(weights)
-        for direction, delta in deltas.items():
-            here["deltas"][direction] = len(arrays)
-            arrays.append(delta)
-        described.append(here)
-    return _joined({"width": width, "height": height, "shown": size, "levels": LEVELS, "weights": WEIGHTS,
-                    "faces": described}, arrays)
+        described.append({"box": (np.reshape(face.box, (2, 2)) * zoom.T).ravel().tolist(), "aligned": frame.aligned,
+                          "place": place, "weights": start(weights),
+                          "deltas": {direction: start(delta) for direction, delta in deltas.items()}})
+    head = json.dumps({"size": size, "levels": LEVELS, "weights": WEIGHTS, "faces": described}).encode()
+    head += b" " * (-len(head) % 4)
+    return b"".join([len(head).to_bytes(4, "little"), head, arrays])
 
 
 def _shown(photo, size):
@@ -80,28 +82,9 @@ def _on_screen(frame, deltas, zoom, size):
     right, bottom = max(left, right), max(top, bottom)
     if not (right - left and bottom - top):
         return (left, top, 0, 0), np.zeros(0, np.uint16), {d: np.zeros(0, np.int16) for d in deltas}
-    weights, layers = None, {}
-    for direction, delta in deltas.items():
-        patch = blending.Patch(blending.Change(frame, delta))
-        if weights is None:
-            weights = np.rint(patch.feather(top, bottom, left, right) * WEIGHTS).astype(np.uint16)
-        warped = np.clip(patch.warped(top, bottom, left, right) * LEVELS, -32_768, 32_767)
-        layers[direction] = np.rint(warped).astype(np.int16)
-    return (left, top, right - left, bottom - top), weights, layers
-
-
-def _joined(description, arrays):
-    """bytes of the answer. Where the description holds the number of an array, "starts" says at which byte it begins.
-
-    They are counted from the end of the description.
-    """
-    parts, starts, length = [], [], 0
-    for array in arrays:
-        data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
-        padding = -len(data) % 4
-        starts.append(length)
-        parts += [data, bytes(padding)]
-        length += len(data) + padding
-    head = json.dumps(description | {"starts": starts}).encode()
-    head += b" " * (-len(head) % 4)
-    return b"".join([len(head).to_bytes(4, "little"), head, *parts])
+    here = top, bottom, left, right
+    patches = {direction: blending.Patch(blending.Change(frame, delta)) for direction, delta in deltas.items()}
+    weights = next(iter(patches.values())).feather(*here)   # the same for each direction
+    layers = {direction: np.rint(np.clip(patch.warped(*here) * LEVELS, -32_768, 32_767)).astype(np.int16)
+              for direction, patch in patches.items()}
+    return (left, top, right - left, bottom - top), np.rint(weights * WEIGHTS).astype(np.uint16), layers

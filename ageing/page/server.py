@@ -1,17 +1,16 @@
 """What the page asks for: a session, the preview of a photo, the photo in full size, the end of the session.
 
-    POST /session                 -> JSON: the session's key, the slider's stops, the limits
-    POST /photo?side=1200         a photo's bytes; headers Session and Name -> the preview, see preview.py
-    POST /photo/NUMBER/edited     {"stop": index, "faces": [numbers]}; header Session -> the edited photo
-    POST /end                     a session's key
+    POST /session                                   -> JSON: the session's key, the slider's stops, the limits
+    POST /photo?side=1200                           a photo's bytes; header Name -> the preview, see preview.py
+    POST /photo/NUMBER/edited?stop=9&face=0&face=2  -> the edited photo; stop and faces by their numbers
+    POST /end                                       ends the session
 
+All but the first have the header Session: the session's key.
 Errors are sentences: plain text, with a status from 400 on.
 """
 
 import asyncio
 import contextlib
-import dataclasses
-import json
 import mimetypes
 import re
 from pathlib import Path
@@ -21,8 +20,8 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -37,7 +36,6 @@ STATIC = Path(__file__).parent / "static"
 SAMPLES = Path(__file__).parents[2] / "samples"
 EXAMPLES = "astronaut.jpg", "grace-hopper.jpg"
 LONGEST_NAME = 150          # characters of a photo's name that are kept
-LONGEST_QUESTION = 20_000   # bytes in JSON
 TRANSFER = 300              # seconds that a photo may take on its way, up or down
 SWEEP = 30                  # seconds between two looks for sessions that are idle
 PART = 1 << 18              # bytes that are sent at a time
@@ -48,48 +46,42 @@ FULL = "Too many people use this page at the moment. Try again in two minutes."
 
 
 class Pages:
-    """The answers. worker: worker.Worker; stops: of slider.stops; kept: sessions.Sessions."""
+    """The answers. worker: worker.Worker; kept: sessions.Sessions."""
 
-    def __init__(self, worker, stops, kept=None):
-        self.worker, self.stops = worker, stops
+    def __init__(self, worker, kept=None):
+        self.worker = worker
         self.sessions = kept or sessions.Sessions()
         self.working = asyncio.Lock()   # one photo at a time, whoever asks
 
     async def begin(self, request):
         return JSONResponse({
-            "session": self.sessions.begin().key, "stops": [dataclasses.asdict(stop) for stop in self.stops],
-            "start": slider.start(self.stops), "most bytes": sessions.MOST_BYTES,
-            "suffixes": sorted(photo_suffixes())})
+            "session": self.sessions.begin().key, "stops": [stop._asdict() for stop in slider.STOPS],
+            "start": slider.START, "most bytes": sessions.MOST_BYTES, "suffixes": sorted(photo_suffixes())})
 
     async def end(self, request):
-        self.sessions.end((await _body(request)).decode("ascii", "replace"))
+        self.sessions.end(request.headers.get("session"))
         return Response(status_code=204)
 
-    async def photo(self, request):
-        """Take a photo, in place of the session's present one, and answer with its preview.
+    async def photo(self, request, session):
+        """Take a photo, in place of the session's present one; (worker.Answer with its preview, headers).
 
         Of a file that is no photo with a face the session's present one stays.
         """
-        session, size = self.sessions.get(request.headers.get("session")), _length(request)
-        side = re.fullmatch(r"[0-9]{1,5}", request.query_params.get("side", ""))
-
-        async def answer():
-            upload = sessions.Upload(_clean(request.headers.get("name", "")))
-            try:
-                self.sessions.reserve(session, size)
-                await self._receive(request, upload)
-                upload.changes, made = await self._work(request, upload.name, self.worker.look, upload, int(side[0]))
-                self.sessions.take(session, upload)
-            except BaseException:
-                upload.close()
-                raise
-            finally:
-                session.reserved = 0
-            return made, {"number": upload.number}
-
-        if not side:
+        size, side = _length(request), request.query_params.get("side", "")
+        if not re.fullmatch(r"[0-9]{1,5}", side):
             raise HTTPException(400, "The page did not say how large its screen is.")
-        return await _in_turn(session, answer)
+        upload = sessions.Upload(_clean(request.headers.get("name", "")))
+        try:
+            self.sessions.reserve(session, size)
+            await self._receive(request, upload)
+            upload.changes, made = await self._work(request, upload.name, self.worker.look, upload, int(side))
+            self.sessions.take(session, upload)
+        except BaseException:
+            upload.close()
+            raise
+        finally:
+            session.reserved = 0
+        return made, {"number": upload.number}
 
     async def _receive(self, request, upload):
         """Write the body of a request into an Upload. Raises HTTPException."""
@@ -103,38 +95,17 @@ class Pages:
         except OSError as error:
             raise HTTPException(507, f"{upload.name}: the photo could not be kept ({reason(error)}).") from error
 
-    async def edited(self, request):
-        """Answer with the photo in full size."""
-        session = self.sessions.get(request.headers.get("session"))
-        stop, faces = self._question(await _body(request))
-
-        async def answer():
-            upload = session.upload
-            if upload is None or upload.number != request.path_params["number"]:
-                raise sessions.Unknown
-            every = upload.changes[stop.direction]
-            if not faces or not set(faces) <= set(range(len(every))):
-                raise HTTPException(400, "No face is left to edit.")
-            chosen = [every[i] for i in sorted(set(faces))]
-            made = await self._work(request, upload.name, self.worker.write, upload, chosen, stop.direction,
-                                    stop.strength)
-            return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
-
-        return await _in_turn(session, answer)
-
-    def _question(self, body):
-        """(slider.Stop, [numbers of faces]) of JSON bytes. Raises HTTPException."""
-        try:
-            question = json.loads(body)
-            index, faces = question["stop"], question["faces"]
-            if not all(type(number) is int and number >= 0 for number in (index, *faces)):
-                raise ValueError
-            stop = self.stops[index]
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-            raise HTTPException(400, "The page does not ask that.") from error
-        if stop.direction is None:
-            raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
-        return stop, faces
+    async def edited(self, request, session):
+        """(worker.Answer with the photo in full size, headers)."""
+        (stop, faces), upload = _question(request.query_params), session.upload
+        if upload is None or upload.number != request.path_params["number"]:
+            raise sessions.Unknown
+        every = upload.changes[stop.direction]
+        if not faces or faces[-1] >= len(every):
+            raise HTTPException(400, "No face is left to edit.")
+        made = await self._work(request, upload.name, self.worker.write, upload, [every[i] for i in faces],
+                                stop.direction, stop.strength)
+        return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
 
     async def _work(self, request, name, function, *arguments):
         """What `function` returns, in a thread, one after the other. Raises HTTPException with a sentence."""
@@ -166,10 +137,10 @@ def application(pages, host, allowed=()):
 
     routes = [
         Route("/session", pages.begin, methods=["POST"]),
-        Route("/photo", pages.photo, methods=["POST"]),
-        Route("/photo/{number}/edited", pages.edited, methods=["POST"]),
+        Route("/photo", InTurn(pages.sessions, pages.photo), methods=["POST"]),
+        Route("/photo/{number}/edited", InTurn(pages.sessions, pages.edited), methods=["POST"]),
         Route("/end", pages.end, methods=["POST"]),
-        *(Route(f"/examples/{name}", _example) for name in EXAMPLES),
+        *(Route(f"/examples/{name}", lambda _, path=SAMPLES / name: FileResponse(path)) for name in EXAMPLES),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     sentences = {HTTPException: lambda _, error: PlainTextResponse(error.detail, error.status_code),
@@ -179,46 +150,38 @@ def application(pages, host, allowed=()):
                      exception_handlers=sentences)
 
 
-async def _example(request):
-    return FileResponse(SAMPLES / Path(request.url.path).name)
+class InTurn:
+    """ASGI application: a session's requests are answered one after the other, to the end.
 
+    answer: async function of a Request and its Session, returns (worker.Answer, headers).
+    """
 
-async def _in_turn(session, answer):
-    """The Response that `answer` (async) makes: a session's requests are answered one after the other, to the end."""
-    await session.turn.acquire()
-    try:
-        made, headers = await answer()
-        notes = [quote(printable(note)) for note in made.notes]
-        return Sent(made, headers | {"notes": " ".join(notes)}, session.turn.release)
-    except BaseException:
-        session.turn.release()
-        raise
-
-
-class Sent(Response):
-    """Sends a worker.Answer and closes its file. done: called afterwards."""
-
-    media_type = "application/octet-stream"
-
-    def __init__(self, answer, headers, done):
-        super().__init__(headers=headers | {"content-length": str(answer.size)})
-        self.file, self.done = answer.file, done
+    def __init__(self, kept, answer):
+        self.sessions, self.answer = kept, answer
 
     async def __call__(self, scope, receive, send):
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TRANSFER):
-                    await self._send(send)
-        finally:
-            self.file.close()
-            self.done()
+        request = Request(scope, receive)
+        session = self.sessions.get(request.headers.get("session"))
+        async with session.turn:
+            made, headers = await self.answer(request, session)
+            with made.file:
+                notes = " ".join(quote(printable(note)) for note in made.notes)
+                sent = StreamingResponse(iter(lambda: made.file.read(PART), b""), media_type="application/octet-stream",
+                                         headers=headers | {"notes": notes, "content-length": str(made.size)})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TRANSFER):
+                        await sent(scope, receive, send)
 
-    async def _send(self, send):
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        while part := self.file.read(PART):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-            await asyncio.sleep(0)  # else nobody learns that the visitor has left
-        await send({"type": "http.response.body", "body": b""})
+
+def _question(query):
+    """(slider.Stop, sorted numbers of faces). Raises HTTPException."""
+    numbers = [query.get("stop", ""), *query.getlist("face")]
+    if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers) or int(numbers[0]) >= len(slider.STOPS):
+        raise HTTPException(400, "The page does not ask that.")
+    stop = slider.STOPS[int(numbers[0])]
+    if stop.direction is None:
+        raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
+    return stop, sorted(set(map(int, numbers[1:])))
 
 
 def _length(request):
@@ -230,16 +193,6 @@ def _length(request):
         raise HTTPException(413, f"The photo has {int(length) / 1e6:.0f} MB; the page takes at most "
                                  f"{sessions.MOST_BYTES / 1e6:.0f} MB.")
     return int(length)
-
-
-async def _body(request):
-    """bytes of a short request. Raises HTTPException if it is long."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_QUESTION:
-            raise HTTPException(413, "The page does not ask that.")
-    return body
 
 
 def _clean(name):

@@ -19,7 +19,7 @@ from ageing.storage import unfinished
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What is sent. file: open, without a name, at its begin. name: of a download. notes: on what is not kept."""
+    """What is sent. file: open, at its begin. notes: on what is not kept. name: of a download."""
 
     file: object
     size: int
@@ -28,7 +28,7 @@ class Answer:
 
 
 class Worker:
-    """detector, aligner: those of ageing.photos. translators: {"age" or "rejuvenate": Translator}.
+    """detector, aligner: those of ageing.faces. translators: {"age" or "rejuvenate": Translator}.
 
     For one photo at a time: a large one takes a gigabyte, and one keeps all processors busy.
     """
@@ -52,8 +52,7 @@ class Worker:
             frames = self.aligner.align(photo.rgb, faces)
             changes = {direction: changes_of(photo.rgb, frames, translator)
                        for direction, translator in self.translators.items()}
-            packed = preview.packed(photo, faces, frames, changes, side)
-            return changes, Answer(_nameless([packed]), len(packed), photo.notes)
+            return changes, _answer([preview.packed(photo, faces, frames, changes, side)], photo.notes)
 
     def write(self, upload, changes, direction, strength):
         """The Answer with the edited photo, in its own format and full size. changes: those of the faces to edit.
@@ -67,15 +66,16 @@ class Worker:
             photo_file.save(made, photo, native)
             name = f"{Path(upload.name).stem}_{self.translators[direction].title or direction}{made.suffix}"
             with open(made, "rb") as file:
-                return Answer(_nameless(iter(lambda: file.read(1 << 20), b"")), made.stat().st_size, photo.notes, name)
+                return _answer(iter(lambda: file.read(1 << 20), b""), photo.notes, name)
 
 
-def _nameless(parts):
-    """A file without a name that holds `parts`: it waits for a slow visitor without taking memory."""
+def _answer(parts, notes, name=""):
+    """The Answer of `parts`, in a file without a name: it waits for a slow visitor without taking memory."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
     file.writelines(parts)
+    size = file.tell()
     file.seek(0)
-    return file
+    return Answer(file, size, notes, name)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 import contextlib
 import http.client
 import json
+import re
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -11,11 +13,11 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 import uvicorn
-from conftest import ROOT
+from conftest import ROOT, python
 
 from ageing.faces.alignment import frame_of
 from ageing.faces.detector import Face
-from ageing.page import server, slider
+from ageing.page import server
 from ageing.page.worker import Worker
 
 sys.path.append(str(ROOT / "tests/photos"))   # sample_photos and its neighbours
@@ -63,7 +65,7 @@ def pages(seconds=0.0, kept=None):
     """server.Pages with stubs."""
     translators = {"age": Marbled(1, "50s", seconds), "rejuvenate": Marbled(-1, "20s", seconds)}
     worker = Worker(Finds(), Squares(), translators)
-    return server.Pages(worker, slider.stops(translators), kept)
+    return server.Pages(worker, kept)
 
 
 @contextlib.contextmanager
@@ -84,13 +86,38 @@ def served(pages, host="127.0.0.1", allowed=()):
             thread.join()
 
 
+@contextlib.contextmanager
+def started(*arguments):
+    """(child process of app.py, port, the line that it printed)."""
+    command, settings = python(ROOT / "app.py", "--no-browser", "--port", 0, *arguments, cwd=ROOT)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as child:
+        line = child.stdout.readline()
+        try:
+            yield child, int(re.search(r":(\d+)/ ", line)[1]), line
+        finally:
+            child.terminate()
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 class Visitor:
     """What the page's script does, without a browser."""
 
     def __init__(self, port):
         self.port, self.session, self.number = port, "", ""
-        self.visit = json.loads(self.ask("/session").body)
-        self.session = self.visit["session"]
+        self.session = json.loads(self.ask("/session").body)["session"]
 
     def ask(self, path, body=b"", headers=None, method="POST"):
         """The answer, with its `body`. Header fields that are None are not sent."""
@@ -102,12 +129,14 @@ class Visitor:
             self.number = answer.headers["number"]
         return answer
 
-    def edited(self, stop, faces=(0, 1)):
-        return self.ask(f"/photo/{self.number}/edited", json.dumps({"stop": stop, "faces": list(faces)}))
+    def edited(self, strength, faces=(0, 1)):
+        chosen = "".join(f"&face={face}" for face in faces)
+        return self.ask(f"/photo/{self.number}/edited?stop={stop(strength)}{chosen}")
 
-    def stop_of(self, value):
-        """The index of the slider's stop with this value."""
-        return [stop["value"] for stop in self.visit["stops"]].index(value)
+
+def stop(strength):
+    """The index of the slider's stop for a strength; a negative one is younger."""
+    return 30 + round(20 * strength)
 
 
 def ask(port, path, body=b"", headers=None, method="POST"):
@@ -135,20 +164,19 @@ def name_of(answer):
     return unquote(answer.headers["content-disposition"].split("''")[1])
 
 
-def unpacked(answer):
+def unpacked(body):
     """What blend.js reads in the answer to a photo: (description, RGBA, [(weights, {direction: delta})])."""
-    length = int.from_bytes(answer.body[:4], "little")
-    head = json.loads(answer.body[4:4 + length])
+    length = int.from_bytes(body[:4], "little")
+    head = json.loads(body[4:4 + length])
 
-    def array(number, kind, shape):
-        begin = 4 + length + head["starts"][number]
-        return np.frombuffer(answer.body, kind, int(np.prod(shape)), begin).reshape(shape)
+    def array(start, kind, shape):
+        return np.frombuffer(body, kind, int(np.prod(shape)), 4 + length + start).reshape(shape)
 
-    width, height = head["shown"]
+    width, height = head["size"]
     faces = []
     for face in head["faces"]:
         shape = face["place"][3], face["place"][2]
         weights = array(face["weights"], "<u2", shape) / head["weights"]
-        faces.append((weights, {direction: array(number, "<i2", (*shape, 3)) / head["levels"]
-                                for direction, number in face["deltas"].items()}))
+        faces.append((weights, {direction: array(start, "<i2", (*shape, 3)) / head["levels"]
+                                for direction, start in face["deltas"].items()}))
     return head, array(0, "u1", (height, width, 4)), faces

@@ -15,12 +15,12 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, python
-from page_server import pages, served
+from page_server import pages, served, started, stop, until
 from PIL import Image
-from test_server import broken_files
+from test_server import broken_files, encoded
 
 from ageing.faces.detector import Face
-from ageing.page import server, slider
+from ageing.page import server
 from ageing.photos import photo_file
 from ageing.photos.metadata import is_marked
 
@@ -33,7 +33,6 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--gaia-url=http://127.0.0.1:9", "--component-updater=url-source=http://127.0.0.1:9/",
          "--gcm-checkin-url=http://127.0.0.1:9/", "--gcm-registration-url=http://127.0.0.1:9/"]
 PORTRAIT = ROOT / "samples/astronaut.jpg"
-STOPS = [stop.value for stop in slider.stops(("age", "rejuvenate"))]
 
 
 class Wire(socketserver.ThreadingTCPServer):
@@ -76,28 +75,26 @@ def browser(wire, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address():
+def port():
     """Where `python app.py` serves the page."""
-    command, settings = python(ROOT / "app.py", "--no-browser", "--port", 0, cwd=ROOT)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, **settings) as child:
-        yield child.stdout.readline().split()[4]
-        child.terminate()
+    with started() as (_, port, _):
+        yield port
 
 
 @pytest.fixture
-def open_page(browser, address, wire):
-    """Opens the page: a function of the address and the context's settings. Afterwards nothing else was asked for."""
+def open_page(browser, port, wire):
+    """Opens the page: a function of the port and the context's settings. Afterwards nothing else was asked for."""
     contexts, asked, faults = [], [], []
     heard = len(wire.asked)
 
-    def open_one(at=address, **settings):
+    def open_one(port=port, **settings):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
         contexts.append(context)
         context.on("request", lambda request: asked.append(request.url))
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(at)
+        page.goto(f"http://127.0.0.1:{port}/")
         page.wait_for_selector("#age[max]", state="attached")
         return page
 
@@ -130,11 +127,18 @@ def opened(page, path):
 
 
 def slide(page, strength):
-    page.evaluate("""(stop) => {
-        const age = document.getElementById('age');
-        age.value = stop;
-        age.dispatchEvent(new Event('input', {bubbles: true}));
-    }""", STOPS.index(strength))
+    page.fill("#age", str(stop(strength)))
+
+
+def drop(page, *names):
+    """Drop the portrait on the page, once under each of these names."""
+    page.evaluate("""([data, names]) => {
+        const transfer = new DataTransfer();
+        for (const name of names) {
+            transfer.items.add(new File([new Uint8Array(data)], name, {type: "image/jpeg"}));
+        }
+        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+    }""", [list(PORTRAIT.read_bytes()), names])
 
 
 def saved(page, folder):
@@ -144,6 +148,12 @@ def saved(page, folder):
     path = folder / download.value.suggested_filename
     download.value.save_as(path)
     return path
+
+
+def assert_looks_like_the_download(shown, path):
+    difference = np.abs(photo_file.read(path).rgb.astype(int) - shown)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
 
 
 def canvas(page, name="after"):
@@ -175,9 +185,9 @@ def test_the_proxy_hears_what_goes_to_another_host(browser, wire):
     assert "GET http://other.invalid/ HTTP/1.1" in wire.asked
 
 
-def test_a_script_in_the_page_could_not_ask_another_host(browser, address, wire):
+def test_a_script_in_the_page_could_not_ask_another_host(browser, port, wire):
     heard, page = len(wire.asked), browser.new_page()
-    page.goto(address)
+    page.goto(f"http://127.0.0.1:{port}/")
     assert page.evaluate("fetch('http://other.invalid/').then(() => 'sent', () => 'refused')") == "refused"
     assert page.evaluate("""new Promise((resolve) => {
         const image = new Image();
@@ -189,16 +199,19 @@ def test_a_script_in_the_page_could_not_ask_another_host(browser, address, wire)
     assert wire.asked[heard:] == []
 
 
-@pytest.mark.parametrize("strength", [0.85, 0.4, -1.2])
-def test_the_download_is_what_infer_faces_writes_to_the_bit(page, tmp_path, strength):
-    opened(page, PORTRAIT)
-    slide(page, strength)
+@pytest.mark.parametrize(("name", "strength"), [("astronaut", 0.85), ("astronaut", -1.2), ("grace-hopper", 1)])
+def test_the_download_of_an_example_is_what_infer_faces_writes_to_the_bit(page, tmp_path, name, strength):
+    page.click(f"[data-example='{name}.jpg']")
+    page.wait_for_selector("[data-state=ready]")
+    if strength != 1:   # where the slider begins
+        slide(page, strength)
     assert page.inner_text("#title") == f"{'older' if strength > 0 else 'younger'}, strength {abs(strength):.2f}"
     assert "year" not in page.inner_text("body")    # eyes see less than half of what networks do
     path = saved(page, tmp_path)
     direction, made = ("age", "50s") if strength > 0 else ("rejuvenate", "20s")
-    assert path.name == f"astronaut_{made}.jpg"
-    command_line(PORTRAIT, "--strength", abs(strength), "--direction", direction, "-o", tmp_path / "command.jpg")
+    assert path.name == f"{name}_{made}.jpg"
+    command_line(ROOT / f"samples/{name}.jpg", "--strength", abs(strength), "--direction", direction, "-o",
+                 tmp_path / "command.jpg")
     assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
     assert is_marked(path)
 
@@ -217,9 +230,7 @@ def test_what_is_seen_is_what_is_downloaded_and_a_moved_slider_asks_for_nothing(
     np.testing.assert_array_equal(canvas(page, "before"), shown[0])
     for strength in (0.6, -1.5):
         slide(page, strength)
-        difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - shown[strength])
-        assert difference.max() <= 1
-        assert (difference > 0).mean() < 0.01
+        assert_looks_like_the_download(shown[strength], saved(page, tmp_path))
     assert np.abs(shown[1.5].astype(int) - shown[0]).mean() > np.abs(shown[0.1].astype(int) - shown[0]).mean()
 
 
@@ -228,13 +239,11 @@ def test_where_faces_overlap_the_page_shows_the_same_as_the_download(open_page, 
     own.worker.detector.find = lambda photo: [Face((40, 30, 150, 150), 1.0), Face((110, 50, 220, 170), 1.0)]
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (200, 260, 3), np.uint8)).save(tmp_path / "noise.png")
     with served(own) as port:
-        page = open_page(f"http://127.0.0.1:{port}/")
+        page = open_page(port)
         opened(page, tmp_path / "noise.png")
         for strength in (1.5, -1.5):
             slide(page, strength)
-            difference = np.abs(photo_file.read(saved(page, tmp_path)).rgb.astype(int) - canvas(page))
-            assert difference.max() <= 1
-            assert (difference > 0).mean() < 0.01
+            assert_looks_like_the_download(canvas(page), saved(page, tmp_path))
 
 
 def test_of_two_photos_that_are_chosen_at_once_the_last_one_is_shown(page, tmp_path):
@@ -303,58 +312,29 @@ def test_the_border_moves_with_mouse_and_keyboard_and_a_drag_is_no_click(page):
     assert page.locator("#faces button").get_attribute("aria-pressed") == "true"
 
 
-def test_a_photo_can_be_dropped(page, tmp_path):
-    data = list(PORTRAIT.read_bytes())
-    page.evaluate("""(data) => {
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([new Uint8Array(data)], "dropped.jpg", {type: "image/jpeg"}));
-        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
-    }""", data)
+def test_photos_can_be_dropped_and_the_page_says_which_it_took(page, tmp_path):
+    drop(page, "dropped.jpg")
     page.wait_for_selector("[data-state=ready]")
+    assert page.is_hidden("#message")
     assert saved(page, tmp_path).name == "dropped_50s.jpg"
-
-
-def test_of_several_photos_that_are_dropped_the_page_says_which_it_took(page):
-    data = list(PORTRAIT.read_bytes())
-    page.evaluate("""(data) => {
-        const transfer = new DataTransfer();
-        for (const name of ["one.jpg", "two.jpg", "three.jpg"]) {
-            transfer.items.add(new File([new Uint8Array(data)], name, {type: "image/jpeg"}));
-        }
-        document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
-    }""", data)
+    drop(page, "one.jpg", "two.jpg", "three.jpg")
     page.wait_for_selector("[data-state=ready] #message:not([hidden])")
     assert "of 3 files this is one.jpg." in page.inner_text("#message")
-
-
-def test_a_wrong_file_leaves_the_photo_that_is_worked_on(page, tmp_path):
-    (tmp_path / "wrong.jpg").write_bytes(b"no")
-    opened(page, PORTRAIT)
-    slide(page, 0.6)
-    before = canvas(page)
-    page.set_input_files("#file", tmp_path / "wrong.jpg")
-    page.wait_for_selector("[data-state=ready] #message:not([hidden])")
-    assert page.inner_text("#message").startswith("wrong.jpg: ")
-    np.testing.assert_array_equal(canvas(page), before)
-    assert page.inner_text("#title") == "older, strength 0.60"
-    assert saved(page, tmp_path).name == "astronaut_50s.jpg"
 
 
 def test_only_files_that_can_be_read_are_offered(open_page, monkeypatch):
     for installed in (False, True):
         monkeypatch.setattr(server, "photo_suffixes", lambda has=installed: {".jpg", *([".heic"] if has else [])})
         with served(pages()) as port:
-            assert (".heic" in open_page(f"http://127.0.0.1:{port}/").get_attribute("#file", "accept")) == installed
+            assert (".heic" in open_page(port).get_attribute("#file", "accept")) == installed
 
 
 def test_a_photo_can_be_pasted(open_page, tmp_path):
     """From the browser's own clipboard, by the keys."""
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
-    file = io.BytesIO()
-    Image.open(PORTRAIT).save(file, "PNG")
     page.evaluate("""(data) => navigator.clipboard.write([
         new ClipboardItem({"image/png": new Blob([new Uint8Array(data)], {type: "image/png"})})])""",
-                  list(file.getvalue()))
+                  list(encoded(pixels=np.asarray(Image.open(PORTRAIT)))))
     page.keyboard.press("Control+V")
     page.wait_for_selector("[data-state=ready]")
     assert saved(page, tmp_path).suffix == ".png"
@@ -382,26 +362,11 @@ def test_a_photo_can_be_taken_with_the_camera(page, tmp_path):
     assert page.get_attribute("body", "data-state") == "empty"
 
 
-@pytest.mark.parametrize("name", ["astronaut.jpg", "grace-hopper.jpg"])
-def test_both_portraits_are_examples(page, tmp_path, name):
-    page.click(f"[data-example='{name}']")
-    page.wait_for_selector("[data-state=ready]")
-    command_line(ROOT / "samples" / name, "-o", tmp_path / "command.jpg")
-    path = saved(page, tmp_path)
-    assert path.name == name.replace(".", "_50s.")
-    assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
-
-
-def test_the_page_says_that_people_must_agree(page):
-    assert "Edit only photos of people who agreed." in page.inner_text("footer")
-
-
 def test_errors_are_sentences_on_the_page_and_the_next_photo_works(page, tmp_path):
-    (tmp_path / "nobody.png").write_bytes(png(Image.new("RGB", (300, 200), "grey")))
-    hostile = {**broken_files(), "<img src=x onerror=document.body.remove()>.jpg": b"no"}
+    hostile = {**broken_files(), "<img src=x onerror=document.body.remove()>.jpg": b"no",
+               "nobody.png": encoded(pixels=np.full((200, 300, 3), 128, np.uint8))}
     for name, data in hostile.items():
         (tmp_path / name).write_bytes(data)
-    for name in [*hostile, "nobody.png"]:
         page.set_input_files("#file", tmp_path / name)
         page.wait_for_selector("[data-state=empty] #message:not([hidden])")
         text = page.inner_text("#message")
@@ -410,12 +375,13 @@ def test_errors_are_sentences_on_the_page_and_the_next_photo_works(page, tmp_pat
         page.evaluate("document.getElementById('message').hidden = true")
     opened(page, PORTRAIT)
     assert page.is_hidden("#message")
-
-
-def png(image):
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    slide(page, 0.6)
+    before = canvas(page)
+    page.set_input_files("#file", tmp_path / "nobody.png")  # the photo that is worked on stays
+    page.wait_for_selector("[data-state=ready] #message:not([hidden])")
+    np.testing.assert_array_equal(canvas(page), before)
+    assert page.inner_text("#title") == "older, strength 0.60"
+    assert saved(page, tmp_path).name == "astronaut_50s.jpg"
 
 
 def test_a_photo_that_is_too_large_is_refused_before_it_is_sent(page, tmp_path):
@@ -434,7 +400,7 @@ def test_the_end_of_the_page_deletes_the_photo_and_others_keep_theirs(open_page,
     for grey in (60, 180):
         Image.new("RGB", (260, 200), (grey,) * 3).save(tmp_path / f"{grey}.png")
     with served(own) as port:
-        one, other = (open_page(f"http://127.0.0.1:{port}/") for _ in range(2))
+        one, other = (open_page(port) for _ in range(2))
         opened(one, tmp_path / "60.png")
         opened(other, tmp_path / "180.png")
         assert canvas(one, "before")[0, 0].tolist() == [60] * 3
@@ -449,17 +415,10 @@ def test_the_end_of_the_page_deletes_the_photo_and_others_keep_theirs(open_page,
         assert not own.sessions.all
 
 
-def until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_a_session_that_has_ended_is_told_and_the_next_photo_begins_another(open_page):
     own = pages()
     with served(own) as port:
-        page = open_page(f"http://127.0.0.1:{port}/")
+        page = open_page(port)
         opened(page, PORTRAIT)
         own.sessions.end_all()
         page.click("#download")
@@ -474,7 +433,7 @@ def test_a_session_that_has_ended_is_told_and_the_next_photo_begins_another(open
 
 def test_a_program_that_was_ended_is_told(open_page):
     with served(pages()) as port:
-        page = open_page(f"http://127.0.0.1:{port}/")
+        page = open_page(port)
     page.set_input_files("#file", PORTRAIT)
     page.wait_for_selector("#message:not([hidden])")
     assert page.inner_text("#message").startswith("The program that serves this page does not answer.")
@@ -575,7 +534,7 @@ def test_twelve_megapixels_answer_in_two_seconds_and_the_slider_in_a_third(page,
             age.value = stop;
             age.dispatchEvent(new Event('input', {bubbles: true}));
             requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - begin)));
-        })""", STOPS.index(strength)) / 1000)
+        })""", stop(strength)) / 1000)
     print("12 megapixels:", *(f"{seconds:.2f} s" for seconds in answers))
     print("a moved slider:", *(f"{seconds:.3f} s" for seconds in moves))
     assert sorted(moves)[1] < 0.3

@@ -2,26 +2,16 @@
 
 import os
 import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import ROOT, python
-from page_server import Visitor, sentence
+from conftest import ROOT
+from page_server import Visitor, sentence, started
 from PIL import Image
 from test_server import broken_files
 
 VISITORS = 6
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads /proc")]
-
-
-@pytest.fixture
-def server():
-    """(process id, port) of `python app.py` with the shipped generators."""
-    command, settings = python(ROOT / "app.py", "--no-browser", "--port", 0, cwd=ROOT)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, **settings) as child:
-        yield child.pid, int(re.search(r":(\d+)/ ", child.stdout.readline())[1])
-        child.terminate()
 
 
 def peak(pid):
@@ -30,8 +20,7 @@ def peak(pid):
         return int(re.search(r"VmHWM:\s+(\d+) kB", file.read())[1]) / 1024
 
 
-def test_memory_is_bounded(server, tmp_path):
-    pid, port = server
+def test_memory_is_bounded(tmp_path):
     Image.open(ROOT / "samples/grace-hopper.jpg").resize((4096, 4800)).save(tmp_path / "large.jpg", quality=90)
     data = (tmp_path / "large.jpg").read_bytes()    # 20 megapixels
 
@@ -40,12 +29,12 @@ def test_memory_is_bounded(server, tmp_path):
         for name, broken in broken_files().items():
             assert sentence(visitor.open(name, broken))
         assert visitor.open("large.jpg", data).status == 200
-        assert visitor.edited(visitor.stop_of(0.5), [0]).status == 200
+        assert visitor.edited(0.5, [0]).status == 200
 
-    visit(Visitor(port))
-    alone = peak(pid)
-    with ThreadPoolExecutor(VISITORS) as crowd:
+    with started() as (server, port, _), ThreadPoolExecutor(VISITORS) as crowd:
+        visit(Visitor(port))
+        alone = peak(server.pid)
         list(crowd.map(visit, [Visitor(port) for _ in range(VISITORS)]))
-    together = peak(pid)
+        together = peak(server.pid)
     print(f"peak with one visitor {alone:.0f} MiB, with {VISITORS} at once {together:.0f} MiB")
     assert together < 1.4 * alone

@@ -6,26 +6,15 @@ import subprocess
 
 import pytest
 from conftest import ROOT, python
+from page_server import Clock
 
 from ageing.page import sessions
 from ageing.page.sessions import Full, Sessions, Unknown, Upload
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def kept(clock):
-    return Sessions(clock)
+def kept():
+    return Sessions(Clock())
 
 
 def given(kept, session, size=10):
@@ -58,19 +47,12 @@ def test_the_end_of_a_session_deletes_its_photo_and_no_other(kept):
     kept.end("never was")
 
 
-def test_another_photo_deletes_the_one_before(kept):
-    session = kept.begin()
-    first = given(kept, session)
-    given(kept, session)
-    assert first.file.closed
-
-
-def test_a_session_that_is_left_alone_ends(kept, clock):
+def test_a_session_that_is_left_alone_ends(kept):
     one, other = kept.begin(), kept.begin()
     upload = given(kept, one)
-    clock.now += sessions.IDLE - 1
+    kept.clock.now += sessions.IDLE - 1
     kept.get(other.key)
-    clock.now += 2
+    kept.clock.now += 2
     kept.end_idle()
     assert upload.file.closed
     assert list(kept.all) == [other.key]
@@ -83,11 +65,11 @@ def test_a_photo_that_arrives_after_the_end_is_not_kept(kept):
         kept.take(session, Upload("a.jpg"))
 
 
-def test_the_number_of_sessions_is_bounded_and_those_in_use_stay(kept, clock):
+def test_the_number_of_sessions_is_bounded_and_those_in_use_stay(kept):
     every = [kept.begin() for _ in range(sessions.MOST_SESSIONS)]
     with pytest.raises(Full):
         kept.begin()
-    clock.now += sessions.GIVES_WAY + 1
+    kept.clock.now += sessions.GIVES_WAY + 1
     for session in every[1:]:
         kept.get(session.key)
     upload = given(kept, every[0])
@@ -99,7 +81,7 @@ def test_the_number_of_sessions_is_bounded_and_those_in_use_stay(kept, clock):
         kept.begin()
 
 
-def test_the_bytes_of_all_photos_are_bounded(kept, clock):
+def test_the_bytes_of_all_photos_are_bounded(kept):
     one, two, three = kept.begin(), kept.begin(), kept.begin()
     half = sessions.MOST_KEPT // 2
     first = given(kept, one, half)
@@ -107,7 +89,7 @@ def test_the_bytes_of_all_photos_are_bounded(kept, clock):
     with pytest.raises(Full):
         kept.reserve(three, 1)
     kept.reserve(two, half)                 # in place of its own
-    clock.now += sessions.GIVES_WAY + 1
+    kept.clock.now += sessions.GIVES_WAY + 1
     kept.get(two.key)
     kept.get(three.key)
     kept.reserve(three, 1)

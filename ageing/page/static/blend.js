@@ -1,21 +1,21 @@
-// Adds the changes of faces to a photo, as ageing/photos/blending.py does, on the pixels of the preview.
+// Adds the changes of faces to a photo, as ageing/faces/blending.py does, on the pixels of the preview.
 
-// The server's answer, see ageing/page/preview.py: {width, height, size, pixels, faces}.
+// The server's answer, see ageing/page/preview.py: {size, levels, weights, pixels, faces}.
 // pixels: RGBA. Each face: {box, aligned, place, weights, deltas: {direction: Int16Array}}.
 export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const array = (Kind, number, count) => new Kind(buffer, 4 + length + head.starts[number], count);
+  const array = (Kind, start, count) => new Kind(buffer, 4 + length + start, count);
   const faces = head.faces.map((face) => {
     const count = face.place[2] * face.place[3];
     const deltas = {};
-    for (const [direction, number] of Object.entries(face.deltas)) {
-      deltas[direction] = array(Int16Array, number, 3 * count);
+    for (const [direction, start] of Object.entries(face.deltas)) {
+      deltas[direction] = array(Int16Array, start, 3 * count);
     }
     return { ...face, weights: array(Uint16Array, face.weights, count), deltas };
   });
-  const [width, height] = head.shown;
-  return { ...head, size: head.shown, pixels: array(Uint8ClampedArray, 0, 4 * width * height), faces };
+  const [width, height] = head.size;
+  return { ...head, pixels: array(Uint8ClampedArray, 0, 4 * width * height), faces };
 }
 
 // What to add at strength 1 if `faces` are changed: {left, top, width, height, values: Float32Array of RGB}; null if

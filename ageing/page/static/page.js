@@ -21,7 +21,7 @@ let photo = null; // {number, notes} of the photo that is shown
 let writing = false;
 let latest = null; // AbortController of the photo that is on its way
 
-async function ask(path, body, more = {}, signal = null) {
+async function ask(path, body = null, more = {}, signal = null) {
   let answer;
   try {
     answer = await fetch(path, { method: "POST", body, signal, headers: { Session: visit?.session ?? "", ...more } });
@@ -152,8 +152,8 @@ async function download() {
   writing = true; // and not disabled, which would take the keyboard's focus away
   $("download").textContent = "Writing …";
   try {
-    const body = JSON.stringify({ stop: Number($("age").value), faces: picture.kept() });
-    const answer = await ask(`photo/${photo.number}/edited`, body);
+    const faces = picture.kept().map((face) => `&face=${face}`).join("");
+    const answer = await ask(`photo/${photo.number}/edited?stop=${$("age").value}${faces}`);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await answer.blob());
     link.download = decodeURIComponent(answer.headers.get("content-disposition").split("''")[1]);
@@ -236,7 +236,7 @@ addEventListener("paste", (event) => {
 
 // The session ends with the page. A page that comes back from the browser's memory has none any more.
 addEventListener("pagehide", () => {
-  if (visit) fetch("end", { method: "POST", body: visit.session, keepalive: true });
+  if (visit) fetch("end", { method: "POST", headers: { Session: visit.session }, keepalive: true });
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
