@@ -22,15 +22,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ageing import moving_portrait  # noqa: E402
+from ageing.clips import tracking  # noqa: E402
 from ageing.clips.one_euro import OneEuro  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.clips.video import ClipEditor  # noqa: E402
-from ageing.faces.alignment import Aligner, apply, cut, rms  # noqa: E402
-from ageing.faces.blending import apply as blended  # noqa: E402
-from ageing.faces.blending import changes_of, edit  # noqa: E402
+from ageing.faces.alignment import Aligner, Placement, cut, rms, transform  # noqa: E402
+from ageing.faces.blending import blend, changes_of, edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
 from ageing.faces.translator import Translator  # noqa: E402
-from ageing.photos import outputs, sources, tracking  # noqa: E402
+from ageing.photos import outputs, sources  # noqa: E402
 from ageing.photos.editor import Editor  # noqa: E402
 
 PORTRAITS = "astronaut", "grace-hopper"
@@ -107,7 +107,7 @@ def raw_landmarks(seconds, motion):
     """[(landmarks, the flow's similarity from the frame before or None, matrix)] of the astronaut."""
     tracker, found, before, track = tracking.Tracker(Detector(), Aligner()), [], None, None
     for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait_of("astronaut"), seconds, RATE, motion=motion)):
-        flow = tracking.motion.of_frame(before, photo, track.found) if before is not None else None
+        flow = tracking.motion.of_face(before, photo, track.unsmoothed) if before is not None else None
         track, = tracker.update(photo, i / RATE)
         found.append((track.places, flow, matrix))
         before = photo
@@ -120,10 +120,10 @@ def shake_and_lag(found, cutoff, beta, carried):
     side = tracking.fitted(found[0][0]).side
     for places, flow, matrix in found:
         if carried and flow is not None and one.value is not None:
-            one.value = apply(flow, one.value)
+            one.value = transform(flow, one.value)
         inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-        smooth.append(apply(inverse, one(places, 1 / RATE, side)))
-        raw.append(apply(inverse, places))
+        smooth.append(transform(inverse, one(places, 1 / RATE, side)))
+        raw.append(transform(inverse, places))
     scale = side * np.linalg.norm(np.linalg.inv(found[0][2][:, :2])[:, 0])
     return rms(np.diff(smooth, axis=0)).mean() / scale, rms(np.subtract(smooth, np.median(raw, axis=0))).mean() / scale
 
@@ -136,11 +136,11 @@ def years(seconds):
     detector, aligner, judges = Detector(), Aligner(), Judges()
     for name in PORTRAITS:
         portrait = portrait_of(name)
-        frames = aligner.align(portrait, detector.find(portrait)[:1])
+        placements = aligner.align(portrait, detector.find(portrait)[:1])
         place = judges.find(portrait)[0]
         for direction, file in (("age", "g_AB.onnx"), ("rejuvenate", "g_BA.onnx")):
             translator = Translator(ROOT / "saved_models" / file)
-            edited = edit(portrait, frames, translator)
+            edited = edit(portrait, placements, translator)
             gained = [judged(judges, [cut(portrait, place, SIZE)], [cut(edited, place, SIZE)])]
             for motion in (0, 1):
                 before, after = [], []
@@ -148,9 +148,9 @@ def years(seconds):
                 for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait, seconds, RATE, motion=motion)):
                     changes = steady.update(photo, tracker.update(photo, i / RATE), i / RATE)[direction]
                     if i % 6 == 0:
-                        known = moving_portrait.carried(tracking.Frame(place, True), matrix).matrix
+                        known = moving_portrait.carried(Placement(place), matrix).matrix
                         before.append(cut(photo, known, SIZE))
-                        after.append(cut(blended(photo, changes), known, SIZE))
+                        after.append(cut(blend(photo, changes), known, SIZE))
                 gained.append(judged(judges, before, after))
             print(f"| {name} | {direction} | {' | '.join(f'{value:+.1f}' for value in gained)} |", flush=True)
 

@@ -15,13 +15,13 @@ SAMPLES = Path(__file__).resolve().parent
 sys.path.insert(0, str(SAMPLES.parent))
 
 from ageing import moving_portrait, pictures  # noqa: E402
+from ageing.clips import tracking  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.errors import run_script  # noqa: E402
 from ageing.faces import blending  # noqa: E402
 from ageing.faces.alignment import Aligner  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
 from ageing.faces.translator import Translator  # noqa: E402
-from ageing.photos import tracking  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 
 STRENGTH = 1.5      # as in ageing.jpg
@@ -44,7 +44,7 @@ def main(argv=None):
         now = i / RATE
         changes = steady.update(photo, tracker.update(photo, now), now)["age"]
         if any(round(time * RATE) == i for time in SHOWN):
-            both = [photo, blending.apply(photo, changes, STRENGTH)]
+            both = [photo, blending.blend(photo, changes, STRENGTH)]
             parts = [np.asarray(Image.fromarray(one[:RIGHT - LEFT, LEFT:RIGHT]).resize((SIDE, SIDE))) for one in both]
             parts.insert(1, np.full((GAP, SIDE, 3), 255, np.uint8))
             columns.append((f"{now:.1f} s", np.concatenate(parts)))

@@ -100,12 +100,12 @@ def planes_of(frame):
 
 
 def add(frame, changes, strength, colour):
-    """Add [blending.Change] to a frame that `writable` made, in place. Their frames lie in its pixels."""
+    """Add [blending.Change] to a frame that `writable` made, in place. Their placements lie in its pixels."""
     planes, depth = planes_of(frame)[:3], frame.format.components[0].bits
     luma, chroma = scales(depth, colour.full)
     to_yuv = rgb_to_yuv(colour.matrix) * np.array([[luma], [chroma], [chroma]], np.float32)
     low, high = (0, 2 ** depth - 1) if colour.full else (16 << depth - 8, 235 << depth - 8)
-    for rows, columns, delta in blending.bands(planes[0].shape, changes, strength):
+    for rows, columns, delta in blending.photo_deltas(planes[0].shape, changes, strength):
         if colour.is_hdr:
             delta = Curve.of(colour.transfer).unreduced(delta, signal(planes, rows, columns, colour, depth))
         deltas = np.moveaxis(delta @ to_yuv.T, 2, 0)

@@ -2,7 +2,7 @@
 
     with Clip("clip.mp4") as clip, Writer("clip_50s.mp4", clip, codec) as writer:
         for item in clip:
-            writer.copy(item) if isinstance(item, Packet) else writer.frame(item, changes, strength)
+            writer.copy(item) if isinstance(item, Packet) else writer.write(item, changes, strength)
 
 Every file that is written says in its metadata that faces in it were edited. Files are read and written by PyAV. Memory
 does not grow with the length of the clip.
@@ -21,7 +21,7 @@ from av.codec.context import Flags
 from ageing.clips import clip_colour, clip_sound
 from ageing.clips.clip_clock import Clock, Rising
 from ageing.errors import UserError
-from ageing.faces.alignment import Frame
+from ageing.faces.alignment import Placement
 from ageing.photos import opening
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
@@ -210,15 +210,15 @@ class Clip:
         flip_x, flip_y = self.turn.sum(1) < 0
         return np.ascontiguousarray(picture[::-1 if flip_y else 1, ::-1 if flip_x else 1])
 
-    def to_stored(self, frame):
-        """An alignment.Frame in the upright picture, as one in the pixels that are stored."""
+    def to_stored(self, placement):
+        """A Placement in the upright picture, as one in the pixels that are stored."""
         upright = np.hstack([self.turn * (self.stretched / self.width, 1), np.zeros((2, 1))])
         corner = upright[:, :2] @ (self.width, self.height)
         upright[:, 2] = -np.minimum(corner, 0)
         inverse = np.linalg.inv(upright[:, :2])
-        matrix = inverse @ frame.matrix
+        matrix = inverse @ placement.matrix
         matrix[:, 2] -= inverse @ upright[:, 2]
-        return Frame(matrix, frame.aligned)
+        return Placement(matrix, placement.aligned)
 
 
 def _address(path):
@@ -293,7 +293,7 @@ def is_marked(path):
         return False
 
 
-def marked(metadata):
+def with_mark(metadata):
     """A clip's metadata {key: text} with the mark before the comment that stood there."""
     metadata = {key: value for key, value in metadata.items()
                 if key.lower() not in ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")}
@@ -346,7 +346,7 @@ class Writer:
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
         self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:
-            self.container.metadata.update(marked(clip.container.metadata))
+            self.container.metadata.update(with_mark(clip.container.metadata))
             self.video = self._add_video(form)
             self.rising, self.anew = Rising(), {}
             self.copied = {stream.index: copy for stream in clip.kept if (copy := self._add_copy(stream))}
@@ -430,11 +430,11 @@ class Writer:
                 raise
             self.clip.damaged += 1
 
-    def frame(self, frame, changes, strength):
+    def write(self, frame, changes, strength):
         """Write an av.VideoFrame with [blending.Change] of the upright picture."""
         clip = self.clip
         copy = clip_colour.writable(frame, clip.colour, self.size, self.pixel_format)
-        stored = [dataclasses.replace(change, frame=clip.to_stored(change.frame)) for change in changes]
+        stored = [dataclasses.replace(change, placement=clip.to_stored(change.placement)) for change in changes]
         clip_colour.add(copy, stored, strength, clip.colour)
         self._encode(copy)
 

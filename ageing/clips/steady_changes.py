@@ -1,4 +1,4 @@
-"""The changes of faces in a clip, averaged over time in each face's own frame: so they do not flicker.
+"""The changes of faces in a clip, averaged over time in the face's own square: so they do not flicker.
 
     changes = SteadyChanges({"age": translator}).update(photo, tracks, now)     for each frame in order
 
@@ -41,7 +41,7 @@ class SteadyChanges:
         for memory in filter(None, self.memories.values()):
             for direction, mean in memory.mean.items():
                 mean += share * (memory.last[direction] - mean)
-        return {direction: [Change(track.frame, self.memories[track.number].mean[direction] * track.weight)
+        return {direction: [Change(track.placement, self.memories[track.number].mean[direction] * track.weight)
                             for track in shown if self.memories[track.number]]
                 for direction in self.translators}
 
@@ -51,10 +51,11 @@ class SteadyChanges:
         return track.seen and (memory is None or self.now - memory.translated >= TRANSLATE_EVERY - 1e-6)
 
     def _translate(self, photo, tracks):
-        frames = [track.frame for track in tracks]
-        found = {direction: changes_of(photo, frames, translator) for direction, translator in self.translators.items()}
+        placements = [track.placement for track in tracks]
+        changes = {direction: changes_of(photo, placements, translator)
+                   for direction, translator in self.translators.items()}
         for i, track in enumerate(tracks):
-            last = {direction: changes[i].delta for direction, changes in found.items()}
+            last = {direction: of_all[i].delta for direction, of_all in changes.items()}
             before = self.memories[track.number]
             mean = before.mean if before else {direction: delta.copy() for direction, delta in last.items()}
             self.memories[track.number] = Memory(self.now, last, mean)

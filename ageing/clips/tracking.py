@@ -18,10 +18,10 @@ from ageing.faces.alignment import (
     LARGEST_DISAGREEMENT,
     LARGEST_MISFIT,
     PLACES,
-    Frame,
-    apply,
+    Placement,
     is_near,
     rms,
+    transform,
     umeyama,
 )
 from ageing.faces.detector import same
@@ -33,11 +33,11 @@ FADE = 0.3              # seconds in which a change fades in or out
 REMEMBERED = 2.0        # seconds after which a lost face that returns gets a new number
 MOST_MISSED = 3         # looks of the detector that may miss a face in sequence, however clear its landmarks
 
-# Of the landmarks' One-Euro filter: Hz, and Hz per side of the frame a second. `python benchmarks/video.py --smoothing`
-# shows what others do.
+# Of the landmarks' One-Euro filter: Hz, and Hz per side of the face's square a second.
+# `python benchmarks/video.py --smoothing` shows what other values do.
 CUTOFF, BETA = 0.3, 10.0
 
-SAME_FACE = 0.5         # sides of the frame: landmarks that are nearer on average belong to one face
+SAME_FACE = 0.5         # sides of the placement: landmarks that are nearer on average belong to one face
 LARGER = 1.3            # by how much another face must be larger, to become the largest
 CUT = 30                # grey levels by which frames differ on average from one scene to the next
 THUMBNAIL = (32, 18)    # pixels in which they are compared
@@ -48,7 +48,7 @@ class Track:
     """A face over time.
 
     number: from 1, in the order of appearance, the largest first. box: the detector's, at first. begin, end: seconds,
-    when the face was first and last seen. frame: the smoothed alignment.Frame. weight: 0 to 1, how much of its change
+    when the face was first and last seen. placement: smoothed. weight: 0 to 1, how much of its change
     is shown now; 0 if it is not to be edited. edited: whether it ever was.
     """
 
@@ -63,19 +63,19 @@ class Track:
     edited: bool = False
 
     def __post_init__(self):
-        self.frame = self.found = fitted(self.places)
+        self.placement = self.unsmoothed = fitted(self.places)
         self.smooth = OneEuro(CUTOFF, BETA)
 
     def carry(self, motion):
         """Move along with what was seen in the face's place. motion: a similarity, float64 (2, 3)."""
-        self.found = fitted(apply(motion, apply(self.found.matrix, PLACES)))
+        self.unsmoothed = fitted(transform(motion, self.unsmoothed.at(PLACES)))
         if self.smooth.value is not None:
-            self.smooth.value = apply(motion, self.smooth.value)
+            self.smooth.value = transform(motion, self.smooth.value)
 
     def follow(self, places, seconds, now):
         """Take over where the face was found, `seconds` after the last time."""
-        self.places, self.found, self.seen, self.end = places, fitted(places), True, now
-        self.frame = fitted(self.smooth(places, seconds, self.found.side))
+        self.places, self.unsmoothed, self.seen, self.end = places, fitted(places), True, now
+        self.placement = fitted(self.smooth(places, seconds, self.unsmoothed.side))
 
     @property
     def followed(self):
@@ -84,8 +84,8 @@ class Track:
 
 
 def fitted(places):
-    """The Frame of landmarks (4, 2)."""
-    return Frame(umeyama(PLACES, places), True)
+    """The Placement of landmarks (4, 2)."""
+    return Placement(umeyama(PLACES, places))
 
 
 class Tracker:
@@ -131,12 +131,12 @@ class Tracker:
         if not followed:
             return
         for track in followed:
-            moved = motion.of_frame(self.before, photo, track.found)
+            moved = motion.of_face(self.before, photo, track.unsmoothed)
             if moved is not None:
                 track.carry(moved)
-        found = self.aligner.places(photo, [track.found.matrix for track in followed], mirror=True)
+        found = self.aligner.places(photo, [track.unsmoothed.matrix for track in followed], mirror=True)
         for track, places, disagreement in zip(followed, *found, strict=True):
-            if is_trusted(places, disagreement, track.found):
+            if is_trusted(places, disagreement, track.unsmoothed):
                 track.follow(places, seconds, self.now)
         for i, track in enumerate(followed):
             if track.seen and any(one.seen and distance(one.places, track) < SAME_FACE for one in followed[:i]):
@@ -147,26 +147,26 @@ class Tracker:
         """Look for faces in the whole frame: confirm those that are followed, find the lost ones, begin new ones."""
         self.looked = self.now
         faces = self.detector.find(photo)
-        frames = self.aligner.align(photo, faces)
-        pairs = [(distance(apply(frame.matrix, PLACES), track), i, track)
-                 for i, frame in enumerate(frames) for track in self.tracks
-                 if frame.aligned or same(faces[i].box, track.frame.bounds)]
+        placements = self.aligner.align(photo, faces)
+        pairs = [(distance(placement.at(PLACES), track), i, track)
+                 for i, placement in enumerate(placements) for track in self.tracks
+                 if placement.aligned or same(faces[i].box, track.placement.bounds)]
         matched = {}
         for far, i, track in sorted(pairs, key=lambda pair: pair[0]):
             if far < SAME_FACE and i not in matched and track not in matched.values():
                 matched[i] = track
         for track in self.tracks:
             track.missed += 1
-        for i, (face, frame) in enumerate(zip(faces, frames, strict=True)):
+        for i, (face, placement) in enumerate(zip(faces, placements, strict=True)):
             track = matched.get(i)
-            places = apply(frame.matrix, PLACES)
+            places = placement.at(PLACES)
             if track:
                 track.missed = 0
-                if not track.seen and frame.aligned:
+                if not track.seen and placement.aligned:
                     if not track.weight:
                         track.smooth = OneEuro(CUTOFF, BETA)
                     track.follow(places, seconds, self.now)
-            elif frame.aligned:
+            elif placement.aligned:
                 self.seen.append(Track(len(self.seen) + 1, face.box, self.now, self.now, places))
                 self.tracks.append(self.seen[-1])
         for track in self.tracks:
@@ -176,20 +176,20 @@ class Tracker:
         """Whether a face that is seen is to be edited."""
         if self.face == "largest":
             seen = [one for one in self.tracks if one.seen]
-            largest = max(seen, key=lambda one: one.frame.side)
-            if self.largest not in seen or largest.frame.side > LARGER * self.largest.frame.side:
+            largest = max(seen, key=lambda one: one.placement.side)
+            if self.largest not in seen or largest.placement.side > LARGER * self.largest.placement.side:
                 self.largest = largest
             return track is self.largest
         return self.face in ("all", track.number)
 
 
 def is_trusted(places, disagreement, before):
-    """Whether landmarks are those of the face that the Frame `before` held. The limits are those of photos."""
-    frame = fitted(places)
-    misfit = rms(apply(frame.matrix, PLACES) - places) / frame.side
-    return misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT and is_near(frame, before)
+    """Whether landmarks are those of the face that the Placement `before` held. The limits are those of photos."""
+    placement = fitted(places)
+    misfit = rms(placement.at(PLACES) - places) / placement.side
+    return misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT and is_near(placement, before)
 
 
 def distance(places, track):
-    """Root mean square distance of landmarks (4, 2) from those of a Track, in sides of its frame."""
-    return float(rms(places - track.places)) / track.found.side
+    """Root mean square distance of landmarks (4, 2) from those of a Track, in sides of its placement."""
+    return float(rms(places - track.places)) / track.unsmoothed.side

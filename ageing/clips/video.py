@@ -112,7 +112,7 @@ class ClipEditor:
                 changes = steady.update(photo, tracks, now)
                 steps.done("translate")
                 for direction, writer in writers.items():
-                    later.do(writer.frame, item, changes[direction], editor.strengths[direction])
+                    later.do(writer.write, item, changes[direction], editor.strengths[direction])
                 steps.done("write")
                 report["frames"] += 1
                 bar.update()

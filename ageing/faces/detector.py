@@ -178,8 +178,8 @@ class Detector:
     def _tiles(self, copy):
         """(x, y, pixels) of the fewest overlapping tiles that cover the copy."""
         height, width = copy.shape[:2]
-        for y, bottom in parts(height, self.tile, self.overlap):
-            for x, right in parts(width, self.tile, self.overlap):
+        for y, bottom in spans(height, self.tile, self.overlap):
+            for x, right in spans(width, self.tile, self.overlap):
                 yield x, y, copy[y:bottom, x:right]
 
     def _checked(self, photo, faces, sure):
@@ -247,7 +247,7 @@ def cut_out(photo, x, y, side, size):
     return cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def parts(length, longest, overlap):
+def spans(length, longest, overlap):
     """[(begin, end)] of the fewest equal parts up to `longest` that cover `length`; neighbours share `overlap`."""
     n = max(1, -(-(length - overlap) // (longest - overlap)))
     part = -(-(length + (n - 1) * overlap) // n)

@@ -67,9 +67,9 @@ class Translator:
         return (straight + np.roll(moved, -1, axis=1)[:, :, ::-1]) / 2
 
     def _run_network(self, images):
-        parts = [self.session.run(None, {self.input.name: images[i:i + BATCH]})[0]
-                 for i in range(0, len(images), BATCH)]
-        out = np.concatenate(parts) if parts else np.empty_like(images)
+        batches = [self.session.run(None, {self.input.name: images[i:i + BATCH]})[0]
+                   for i in range(0, len(images), BATCH)]
+        out = np.concatenate(batches) if batches else np.empty_like(images)
         if out.shape != images.shape:
             raise ValueError(f"its output is {out.shape} for an input of {images.shape}")
         return out

@@ -1,6 +1,6 @@
 """What the browser gets of a photo: its pixels on the screen's scale, and what each generator changes in each face.
 
-The browser scales the changes and adds them up, as blending.apply does: so a moved slider asks for nothing.
+The browser scales the changes and adds them up, as blending.blend does: so a moved slider asks for nothing.
 One answer holds everything: four bytes with the length of the description (little-endian), the description in JSON,
 zeros up to a multiple of four bytes, then the arrays, of which the description says where they begin.
 """
@@ -20,10 +20,10 @@ LEVELS = 64                             # steps of a grey level in which changes
 WEIGHTS = 65_535                        # the largest feather, sent as uint16
 
 
-def packed(photo, faces, frames, changes, side):
+def packed(photo, faces, placements, changes, side):
     """bytes of the answer for a photo_file.Photo.
 
-    faces: [detector.Face]; frames: [alignment.Frame], one for each; changes: {direction: [Change], one for each}.
+    faces: [detector.Face]; placements: [alignment.Placement]; changes: {direction: [Change]}, one for each face.
     side: pixels of the longer side; smaller photos keep their size.
     """
     height, width = photo.rgb.shape[:2]
@@ -32,10 +32,10 @@ def packed(photo, faces, frames, changes, side):
     zoom = np.array([[size[0] / width], [size[1] / height]])
     arrays = [_shown(photo, size)]
     described = []
-    for i, (face, frame) in enumerate(zip(faces, frames, strict=True)):
+    for i, (face, placement) in enumerate(zip(faces, placements, strict=True)):
         left, top, right, bottom = (float(v) for v in (np.reshape(face.box, (2, 2)) * zoom.T).ravel())
-        here = {"box": [left, top, right, bottom], "aligned": frame.aligned}
-        place, weights, deltas = _on_screen(frame, {d: c[i].delta for d, c in changes.items()}, zoom, size)
+        here = {"box": [left, top, right, bottom], "aligned": placement.aligned}
+        place, weights, deltas = _on_screen(placement, {d: c[i].delta for d, c in changes.items()}, zoom, size)
         here["place"] = place
         here["weights"], here["deltas"] = len(arrays), {}
         arrays.append(weights)
@@ -73,16 +73,16 @@ def _in_srgb(rgb, photo):
     return np.asarray(changed)
 
 
-def _on_screen(frame, deltas, zoom, size):
+def _on_screen(placement, deltas, zoom, size):
     """((left, top, width, height), feather uint16 (h, w), {direction: change int16 (h, w, 3)}) of one face."""
-    frame = alignment.Frame(frame.matrix * zoom, frame.aligned)
-    left, top, right, bottom = alignment.clip(frame.bounds, size[1], size[0])
+    placement = alignment.Placement(placement.matrix * zoom, placement.aligned)
+    left, top, right, bottom = placement.within(size[1], size[0])
     right, bottom = max(left, right), max(top, bottom)
     if not (right - left and bottom - top):
         return (left, top, 0, 0), np.zeros(0, np.uint16), {d: np.zeros(0, np.int16) for d in deltas}
     weights, layers = None, {}
     for direction, delta in deltas.items():
-        patch = blending.Patch(blending.Change(frame, delta))
+        patch = blending.Patch(blending.Change(placement, delta))
         if weights is None:
             weights = np.rint(patch.feather(top, bottom, left, right) * WEIGHTS).astype(np.uint16)
         warped = np.clip(patch.warped(top, bottom, left, right) * LEVELS, -32_768, 32_767)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from ageing.errors import UserError
-from ageing.faces.blending import apply, changes_of
+from ageing.faces.blending import blend, changes_of
 from ageing.page import preview
 from ageing.photos import photo_file
 from ageing.storage import unfinished
@@ -49,10 +49,10 @@ class Worker:
             if not faces:
                 raise UserError(f"{path}: no face was found. The page finds faces that look at the camera, more or "
                                 "less, and that are not tiny")
-            frames = self.aligner.align(photo.rgb, faces)
-            changes = {direction: changes_of(photo.rgb, frames, translator)
+            placements = self.aligner.align(photo.rgb, faces)
+            changes = {direction: changes_of(photo.rgb, placements, translator)
                        for direction, translator in self.translators.items()}
-            packed = preview.packed(photo, faces, frames, changes, side)
+            packed = preview.packed(photo, faces, placements, changes, side)
             return changes, Answer(_nameless([packed]), len(packed), photo.notes)
 
     def write(self, upload, changes, direction, strength):
@@ -62,7 +62,7 @@ class Worker:
         """
         with _on_disk(upload) as path:
             photo = photo_file.read(path, self.max_megapixels)
-            native = apply(photo.native, changes, strength, photo.mode)
+            native = blend(photo.native, changes, strength, photo.mode)
             made = path.with_name(f"made{photo_file.target_suffix(photo, path)}")
             photo_file.save(made, photo, native)
             name = f"{Path(upload.name).stem}_{self.translators[direction].title or direction}{made.suffix}"

@@ -100,12 +100,12 @@ def test_q_and_closing_the_window_end_it(monkeypatch):
 def test_what_a_camera_cannot_do_is_a_wrong_argument(wrong, capsys):
     with pytest.raises(SystemExit) as ended:
         run("--camera", 0, *wrong.split())
-    assert ended.value.code == infer_faces.WRONG_ARGUMENTS
+    assert ended.value.code == 2
     assert "--camera only shows a picture; use it without" in capsys.readouterr().err
 
 
 def test_neither_photos_nor_a_camera(capsys):
     with pytest.raises(SystemExit) as ended:
         run("--strength", 1)
-    assert ended.value.code == infer_faces.WRONG_ARGUMENTS
+    assert ended.value.code == 2
     assert "arguments are required: PHOTO" in capsys.readouterr().err

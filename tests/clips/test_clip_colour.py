@@ -10,10 +10,10 @@ import sample_clips
 from ageing.clips import clip_colour
 from ageing.clips.clip_colour import BT601, BT709, BT2020, HLG, PQ, Colour
 from ageing.errors import UserError
-from ageing.faces.alignment import frame_of
-from ageing.faces.blending import Change, bands
+from ageing.faces.alignment import placement_of
+from ageing.faces.blending import Change, photo_deltas
 
-FACE = frame_of((24, 16, 64, 56))
+FACE = placement_of((24, 16, 64, 56))
 RGB = sample_clips.picture()
 
 
@@ -34,7 +34,7 @@ def edited(pixel_format, colour, grey, rgb=RGB):
     delta = np.broadcast_to(np.float32(grey), (32, 32, 3)).astype(np.float32)
     clip_colour.add(copy, [Change(FACE, delta)], 1.0, colour)
     whole = np.zeros(rgb.shape, np.float32)
-    for rows, columns, part in bands(rgb.shape, [Change(FACE, delta)]):
+    for rows, columns, part in photo_deltas(rgb.shape, [Change(FACE, delta)]):
         whole[rows, columns] = part
     return frame, copy, whole
 
@@ -99,7 +99,7 @@ def test_odd_sizes(size):
     colour, rgb = Colour(BT601, False, 2), sample_clips.picture(*size)
     frame = frame_with("yuv420p", colour, rgb)
     copy = clip_colour.writable(frame, colour, size, "yuv420p")
-    corner = frame_of((60, 30, 110, 80))  # reaches over the lower right corner
+    corner = placement_of((60, 30, 110, 80))  # reaches over the lower right corner
     clip_colour.add(copy, [Change(corner, np.full((32, 32, 3), (40, 0, 0), np.float32))], 1.0, colour)
     for before, after in zip(planes(frame), planes(copy), strict=True):
         assert (before != after).any()

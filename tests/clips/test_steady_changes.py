@@ -11,7 +11,7 @@ from PIL import Image
 from ageing import moving_portrait
 from ageing.clips.steady_changes import MEAN_TIME, TRANSLATE_EVERY, SteadyChanges
 from ageing.clips.tracking import Tracker
-from ageing.faces.alignment import Aligner, frame_of
+from ageing.faces.alignment import Aligner, placement_of
 from ageing.faces.blending import changes_of
 from ageing.faces.detector import Detector
 from ageing.faces.translator import Translator
@@ -33,7 +33,7 @@ class Numbered:
 
 
 def track(number=1, weight=1.0, seen=True):
-    return types.SimpleNamespace(number=number, weight=weight, seen=seen, frame=frame_of((20, 20, 60, 60)))
+    return types.SimpleNamespace(number=number, weight=weight, seen=seen, placement=placement_of((20, 20, 60, 60)))
 
 
 def test_the_change_glides_to_a_new_one():

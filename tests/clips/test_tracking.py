@@ -9,7 +9,7 @@ from PIL import Image
 from ageing import moving_portrait
 from ageing.clips import tracking
 from ageing.clips.tracking import FADE, Tracker
-from ageing.faces.alignment import PLACES, Aligner, Frame, apply, between_centres, rms
+from ageing.faces.alignment import PLACES, Aligner, Placement, between_centres, rms, transform
 from ageing.faces.detector import Detector
 
 RATE = 15
@@ -37,16 +37,16 @@ def clip(name="astronaut", seconds=1.0, motion=1.0, **more):
 
 
 def follow(tracker, photos, begin=0):
-    """[{number: (weight, frame)}] for each photo."""
-    return [{track.number: (track.weight, track.frame) for track in tracker.update(photo, (begin + i) / RATE)}
+    """[{number: (weight, placement)}] for each photo."""
+    return [{track.number: (track.weight, track.placement) for track in tracker.update(photo, (begin + i) / RATE)}
             for i, photo in enumerate(photos)]
 
 
-def covered(photos, frames):
+def covered(photos, placements):
     """The photos with a board before the face."""
     out = []
-    for photo, frame in zip(photos, frames, strict=True):
-        left, top, side = frame.square
+    for photo, placement in zip(photos, placements, strict=True):
+        left, top, side = placement.square
         photo = photo.copy()
         photo[max(top - 10, 0):top + side + 10, max(left - 10, 0):left + side + 10] = (120, 100, 80)
         out.append(photo)
@@ -61,10 +61,10 @@ def test_a_face_is_followed_along_a_known_path(parts, name):
     assert all(list(tracks) == [1] for tracks in found)
     assert all(tracks[1][0] == 1 for tracks in found)       # at full weight from the first frame on
     assert parts[0].calls - calls == 4                      # twice a second
-    portrait = [apply(np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2], apply(tracks[1][1].matrix, PLACES))
+    portrait = [transform(np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2], tracks[1][1].at(PLACES))
                 for tracks, (_, matrix) in zip(found, made, strict=True)]
-    side = Frame(np.linalg.inv(np.vstack([made[0][1], [0, 0, 1]]))[:2, :] @ np.vstack(
-        [found[0][1][1].matrix, [0, 0, 1]]), True).side
+    side = Placement(np.linalg.inv(np.vstack([made[0][1], [0, 0, 1]]))[:2, :] @ np.vstack(
+        [found[0][1][1].matrix, [0, 0, 1]])).side
     away = rms(portrait - np.median(portrait, axis=0)) / side
     assert away.max() < 0.03
 
@@ -74,8 +74,8 @@ def test_the_frame_of_a_still_face_shakes_less_than_the_landmarks(parts):
     smooth, raw = [], []
     for i, photo in enumerate(clip(motion=0, seconds=1.2)):
         track, = tracker.update(photo, i / RATE)
-        smooth.append(apply(track.frame.matrix, PLACES))
-        raw.append(apply(track.found.matrix, PLACES))
+        smooth.append(track.placement.at(PLACES))
+        raw.append(track.unsmoothed.at(PLACES))
     shakes = [rms(np.diff(places[8:], axis=0)).mean() for places in (smooth, raw)]
     assert shakes[0] < shakes[1] / 4
 
@@ -83,8 +83,8 @@ def test_the_frame_of_a_still_face_shakes_less_than_the_landmarks(parts):
 def test_a_covered_face_fades_and_keeps_its_number_when_it_returns(parts):
     tracker = Tracker(*parts)
     photos = clip(motion=0, seconds=1.6)
-    frame = follow(tracker, photos[:3])[-1][1][1]
-    hidden = follow(tracker, covered(photos[3:10], [frame] * 7), 3)
+    placement = follow(tracker, photos[:3])[-1][1][1]
+    hidden = follow(tracker, covered(photos[3:10], [placement] * 7), 3)
     weights = [tracks[1][0] if 1 in tracks else 0 for tracks in hidden]
     assert weights[0] == pytest.approx(1 - 1 / RATE / FADE)
     assert (np.diff(weights) <= 0).all()
@@ -102,8 +102,8 @@ def test_a_covered_face_fades_and_keeps_its_number_when_it_returns(parts):
 def test_a_face_that_is_gone_for_long_is_another_one(parts):
     tracker = Tracker(*parts)
     photos = clip(motion=0, seconds=0.4)
-    frame = follow(tracker, photos[:5])[-1][1][1]
-    hidden, = covered(photos[:1], [frame])
+    placement = follow(tracker, photos[:5])[-1][1][1]
+    hidden, = covered(photos[:1], [placement])
     tracker.update(hidden, 0.4)
     tracker.update(hidden, 2.5)
     assert not tracker.tracks
@@ -130,10 +130,10 @@ def test_after_a_cut_there_are_new_faces_at_once(parts):
     """Also if the other face stands in the same place."""
     tracker = Tracker(*parts)
     before = clip("astronaut", 0.2, motion=0)
-    frame = follow(tracker, before)[-1][1][1]
+    placement = follow(tracker, before)[-1][1][1]
     portrait = PORTRAITS["grace-hopper"]
     other, = parts[1].align(portrait, parts[0].find(portrait)[:1])
-    whole = (np.vstack([one, [0, 0, 1]]) for one in (frame.matrix, other.matrix))
+    whole = (np.vstack([one, [0, 0, 1]]) for one in (placement.matrix, other.matrix))
     matrix = next(whole) @ np.linalg.inv(next(whole))
     photo = cv2.warpAffine(portrait, between_centres(matrix[:2]), SIZE, borderMode=cv2.BORDER_REPLICATE)
     after = follow(tracker, [photo] * 3, 3)

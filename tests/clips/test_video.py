@@ -123,7 +123,7 @@ def test_outputs_that_exist_and_second_runs(place, parts):
 
 def test_any_error_stops_its_clip_only_and_leaves_nothing(place, parts, monkeypatch):
     (place / "bad.mp4").write_text("no clip")
-    monkeypatch.setattr(clip_file.Writer, "frame", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(clip_file.Writer, "write", lambda *arguments: 1 / 0)
     bad, broken = attempt(editor(parts), "bad.mp4", "face.mp4")
     assert bad["error"].startswith("bad.mp4: a damaged clip")
     assert broken == {"clip": "face.mp4", "error": "face.mp4: ZeroDivisionError: division by zero"}
@@ -134,20 +134,20 @@ def test_a_full_disk_is_one_line(place, parts, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(clip_file.Writer, "frame", full)
+    monkeypatch.setattr(clip_file.Writer, "write", full)
     report, = attempt(editor(parts), "face.mp4")
     assert report["error"].startswith("face_50s.mp4 could not be written: No space left on device")
 
 
 @pytest.mark.parametrize("name", ["face.mp4", "face.mkv"])
 def test_an_error_in_the_middle_keeps_what_was_done(place, parts, monkeypatch, name):
-    write, calls = clip_file.Writer.frame, []
+    write, calls = clip_file.Writer.write, []
 
     def fail(*arguments):
         calls.append(1)
         write(*arguments if len(calls) < 8 else 1 / 0)
 
-    monkeypatch.setattr(clip_file.Writer, "frame", fail)
+    monkeypatch.setattr(clip_file.Writer, "write", fail)
     (place / "face.mp4").rename(name)
     report, = attempt(editor(parts), name)
     part = name.replace(".", "_50s_part.")
@@ -181,7 +181,7 @@ def test_signals_that_are_ignored_stay_so():
 
 def test_interrupted_in_the_process(place, parts, monkeypatch):
     """Ctrl-C after the fifth frame."""
-    write, calls = clip_file.Writer.frame, []
+    write, calls = clip_file.Writer.write, []
 
     def count(*arguments):
         calls.append(1)
@@ -189,7 +189,7 @@ def test_interrupted_in_the_process(place, parts, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         write(*arguments)
 
-    monkeypatch.setattr(clip_file.Writer, "frame", count)
+    monkeypatch.setattr(clip_file.Writer, "write", count)
     report, = attempt(editor(parts), "face.mp4")
     assert report["interrupted"] == "0:00 of 0:00"
     assert report["outputs"] == ["face_50s_part.mp4"]
@@ -204,7 +204,7 @@ def test_interrupted_in_the_process(place, parts, monkeypatch):
 
 
 def test_interrupted_at_the_very_end_the_clip_is_complete_and_the_command_ends(place, parts, monkeypatch):
-    write, calls = clip_file.Writer.frame, []
+    write, calls = clip_file.Writer.write, []
 
     def count(*arguments):
         calls.append(1)
@@ -213,7 +213,7 @@ def test_interrupted_at_the_very_end_the_clip_is_complete_and_the_command_ends(p
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
 
-    monkeypatch.setattr(clip_file.Writer, "frame", count)
+    monkeypatch.setattr(clip_file.Writer, "write", count)
     with pytest.raises(KeyboardInterrupt):
         attempt(editor(parts), "face.mp4")
     assert len(sample_clips.read("face_50s.mp4")[0]) == 12

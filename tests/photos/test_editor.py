@@ -9,7 +9,7 @@ from PIL import Image
 from sample_photos import SRGB, face, gradient
 
 from ageing.errors import UserError
-from ageing.faces.alignment import frame_of
+from ageing.faces.alignment import placement_of
 from ageing.photos import outputs
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import summary
@@ -32,7 +32,7 @@ class Upright:
     """In place of an Aligner: the detector's squares; faces under 60 pixels count as not aligned."""
 
     def align(self, photo, faces):
-        return [dataclasses.replace(frame_of(face.box), aligned=face.box[3] - face.box[1] >= 60) for face in faces]
+        return [dataclasses.replace(placement_of(face.box), aligned=face.box[3] - face.box[1] >= 60) for face in faces]
 
 
 @pytest.fixture
