@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ageing.errors import UserError, run_script
 from ageing.faces import STRONGEST
+from ageing.faces.direction import Direction
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
 NO_FACE = 3     # exit code
@@ -34,7 +35,7 @@ def parse_arguments(argv=None):
     parser.add_argument("-r", "--recursive", action="store_true", help="also the photos in folders inside of folders")
     parser.add_argument("-o", "--output", metavar="PATH",
                         help="a file if there is one photo, else a folder (default: beside the photo)")
-    parser.add_argument("--direction", choices=("age", "rejuvenate", "both"), default="age", help="default: age")
+    parser.add_argument("--direction", choices=(*map(str, Direction), "both"), default="age", help="default: age")
     parser.add_argument("--strength", type=_number(0, STRONGEST), metavar="0..1.5", default=1.0, help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N",
                         help="which faces to edit; 1 is the largest (default: all)")
@@ -91,17 +92,14 @@ def _face(text):
 
 def main(argv=None):
     args = parse_arguments(argv)
-
-    # Imported here: --help and wrong arguments answer at once.
-    from ageing.faces import translator
-
-    directions = tuple(translator.GENERATORS) if args.direction == "both" else (args.direction,)
+    directions = Direction if args.direction == "both" else [Direction(args.direction)]
     strengths = dict.fromkeys(directions, args.strength)
     return edit_files(args, strengths) if args.camera is None else show_camera(args, strengths)
 
 
 def edit_files(args, strengths):
     """Age photos and clips. strengths: {direction: strength}."""
+    # Imported here and below: --help and wrong arguments answer at once.
     from ageing.photos import outputs, photo_report, sources
 
     found = sources.find(args.photos, args.recursive)

@@ -17,13 +17,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ageing.evaluation.comparison import DIRECTIONS, Comparison  # noqa: E402
+from ageing.evaluation.comparison import Comparison  # noqa: E402
 from ageing.evaluation.formulas import bootstrap  # noqa: E402
 from ageing.evaluation.judges import Judges  # noqa: E402
 from ageing.evaluation.photos import GAINS, count, photos_in, read_faces  # noqa: E402
 from ageing.faces.alignment import Aligner, between_centres  # noqa: E402
 from ageing.faces.blending import edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
+from ageing.faces.direction import Direction  # noqa: E402
 from ageing.faces.translator import Translator  # noqa: E402
 from ageing.photos import photo_file  # noqa: E402
 
@@ -56,7 +57,7 @@ def main():
             there = [turn[:2, :2] @ place + [[0, 0, v] for v in turn[:2, 2]] for place in places]
             placements = aligner.align(original, detector.find(original))
             edited = edit(original, placements, generator)
-            faces[angle].append(Comparison(DIRECTIONS[0], *(read_faces(p, there, judges) for p in (original, edited))))
+            faces[angle].append(Comparison(Direction.AGE, *(read_faces(p, there, judges) for p in (original, edited))))
             counts[angle].append(count(placements, there))
     print_table(faces, counts)
 

@@ -29,7 +29,7 @@ from ageing.clips.video import ClipEditor  # noqa: E402
 from ageing.faces.alignment import Aligner, Placement, cut, rms, transform  # noqa: E402
 from ageing.faces.blending import blend, changes_of, edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
-from ageing.faces.translator import Translator  # noqa: E402
+from ageing.faces.translator import Translator, load  # noqa: E402
 from ageing.photos import outputs, sources  # noqa: E402
 from ageing.photos.editor import Editor  # noqa: E402
 
@@ -138,8 +138,7 @@ def years(seconds):
         portrait = portrait_of(name)
         placements = aligner.align(portrait, detector.find(portrait)[:1])
         place = judges.find(portrait)[0]
-        for direction, file in (("age", "g_AB.onnx"), ("rejuvenate", "g_BA.onnx")):
-            translator = Translator(ROOT / "saved_models" / file)
+        for direction, translator in load(ROOT / "saved_models").items():
             edited = edit(portrait, placements, translator)
             gained = [judged(judges, [cut(portrait, place, SIZE)], [cut(edited, place, SIZE)])]
             for motion in (0, 1):

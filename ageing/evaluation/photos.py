@@ -11,18 +11,19 @@ from tqdm import tqdm
 
 from ageing.errors import UserError, kind_of
 from ageing.evaluation import metrics
-from ageing.evaluation.comparison import DIRECTIONS, Comparison
+from ageing.evaluation.comparison import Comparison
 from ageing.evaluation.crops import with_change
 from ageing.evaluation.formulas import bootstrap, ratio_of_means
 from ageing.evaluation.judges import BOX, SIZE, SMALLEST, Readings
 from ageing.faces.alignment import Aligner, cut, transform
 from ageing.faces.blending import edit
 from ageing.faces.detector import Detector
+from ageing.faces.direction import Direction
 from ageing.photos import photo_file, sources
 
 # Faces that a generator learned to translate, by the mean of both judges' ages. Others have less to gain.
-FITTING = {"age": ("faces that look under 35", lambda ages: ages < 35),
-           "rejuvenate": ("faces that look 35 or older", lambda ages: ages >= 35)}
+FITTING = {Direction.AGE: ("faces that look under 35", lambda ages: ages < 35),
+           Direction.REJUVENATE: ("faces that look 35 or older", lambda ages: ages >= 35)}
 
 # (n,) numbers of a Comparison, which are also told as a share of the same on validation crops.
 GAINS = {"age gain, years": lambda faces: faces.age_gain,
@@ -53,9 +54,9 @@ def measure(pairs, paths, crops, judges):
         raise UserError(f"--photos: dlib finds no face of {SMALLEST} pixels or more in {len(paths)} photo(s)")
     rows = {row: {} for row in pairs}
     for row, pair in pairs.items():
-        for direction, generator, inputs in zip(DIRECTIONS, pair, crops.get(pair[0].size, (None, None)), strict=True):
+        for direction, generator, inputs in zip(Direction, pair, crops.get(pair[0].size, (None, None)), strict=True):
             of_crops = inputs and compare_crops(direction, generator, inputs, judges)
-            rows[row][direction.name] = numbers_of(direction, [of[row, direction] for of in records], of_crops)
+            rows[row][direction] = numbers_of(direction, [of[row, direction] for of in records], of_crops)
     return rows
 
 
@@ -68,7 +69,7 @@ def measure_photo(path, pairs, detector, aligner, judges):
     places = judges.find(photo)
     before, records = read_faces(photo, places, judges), {}
     for row, pair in pairs.items():
-        for direction, generator in zip(DIRECTIONS, pair, strict=True):
+        for direction, generator in zip(Direction, pair, strict=True):
             begin = time.perf_counter()
             edited = edit(photo, placements, generator)
             seconds = spent + time.perf_counter() - begin
@@ -89,7 +90,7 @@ def read_faces(photo, places, judges):
 def compare_crops(direction, generator, inputs, judges):
     """The Comparison of the Crops `inputs` with their translations."""
     outputs = with_change(inputs.pixels, generator.change(inputs.pixels))
-    return Comparison(direction, inputs.readings, judges.read(outputs, f"judging crops, {direction.name}"))
+    return Comparison(direction, inputs.readings, judges.read(outputs, f"judging crops, {direction}"))
 
 
 def numbers_of(direction, records, crops):
@@ -101,7 +102,7 @@ def numbers_of(direction, records, crops):
     seen = [record["faces"] for record in records if record["faces"]]
     faces = Comparison(direction, *(Readings(*map(np.concatenate, zip(*several, strict=True))) for several in (
         [few.before for few in seen], [few.after for few in seen])))
-    title, fits = FITTING[direction.name]
+    title, fits = FITTING[direction]
     groups = {}
     for name, where in (("all faces", np.isfinite), (title, fits)):
         of_photos, of_crops = (some and some.take(where(some.before.mean_ages)) for some in (faces, crops))

@@ -28,7 +28,7 @@ class Answer:
 
 
 class Worker:
-    """detector, aligner: those of ageing.photos. translators: {"age" or "rejuvenate": Translator}.
+    """detector, aligner: those of ageing.photos. translators: {Direction: Translator}.
 
     For one photo at a time: a large one takes a gigabyte, and one keeps all processors busy.
     """

@@ -15,7 +15,7 @@ from ageing.photos.outputs import Kind
 class Editor:
     """What is loaded once, and what to write for each photo.
 
-    translators: {"age" or "rejuvenate": Translator}. strengths: {direction: strength}, 1 for directions that it lacks.
+    translators: {Direction: Translator}. strengths: {direction: strength}, 1 for directions that it lacks.
     face: "all", "largest" or a number, 1 is the largest. compare, steps, draw_boxes: which sheets to write too; steps:
     strengths to show. protected: real paths of all photos, which are never overwritten.
     """
@@ -96,7 +96,7 @@ class Editor:
             if path := missing.get(Kind(domain)):
                 photo_file.save(path, photo, native)
             if Kind(None, "compare") in missing:  # from young to old
-                shown.insert(0 if direction == "rejuvenate" else len(shown), (domain, photo.rgb_of(native)))
+                shown.insert(0 if direction.sign < 0 else len(shown), (domain, photo.rgb_of(native)))
             if path := missing.get(Kind(domain, "steps")):
                 photo_file.save_sheet(path, sheets.over_strengths(photo.rgb, face_changes, self.steps), photo)
         one = next(iter(changes.values()))
