@@ -19,9 +19,10 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "samples")]
 
-from ageing import moving_portrait  # noqa: E402
+import moving_portrait  # noqa: E402
+
 from ageing.clips import tracking  # noqa: E402
 from ageing.clips.one_euro import OneEuro  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402

@@ -14,7 +14,9 @@ from PIL import Image
 SAMPLES = Path(__file__).resolve().parent
 sys.path.insert(0, str(SAMPLES.parent))
 
-from ageing import moving_portrait, pictures  # noqa: E402
+import moving_portrait  # noqa: E402
+
+from ageing import pictures  # noqa: E402
 from ageing.clips import tracking  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.errors import run_script  # noqa: E402

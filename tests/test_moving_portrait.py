@@ -1,11 +1,11 @@
 """Clips whose truth is known."""
 
 import cv2
+import moving_portrait
 import numpy as np
 from conftest import ROOT
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.faces.alignment import Placement, between_centres
 from ageing.faces.blending import Change
 

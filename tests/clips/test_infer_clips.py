@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+import moving_portrait
 import numpy as np
 import pytest
 import sample_clips
@@ -12,7 +13,6 @@ from conftest import ROOT, Stub
 from PIL import Image
 
 import infer_faces
-from ageing import moving_portrait
 from ageing.clips import clip_file
 from ageing.errors import UserError
 from ageing.faces import translator

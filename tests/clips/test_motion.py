@@ -2,12 +2,12 @@
 
 import itertools
 
+import moving_portrait
 import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips import motion
 from ageing.faces.alignment import Placement, transform
 

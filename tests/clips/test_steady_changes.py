@@ -3,12 +3,12 @@
 import math
 import types
 
+import moving_portrait
 import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips.steady_changes import MEAN_TIME, TRANSLATE_EVERY, SteadyChanges
 from ageing.clips.tracking import Tracker
 from ageing.faces.alignment import Aligner, placement_of

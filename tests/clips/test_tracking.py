@@ -1,12 +1,12 @@
 """Faces are followed from frame to frame, fade when they are lost, and keep their numbers."""
 
 import cv2
+import moving_portrait
 import numpy as np
 import pytest
 from conftest import ROOT
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips import tracking
 from ageing.clips.tracking import FADE, Tracker
 from ageing.faces.alignment import PLACES, Aligner, Placement, between_centres, rms, transform

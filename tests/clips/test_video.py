@@ -7,13 +7,13 @@ import signal
 import subprocess
 import time
 
+import moving_portrait
 import numpy as np
 import pytest
 import sample_clips
 from conftest import ROOT, Stub, python
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips import clip_file, video
 from ageing.clips.video import ClipEditor
 from ageing.errors import UserError

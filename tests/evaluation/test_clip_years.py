@@ -1,12 +1,12 @@
 """A clip gains the years of a photo."""
 
+import moving_portrait
 import numpy as np
 import pytest
 from conftest import ROOT
 from evaluation.oracle import need_judges
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips.steady_changes import SteadyChanges
 from ageing.clips.tracking import Tracker
 from ageing.evaluation.judges import SIZE, Judges

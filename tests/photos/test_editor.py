@@ -111,7 +111,8 @@ def test_each_direction_has_its_strength(place):
 
 
 def test_generators_of_one_title_are_told_apart_by_their_direction(place):
-    report, = attempt(editor(LARGE, translators={Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40)}), "photo.png")
+    both = {Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40)}
+    report, = attempt(editor(LARGE, translators=both), "photo.png")
     assert report["outputs"] == ["photo_age.png", "photo_rejuvenate.png"]
 
 
