@@ -16,7 +16,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "samples")]
@@ -24,7 +23,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "samples")]
 import moving_portrait  # noqa: E402
 
 from ageing.clips import tracking  # noqa: E402
-from ageing.clips.one_euro import OneEuro  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.clips.video import ClipEditor  # noqa: E402
 from ageing.faces.alignment import Aligner, Placement, cut, rms, transform  # noqa: E402
@@ -38,16 +36,12 @@ PORTRAITS = "astronaut", "grace-hopper"
 RATE = 30
 
 
-def portrait_of(name):
-    return np.asarray(Image.open(ROOT / f"samples/{name}.jpg").convert("RGB"))
-
-
 def write_clip(path, name, seconds):
     """An H.264 clip of the moving portrait."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=RATE, options={"crf": "20", "preset": "veryfast"})
         stream.width, stream.height = moving_portrait.SIZE
-        for photo, _ in moving_portrait.frames(portrait_of(name), seconds, RATE):
+        for photo, _ in moving_portrait.frames(moving_portrait.portrait(name), seconds, RATE):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(photo)))
         out.mux(stream.encode())
 
@@ -76,7 +70,7 @@ def flicker(seconds):
     print("|---" * 6 + "|")
     detector, aligner, translator = Detector(), Aligner(), Translator(ROOT / "saved_models/g_AB.onnx")
     for name in PORTRAITS:
-        portrait = portrait_of(name)
+        portrait = moving_portrait.portrait(name)
         place, = aligner.align(portrait, detector.find(portrait)[:1])
         for motion in (0, 1):
             tracker, steady = tracking.Tracker(detector, aligner), SteadyChanges({"age": translator})
@@ -107,7 +101,8 @@ def smoothing(seconds):
 def raw_landmarks(seconds, motion):
     """[(landmarks, the flow's similarity from the frame before or None, matrix)] of the astronaut."""
     tracker, found, before, track = tracking.Tracker(Detector(), Aligner()), [], None, None
-    for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait_of("astronaut"), seconds, RATE, motion=motion)):
+    portrait = moving_portrait.portrait("astronaut")
+    for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait, seconds, RATE, motion=motion)):
         flow = tracking.motion.of_face(before, photo, track.unsmoothed) if before is not None else None
         track, = tracker.update(photo, i / RATE)
         found.append((track.places, flow, matrix))
@@ -117,7 +112,7 @@ def raw_landmarks(seconds, motion):
 
 def shake_and_lag(found, cutoff, beta, carried):
     """Both in sides of the frame."""
-    one, smooth, raw = OneEuro(cutoff, beta), [], []
+    one, smooth, raw = tracking.OneEuro(cutoff, beta), [], []
     side = tracking.fitted(found[0][0]).side
     for places, flow, matrix in found:
         if carried and flow is not None and one.value is not None:
@@ -136,7 +131,7 @@ def years(seconds):
     print("| portrait | direction | photo | clip, at rest | clip, moving |\n" + "|---" * 5 + "|")
     detector, aligner, judges = Detector(), Aligner(), Judges()
     for name in PORTRAITS:
-        portrait = portrait_of(name)
+        portrait = moving_portrait.portrait(name)
         placements = aligner.align(portrait, detector.find(portrait)[:1])
         place = judges.find(portrait)[0]
         for direction, translator in load(ROOT / "saved_models").items():

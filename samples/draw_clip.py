@@ -38,7 +38,7 @@ def main(argv=None):
                         help="folder with g_AB.onnx (default: saved_models)")
     parser.add_argument("-o", "--output", default=SAMPLES, type=Path, metavar="DIR", help="default: samples")
     args = parser.parse_args(argv)
-    portrait = np.asarray(Image.open(SAMPLES / "astronaut.jpg").convert("RGB"))
+    portrait = moving_portrait.portrait("astronaut")
     tracker, translator = tracking.Tracker(Detector(), Aligner()), Translator(args.weights / "g_AB.onnx")
     steady = SteadyChanges({"age": translator})
     columns = []

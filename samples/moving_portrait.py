@@ -1,15 +1,17 @@
 """Clips whose truth is known: a portrait moved, zoomed and turned along a path, with the noise of a camera.
 
-    for photo, matrix in moving_portrait.frames(portrait, seconds=4): ...
+    for photo, matrix in moving_portrait.frames(moving_portrait.portrait("astronaut"), seconds=4): ...
 
 portrait: uint8 RGB (H, W, 3). photo: uint8 RGB (height, width, 3). matrix: float64 (2, 3), takes the portrait's pixels
 to the photo's.
 """
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from ageing.faces.alignment import Placement, between_centres
 from ageing.faces.blending import photo_deltas
@@ -18,6 +20,11 @@ SIZE = 1280, 720    # width and height of the photos
 NOISE = 4.0         # grey levels, standard deviation: an indoor camera
 # How far the portrait goes, and in how many seconds there and back.
 SHIFT, ZOOM, TURN = (0.08, 5.0), (0.12, 7.0), (8.0, 6.0)    # shares of the height; share; degrees
+
+
+def portrait(name):
+    """The picture of "astronaut" or "grace-hopper"."""
+    return np.asarray(Image.open(Path(__file__).with_name(f"{name}.jpg")).convert("RGB"))
 
 
 def frames(portrait, seconds, rate=30, size=SIZE, noise=NOISE, motion=1.0, seed=1):

@@ -3,13 +3,11 @@
 import cv2
 import moving_portrait
 import numpy as np
-from conftest import ROOT
-from PIL import Image
 
 from ageing.faces.alignment import Placement, between_centres
 from ageing.faces.blending import Change
 
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+PORTRAIT = moving_portrait.portrait("astronaut")
 
 
 def test_frames_show_the_portrait_where_the_matrix_says():

@@ -21,23 +21,24 @@ from ageing.faces import landmarks
 SIDE_OF_HEIGHT = 1.02
 DOWN = 0.018
 
-# Groups of landmarks whose means are brought to their places in UTKFace's framing: the eyes, the nose, the mouth.
-# Means of groups miss UTKFace's own alignment by less than all landmarks or eye and mouth corners do.
+# Groups of landmarks: both eyes, nose, mouth. Their means come nearer to UTKFace's own alignment than all landmarks or
+# the corners of eyes and mouth do.
 GROUPS = slice(36, 42), slice(42, 48), slice(27, 36), slice(48, 68)
-MIRRORED = [1, 0, 2, 3]  # the groups of a face that its mirror image has in their place
-# Medians of 786 training faces of UTKFace, by `python assets/landmarks/measure_places.py data/utkface`
+MIRRORED = [1, 0, 2, 3]  # in a mirror image the eyes change places
+# Where the means lie in UTKFace's framing: medians of 786 training faces, by
+# `python assets/landmarks/measure_places.py data/utkface`
 PLACES = np.array([[0.3016, 0.2831], [0.6858, 0.2824], [0.4915, 0.4974], [0.4933, 0.7025]])
 MARGIN = 1.1          # side of the landmark network's crop, relative to the placement's: the best of 0.8 to 1.3
 
-# Limits of landmarks that are trusted. All of 120 faces of UTKFace pass, tilted by up to 75 degrees; of squares without
-# a face 2 %, of faces covered to two thirds 2 %, of faces that are upside down in the detector's square 3 %. Half
-# covered faces pass to 48 to 93 %: their placements are at least as near to the true ones as the squares are.
-LARGEST_MISFIT = 0.055       # root mean square of what the similarity leaves, as a share of the placement's side
-LARGEST_DISAGREEMENT = 0.05  # the same between the landmarks of the crop and of its mirror image
-LARGEST_ZOOM = 1.6           # between the sides of the detector's square and of the placement, up or down
-LARGEST_SHIFT = 0.3          # of the centre, as a share of the square's side: beyond lies another face
-STEEP = 30                   # degrees from upright from which the first fit is not good enough for the last one
-TRIED_TILTS = -45, 45        # degrees from upright, for faces that are not found upright: those tilt by 50 and more
+# Limits within which landmarks are trusted. They pass for all of 120 faces of UTKFace, tilted by up to 75 degrees, for
+# 2 % of squares without a face, 2 % of faces covered to two thirds and 3 % of faces upside down in the square. Faces
+# covered to a half pass in 48 to 93 %: their placements are at least as near to the true ones as the squares are.
+LARGEST_MISFIT = 0.055       # shares of the side, root mean square: from the landmarks to where the fit puts them
+LARGEST_DISAGREEMENT = 0.05  # the same, between the landmarks of the crop and of its mirror image
+LARGEST_ZOOM = 1.6           # ratio of the sides of the placement and of the detector's square, up or down
+LARGEST_SHIFT = 0.3          # of the centre, as a share of the square's side: further away lies another face
+STEEP = 30                   # degrees from upright: above, landmarks are found again in a crop turned by the first fit
+TRIED_TILTS = -45, 45        # degrees: tried where landmarks are not trusted; those faces tilt by 50 or more
 CENTRE = np.array([[0.5, 0.5]])
 
 
@@ -106,17 +107,12 @@ class Aligner:
 
     def _fitted(self, photo, squares):
         """[Placement or None where landmarks are not to be trusted], from the matrices of the detector's squares."""
-        first = [umeyama(PLACES, found) for found in self.places(photo, squares)[0]]
+        first = [fitted(places).matrix for places in self.places(photo, squares)[0]]
         for i in (i for i, square in enumerate(squares) if tilt(first[i], square) > STEEP):
-            first[i] = umeyama(PLACES, self.places(photo, [first[i]])[0][0])
-        placements = []
-        for square, found, disagreement in zip(squares, *self.places(photo, first, mirror=True), strict=True):
-            placement = Placement(umeyama(PLACES, found))
-            misfit = rms(placement.at(PLACES) - found) / placement.side
-            trusted = (misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT
-                       and is_near(placement, Placement(square, False)))
-            placements.append(placement if trusted else None)
-        return placements
+            first[i] = fitted(self.places(photo, [first[i]])[0][0]).matrix
+        found = zip(squares, *self.places(photo, first, mirror=True), strict=True)
+        return [fitted(places) if is_trusted(places, disagreement, Placement(square)) else None
+                for square, places, disagreement in found]
 
     def places(self, photo, matrices, mirror=False):
         """Where eyes, nose and mouth of faces at the placements `matrices` lie in the photo: float64 (n, 4, 2).
@@ -162,11 +158,19 @@ def rms(differences):
     return np.sqrt(np.square(differences).sum(-1).mean(-1))
 
 
-def is_near(placement, square):
-    """Whether a Placement has about the place and size of the detector's square, so that it holds the same face."""
-    zoom = placement.side / square.side
-    shift = math.hypot(*placement.at(CENTRE)[0] - square.at(CENTRE)[0]) / square.side
-    return 1 / LARGEST_ZOOM <= zoom <= LARGEST_ZOOM and shift <= LARGEST_SHIFT
+def fitted(places):
+    """The Placement of a face whose eyes, nose and mouth lie at `places`, float64 (4, 2), in the photo."""
+    return Placement(umeyama(PLACES, places))
+
+
+def is_trusted(places, disagreement, before):
+    """Whether `places` and their `disagreement`, as of Aligner.places, are those of the face that `before` held."""
+    placement = fitted(places)
+    misfit = rms(placement.at(PLACES) - places) / placement.side
+    zoom = placement.side / before.side
+    shift = math.hypot(*placement.at(CENTRE)[0] - before.at(CENTRE)[0]) / before.side
+    return (misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT
+            and 1 / LARGEST_ZOOM <= zoom <= LARGEST_ZOOM and shift <= LARGEST_SHIFT)
 
 
 def tilt(matrix, other):

@@ -9,15 +9,14 @@ import moving_portrait
 import numpy as np
 import pytest
 import sample_clips
-from conftest import ROOT, Stub
-from PIL import Image
+from conftest import Stub
 
 import infer_faces
 from ageing.clips import camera
 from ageing.errors import UserError
 from ageing.faces import translator
 
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+PORTRAIT = moving_portrait.portrait("astronaut")
 
 
 @pytest.fixture

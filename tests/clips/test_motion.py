@@ -5,13 +5,11 @@ import itertools
 import moving_portrait
 import numpy as np
 import pytest
-from conftest import ROOT
-from PIL import Image
 
 from ageing.clips import motion
 from ageing.faces.alignment import Placement, transform
 
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+PORTRAIT = moving_portrait.portrait("astronaut")
 PLACE = Placement(np.array([[140.0, 0, 152], [0, 140.0, 40]]))     # of the face in the portrait
 CORNERS = [(0, 0), (1, 0), (0, 1), (1, 1)]
 

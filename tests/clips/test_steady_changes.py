@@ -7,7 +7,6 @@ import moving_portrait
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image
 
 from ageing.clips.steady_changes import MEAN_TIME, TRANSLATE_EVERY, SteadyChanges
 from ageing.clips.tracking import Tracker
@@ -78,7 +77,7 @@ def flicker(name, motion, seconds, size):
 
     Mean absolute difference in grey levels between consecutive changes, aligned by the known path, in the face's frame.
     """
-    portrait = np.asarray(Image.open(ROOT / f"samples/{name}.jpg").convert("RGB"))
+    portrait = moving_portrait.portrait(name)
     detector, aligner, translator = Detector(), Aligner(), Translator(ROOT / "saved_models/g_AB.onnx")
     place, = aligner.align(portrait, detector.find(portrait)[:1])
     tracker, steady = Tracker(detector, aligner), SteadyChanges({"age": translator})

@@ -1,22 +1,22 @@
 """Faces are followed from frame to frame, fade when they are lost, and keep their numbers."""
 
+import math
+
 import cv2
 import moving_portrait
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
 
 from ageing.clips import tracking
-from ageing.clips.tracking import FADE, Tracker
+from ageing.clips.tracking import FADE, OneEuro, Tracker, share
 from ageing.faces.alignment import PLACES, Aligner, Placement, between_centres, rms, transform
 from ageing.faces.detector import Detector
 
 RATE = 15
 STEP = 1 / RATE / FADE + 1e-6     # of a weight from one frame to the next
 SIZE = 384, 216
-PORTRAITS = {name: np.asarray(Image.open(ROOT / f"samples/{name}.jpg").convert("RGB"))
-             for name in ("astronaut", "grace-hopper")}
+PORTRAITS = {name: moving_portrait.portrait(name) for name in ("astronaut", "grace-hopper")}
 
 
 class Counting(Detector):
@@ -95,7 +95,7 @@ def test_a_covered_face_fades_and_keeps_its_number_when_it_returns(parts):
     assert weights[0] <= STEP
     assert weights[-1] == 1
     assert np.abs(np.diff(weights)).max() <= STEP
-    assert len(tracker.seen) == 1
+    assert len(tracker.appeared) == 1
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_after_a_cut_there_are_new_faces_at_once(parts):
     after = follow(tracker, [photo] * 3, 3)
     assert [list(tracks) for tracks in after] == [[2]] * 3
     assert after[0][2][0] == 1
-    assert [track.number for track in tracker.seen] == [1, 2]
+    assert [track.number for track in tracker.appeared] == [1, 2]
 
 
 def group(seconds):
@@ -157,7 +157,7 @@ def test_faces_are_chosen(parts, face, shown):
     found = follow(tracker, group(0.2))
     assert all(set(tracks) == {1, 2} for tracks in found)
     assert all([number for number, (weight, _) in tracks.items() if weight] == shown for tracks in found)
-    assert [track.edited for track in tracker.seen] == [1 in shown, 2 in shown]
+    assert [track.edited for track in tracker.appeared] == [1 in shown, 2 in shown]
     sides = [found[-1][number][1].side for number in (1, 2)]
     assert sides[0] != sides[1]
 
@@ -185,3 +185,39 @@ def test_empty_pictures_have_no_faces(parts):
     tracker = Tracker(*parts)
     for i, shape in enumerate([(216, 384, 3), (24, 24, 3), (1, 1, 3)]):
         assert tracker.update(np.full(shape, 128, np.uint8), i) == []
+
+
+# The filter
+
+def smoothed(values, cutoff=1.0, beta=0.0, unit=1.0):
+    one = OneEuro(cutoff, beta)
+    return np.array([one(np.float64(value), 1 / 30, unit) for value in values])
+
+
+def test_without_beta_it_is_an_exponential_mean():
+    noise = np.random.default_rng(1).normal(0, 1, 50)
+    expected, alpha = [noise[0]], 1 / (1 + 1 / (2 * math.pi / 30))
+    for value in noise[1:]:
+        expected.append(alpha * value + (1 - alpha) * expected[-1])
+    np.testing.assert_allclose(smoothed(noise), expected)
+    assert share(1.0, 1 / 30) == pytest.approx(alpha)
+
+
+def test_noise_at_rest_is_smoothed_and_motion_does_not_lag():
+    noise = np.random.default_rng(1).normal(0, 0.001, 300)
+    assert smoothed(noise, 0.3, 10)[100:].std() < 0.3 * noise[100:].std()
+    ramp = np.arange(90) / 30     # 1 unit a second
+    lag, slow_lag = ramp[-1] - smoothed(ramp, 0.3, 10)[-1], ramp[-1] - smoothed(ramp, 0.3, 0)[-1]
+    assert 0 < lag < 0.03 < 0.3 < slow_lag
+
+
+def test_the_unit_scales_the_speed():
+    steps = np.cumsum(np.random.default_rng(2).normal(0, 1, 60))
+    np.testing.assert_allclose(smoothed(5 * steps, 0.5, 3, unit=5), 5 * smoothed(steps, 0.5, 3))
+
+
+def test_each_element_is_filtered_by_itself():
+    still, moving = np.zeros(30), np.arange(30.0)
+    both = smoothed(np.stack([still, moving], 1), 0.5, 2)
+    np.testing.assert_allclose(both[:, 1], smoothed(moving, 0.5, 2))
+    assert not both[:, 0].any()

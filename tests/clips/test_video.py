@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import sample_clips
 from conftest import ROOT, Stub, python
-from PIL import Image
 
 from ageing.clips import clip_file, video
 from ageing.clips.video import ClipEditor
@@ -24,7 +23,7 @@ from ageing.photos.editor import Editor
 from ageing.photos.photo_report import closing, summary
 from ageing.photos.sources import find
 
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+PORTRAIT = moving_portrait.portrait("astronaut")
 SIZE = 384, 216
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from evaluation.oracle import need_judges
-from PIL import Image
 
 from ageing.clips.steady_changes import SteadyChanges
 from ageing.clips.tracking import Tracker
@@ -20,7 +19,7 @@ def test_the_years_gained_are_the_photo_s():
     need_judges()
     judges, detector, aligner = Judges(), Detector(), Aligner()
     translator = Translator(ROOT / "saved_models/g_AB.onnx")
-    portrait = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+    portrait = moving_portrait.portrait("astronaut")
     place, = judges.find(portrait)
 
     def gained(before, after):
