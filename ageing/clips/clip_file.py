@@ -60,17 +60,17 @@ class Codec:
     def pixel_format(self, clip, form):
         """The format of the frames of a copy of `clip` in a container."""
         clear, formats = self.keeps_clear(clip, form), self.odd if clip.width % 2 or clip.height % 2 else self.even
+        if clear and self.name == "prores_ks":
+            return "yuva444p10le"   # its only one with transparency
         if formats:
-            found = formats[clip.deep and self.holds_10_bits]
+            chosen = formats[clip.deep and self.holds_10_bits]
         else:
             native = clip.first.format.name.replace("yuvj", "yuv").replace("yuva", "yuv")
-            found = native if native in PLANAR else PLANAR[-1] if clip.deep else PLANAR[2]
-        if clear and self.name == "prores_ks":  # its only one with transparency
-            found = "yuv444p10le"
-        return found.replace("yuv", "yuva") if clear else found
+            chosen = native if native in PLANAR else "yuv444p10le" if clip.deep else "yuv444p"
+        return chosen.replace("yuv", "yuva") if clear else chosen
 
 
-PLANAR = "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"
+PLANAR = "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"   # others become 4:4:4
 LOW, HIGH = ("yuv420p", "yuv420p10le"), ("yuv444p", "yuv444p10le")
 # What --codec offers. 4:2:0 is what players show; H.264 and HEVC hold odd sizes only in 4:4:4. x264's preset is the
 # slowest that leaves time for the faces.
@@ -109,7 +109,7 @@ class Clip:
             self.clock = Clock(bool(self.container.format.flags & av.format.Flags.ts_discont.value))
             self.decoded = None, []     # the last packet of sound that was decoded, and its frames
             self.kept = [stream for stream in self.container.streams if stream.type in KEPT_STREAMS]
-            self.before, self.items = [], self._items()     # up to the first frame, which is read here; all the rest
+            self.before, self.items = [], self._items()     # up to the first frame, which is read here; the rest
             for item in self.items:
                 self.before.append(item)
                 if isinstance(item, av.VideoFrame):
@@ -268,8 +268,8 @@ def decoder_of(video):
 
 def display_matrix_of(frame):
     """The nine integers of a frame's display matrix, or None."""
-    found = [data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
-    return np.frombuffer(found[0], np.int32).tolist() if found else None
+    matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    return None if matrix is None else np.frombuffer(matrix, np.int32).tolist()
 
 
 def turn_of(display_matrix):

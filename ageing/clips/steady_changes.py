@@ -18,22 +18,22 @@ TRANSLATE_EVERY = 0.2   # seconds: the mean would hardly gain from more, and the
 
 @dataclasses.dataclass
 class Memory:
-    """Of one face: when it was last translated; {direction: float32 (S, S, 3)} of the last changes and of the means."""
+    """Of one face. last, mean: {direction: float32 (S, S, 3)}, its newest change and the mean over time."""
 
-    translated: float
+    translated: float   # seconds: when `last` was made
     last: dict
     mean: dict
 
 
 class SteadyChanges:
-    """translators: {direction: translator.Translator}."""
+    """translators: {direction: translator.Translator}. memories: {number of a track: Memory, None before the first}."""
 
     def __init__(self, translators):
         self.translators, self.memories, self.now = translators, {}, None
 
     def update(self, photo, tracks, now):
         """{direction: [Change]} for those of `tracks` that are shown, scaled by their weights. now: seconds."""
-        passed, self.now = now - self.now if self.now is not None else 0.0, now
+        passed, self.now = 0.0 if self.now is None else now - self.now, now
         shown = [track for track in tracks if track.weight > 0]
         self.memories = {track.number: self.memories.get(track.number) for track in shown}
         self._translate(photo, [track for track in shown if self._is_due(track)])

@@ -107,7 +107,7 @@ def test_odd_sizes(size):
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_hdr_is_reduced_and_a_change_is_what_the_reduced_picture_shows(transfer):
-    colour, curve = Colour(BT2020, False, transfer), clip_colour.Curve.of(transfer)
+    colour, curve = Colour(BT2020, False, transfer), clip_colour.Curve(transfer)
     grey = RGB.astype(float) * 0.8 @ np.linalg.inv(clip_colour.TO_BT709).T
     signal = np.interp(grey, curve.greys, curve.signals)
     rgb = np.rint(signal * 255).astype(np.uint8)  # 8 bits are enough here: the frame has 10
@@ -121,7 +121,7 @@ def test_hdr_is_reduced_and_a_change_is_what_the_reduced_picture_shows(transfer)
 
 def test_curves_rise_and_white_is_nearly_white():
     for transfer, white in ((PQ, 0.58), (HLG, 0.75)):
-        curve = clip_colour.Curve.of(transfer)
+        curve = clip_colour.Curve(transfer)
         assert (np.diff(curve.greys) >= 0).all()
         assert 225 < np.interp(white, curve.signals, curve.greys) < 250
         bright = curve.unreduced(np.zeros((1, 1, 3), np.float32), np.full((1, 1, 3), 0.99, np.float32))

@@ -11,11 +11,10 @@ from ageing.faces.alignment import Placement, transform
 
 PORTRAIT = moving_portrait.portrait("astronaut")
 PLACE = Placement(np.array([[140.0, 0, 152], [0, 140.0, 40]]))     # of the face in the portrait
-CORNERS = [(0, 0), (1, 0), (0, 1), (1, 1)]
 
 
 def in_photo(matrix):
-    return Placement(np.vstack([matrix, [0, 0, 1]])[:2] @ np.vstack([PLACE.matrix, [0, 0, 1]]))
+    return moving_portrait.carried(PLACE, matrix)
 
 
 @pytest.mark.parametrize("strength", [0, 1, 4])
@@ -23,7 +22,7 @@ def test_a_known_motion_is_found_to_a_tenth_of_a_pixel(strength):
     frames = list(moving_portrait.frames(PORTRAIT, 0.2, size=(640, 360), motion=strength))
     for (before, first), (after, second) in itertools.pairwise(frames):
         found = motion.of_face(before, after, in_photo(first))
-        missed = transform(found, in_photo(first).at(CORNERS)) - in_photo(second).at(CORNERS)
+        missed = transform(found, in_photo(first).corners) - in_photo(second).corners
         assert np.abs(missed).max() < 0.3
         assert np.sqrt(np.square(missed).mean()) < 0.15
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ageing.clips import tracking
 from ageing.clips.tracking import FADE, OneEuro, Tracker, share
-from ageing.faces.alignment import PLACES, Aligner, Placement, between_centres, rms, transform
+from ageing.faces.alignment import PLACES, Aligner, Placement, between_centres, rms
 from ageing.faces.detector import Detector
 
 RATE = 15
@@ -61,11 +61,10 @@ def test_a_face_is_followed_along_a_known_path(parts, name):
     assert all(list(tracks) == [1] for tracks in found)
     assert all(tracks[1][0] == 1 for tracks in found)       # at full weight from the first frame on
     assert parts[0].calls - calls == 4                      # twice a second
-    portrait = [transform(np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2], tracks[1][1].at(PLACES))
+    portrait = [moving_portrait.carried(tracks[1][1], cv2.invertAffineTransform(matrix))
                 for tracks, (_, matrix) in zip(found, made, strict=True)]
-    side = Placement(np.linalg.inv(np.vstack([made[0][1], [0, 0, 1]]))[:2, :] @ np.vstack(
-        [found[0][1][1].matrix, [0, 0, 1]])).side
-    away = rms(portrait - np.median(portrait, axis=0)) / side
+    places = [placement.at(PLACES) for placement in portrait]
+    away = rms(places - np.median(places, axis=0)) / portrait[0].side
     assert away.max() < 0.03
 
 
@@ -133,9 +132,8 @@ def test_after_a_cut_there_are_new_faces_at_once(parts):
     placement = follow(tracker, before)[-1][1][1]
     portrait = PORTRAITS["grace-hopper"]
     other, = parts[1].align(portrait, parts[0].find(portrait)[:1])
-    whole = (np.vstack([one, [0, 0, 1]]) for one in (placement.matrix, other.matrix))
-    matrix = next(whole) @ np.linalg.inv(next(whole))
-    photo = cv2.warpAffine(portrait, between_centres(matrix[:2]), SIZE, borderMode=cv2.BORDER_REPLICATE)
+    matrix = moving_portrait.carried(Placement(cv2.invertAffineTransform(other.matrix)), placement.matrix).matrix
+    photo = cv2.warpAffine(portrait, between_centres(matrix), SIZE, borderMode=cv2.BORDER_REPLICATE)
     after = follow(tracker, [photo] * 3, 3)
     assert [list(tracks) for tracks in after] == [[2]] * 3
     assert after[0][2][0] == 1

@@ -23,9 +23,6 @@ from ageing.photos.editor import Editor
 from ageing.photos.photo_report import closing, summary
 from ageing.photos.sources import find
 
-PORTRAIT = moving_portrait.portrait("astronaut")
-SIZE = 384, 216
-
 
 @pytest.fixture(scope="module")
 def parts():
@@ -36,8 +33,7 @@ def parts():
 def clips(tmp_path_factory):
     """A folder with face.mp4 (12 frames, with sound) and nobody.mp4."""
     place = tmp_path_factory.mktemp("clips")
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 0.8, 15, SIZE)]
-    sample_clips.write(place / "face.mp4", photos, rate=15, sound="aac", matrix=1)
+    sample_clips.write_face(place / "face.mp4", 0.8, 15, sound="aac", matrix=1)
     sample_clips.write(place / "nobody.mp4", sample_clips.pictures(6))
     return place
 
@@ -228,7 +224,7 @@ def test_a_part_overwrites_only_parts(place):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_playable_file(place):
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 0.6, 25, SIZE)]
+    photos = [photo for photo, _ in moving_portrait.frames(moving_portrait.portrait("astronaut"), 0.6, 25, (384, 216))]
     sample_clips.write("long.mp4", photos * 40, rate=25, sound="aac", options={"preset": "ultrafast"})
     command, settings = python(ROOT / "infer_faces.py", "long.mp4", "--json", "report.json", cwd=place)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
@@ -305,8 +301,7 @@ def test_ten_frames_a_second_at_720p_on_two_cores(place, parts):
     from ageing.clips.tracking import FINEST
     from ageing.faces.translator import Translator
 
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 3)]
-    sample_clips.write("large.mp4", photos, rate=30, options={"preset": "veryfast"})
+    sample_clips.write_face("large.mp4", 3, 30, moving_portrait.SIZE, options={"preset": "veryfast"})
     one = editor((Detector(finest=FINEST), parts[1]), translators={"age": Translator(ROOT / "saved_models/g_AB.onnx")})
     begin = time.process_time()
     report, = attempt(one, "large.mp4")
