@@ -23,9 +23,9 @@ from pathlib import Path
 
 from ageing.errors import UserError, between, run_script
 from ageing.faces import STRONGEST
+from ageing.faces.direction import Direction
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
-DIRECTIONS = "age", "rejuvenate"
 NO_FACE = 3     # exit code
 
 
@@ -35,7 +35,7 @@ def parse_arguments(argv=None):
     parser.add_argument("-r", "--recursive", action="store_true", help="also the photos in folders inside of folders")
     parser.add_argument("-o", "--output", metavar="PATH",
                         help="a file if there is one photo, else a folder (default: beside the photo)")
-    parser.add_argument("--direction", choices=(*DIRECTIONS, "both"), default="age", help="default: age")
+    parser.add_argument("--direction", choices=(*map(str, Direction), "both"), default="age", help="default: age")
     parser.add_argument("--strength", type=between(0, STRONGEST), metavar="0..1.5", default=1.0, help="default: 1")
     parser.add_argument("--face", type=_face, default="all", metavar="largest|all|N",
                         help="which faces to edit; 1 is the largest (default: all)")
@@ -79,7 +79,7 @@ def _face(text):
 
 def main(argv=None):
     args = parse_arguments(argv)
-    directions = DIRECTIONS if args.direction == "both" else (args.direction,)
+    directions = Direction if args.direction == "both" else [Direction(args.direction)]
     strengths = dict.fromkeys(directions, args.strength)
     return edit_files(args, strengths) if args.camera is None else show_camera(args, strengths)
 

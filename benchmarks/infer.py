@@ -55,7 +55,7 @@ def median(function, rounds=5):
 
 def photo_line(args):
     from ageing.faces.alignment import Aligner
-    from ageing.faces.blending import apply, changes_of
+    from ageing.faces.blending import blend, changes_of
     from ageing.faces.detector import Detector
     from ageing.faces.translator import Translator
     from ageing.photos import photo_file
@@ -66,13 +66,13 @@ def photo_line(args):
         Image.fromarray(group(args.width, args.height, args.faces)).save(source, quality=95)
         read, photo = median(lambda: photo_file.read(source), 1)
         detect, faces = median(lambda: detector.find(photo.rgb), 3)
-        align, frames = median(lambda: aligner.align(photo.rgb, faces), 3)
-        translate, changes = median(lambda: changes_of(photo.rgb, frames, translator), 3)
-        blend, edited = median(lambda: apply(photo.native, changes, mode=photo.mode), 3)
+        align, placements = median(lambda: aligner.align(photo.rgb, faces), 3)
+        translate, changes = median(lambda: changes_of(photo.rgb, placements, translator), 3)
+        blending, edited = median(lambda: blend(photo.native, changes, mode=photo.mode), 3)
         write, _ = median(lambda: photo_file.save(target, photo, edited), 1)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
     print(f"| {args.width} x {args.height} | {args.faces} | {len(faces)} | {read:.2f} s | {detect:.2f} s | "
-          f"{align:.2f} s | {translate:.2f} s | {blend:.2f} s | {write:.2f} s | {peak:,.0f} MiB |")
+          f"{align:.2f} s | {translate:.2f} s | {blending:.2f} s | {write:.2f} s | {peak:,.0f} MiB |")
 
 
 def whole_command(args):

@@ -3,8 +3,8 @@
     python benchmarks/tilt.py holidays/        needs: pip install -r requirements-eval.txt
 
 Every second photo is turned clockwise, the others counter-clockwise. Faces are found and framed by dlib in the photo as
-it is, and these frames are turned with it: so every angle is judged on the same faces, framed in the same way. Prints a
-table with 95 % confidence intervals, asserts nothing.
+it is, and these placements are turned with it: so every angle is judged on the same faces, framed in the same way.
+Prints a table with 95 % confidence intervals, asserts nothing.
 """
 
 import argparse
@@ -17,13 +17,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ageing.evaluation.comparison import DIRECTIONS, Comparison  # noqa: E402
+from ageing.evaluation.comparison import Comparison  # noqa: E402
 from ageing.evaluation.formulas import bootstrap  # noqa: E402
 from ageing.evaluation.judges import Judges  # noqa: E402
 from ageing.evaluation.photos import GAINS, count, photos_in, read_faces  # noqa: E402
 from ageing.faces.alignment import Aligner, between_centres  # noqa: E402
 from ageing.faces.blending import edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
+from ageing.faces.direction import Direction  # noqa: E402
 from ageing.faces.translator import Translator  # noqa: E402
 from ageing.photos import photo_file  # noqa: E402
 
@@ -54,10 +55,10 @@ def main():
         for angle in ANGLES if places else ():
             original, turn = turned(photo, angle * (-1) ** i)
             there = [turn[:2, :2] @ place + [[0, 0, v] for v in turn[:2, 2]] for place in places]
-            frames = aligner.align(original, detector.find(original))
-            edited = edit(original, frames, generator)
-            faces[angle].append(Comparison(DIRECTIONS[0], *(read_faces(p, there, judges) for p in (original, edited))))
-            counts[angle].append(count(frames, there))
+            placements = aligner.align(original, detector.find(original))
+            edited = edit(original, placements, generator)
+            faces[angle].append(Comparison(Direction.AGE, *(read_faces(p, there, judges) for p in (original, edited))))
+            counts[angle].append(count(placements, there))
     print_table(faces, counts)
 
 

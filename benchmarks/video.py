@@ -16,29 +16,24 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "samples")]
 
-from ageing import moving_portrait  # noqa: E402
-from ageing.clips.one_euro import OneEuro  # noqa: E402
+import moving_portrait  # noqa: E402
+
+from ageing.clips import tracking  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.clips.video import ClipEditor  # noqa: E402
-from ageing.faces.alignment import Aligner, apply, cut, rms  # noqa: E402
-from ageing.faces.blending import apply as blended  # noqa: E402
-from ageing.faces.blending import changes_of, edit  # noqa: E402
+from ageing.faces.alignment import Aligner, Placement, cut, rms, transform  # noqa: E402
+from ageing.faces.blending import blend, changes_of, edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
-from ageing.faces.translator import Translator  # noqa: E402
-from ageing.photos import outputs, sources, tracking  # noqa: E402
+from ageing.faces.translator import Translator, load  # noqa: E402
+from ageing.photos import outputs, sources  # noqa: E402
 from ageing.photos.editor import Editor  # noqa: E402
 
 PORTRAITS = "astronaut", "grace-hopper"
 RATE = 30
-
-
-def portrait_of(name):
-    return np.asarray(Image.open(ROOT / f"samples/{name}.jpg").convert("RGB"))
 
 
 def write_clip(path, name, seconds):
@@ -46,7 +41,7 @@ def write_clip(path, name, seconds):
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=RATE, options={"crf": "20", "preset": "veryfast"})
         stream.width, stream.height = moving_portrait.SIZE
-        for photo, _ in moving_portrait.frames(portrait_of(name), seconds, RATE):
+        for photo, _ in moving_portrait.frames(moving_portrait.portrait(name), seconds, RATE):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(photo)))
         out.mux(stream.encode())
 
@@ -75,7 +70,7 @@ def flicker(seconds):
     print("|---" * 6 + "|")
     detector, aligner, translator = Detector(), Aligner(), Translator(ROOT / "saved_models/g_AB.onnx")
     for name in PORTRAITS:
-        portrait = portrait_of(name)
+        portrait = moving_portrait.portrait(name)
         place, = aligner.align(portrait, detector.find(portrait)[:1])
         for motion in (0, 1):
             tracker, steady = tracking.Tracker(detector, aligner), SteadyChanges({"age": translator})
@@ -106,8 +101,9 @@ def smoothing(seconds):
 def raw_landmarks(seconds, motion):
     """[(landmarks, the flow's similarity from the frame before or None, matrix)] of the astronaut."""
     tracker, found, before, track = tracking.Tracker(Detector(), Aligner()), [], None, None
-    for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait_of("astronaut"), seconds, RATE, motion=motion)):
-        flow = tracking.motion.of_frame(before, photo, track.found) if before is not None else None
+    portrait = moving_portrait.portrait("astronaut")
+    for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait, seconds, RATE, motion=motion)):
+        flow = tracking.motion.of_face(before, photo, track.unsmoothed) if before is not None else None
         track, = tracker.update(photo, i / RATE)
         found.append((track.places, flow, matrix))
         before = photo
@@ -116,14 +112,14 @@ def raw_landmarks(seconds, motion):
 
 def shake_and_lag(found, cutoff, beta, carried):
     """Both in sides of the frame."""
-    one, smooth, raw = OneEuro(cutoff, beta), [], []
+    one, smooth, raw = tracking.OneEuro(cutoff, beta), [], []
     side = tracking.fitted(found[0][0]).side
     for places, flow, matrix in found:
         if carried and flow is not None and one.value is not None:
-            one.value = apply(flow, one.value)
+            one.value = transform(flow, one.value)
         inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-        smooth.append(apply(inverse, one(places, 1 / RATE, side)))
-        raw.append(apply(inverse, places))
+        smooth.append(transform(inverse, one(places, 1 / RATE, side)))
+        raw.append(transform(inverse, places))
     scale = side * np.linalg.norm(np.linalg.inv(found[0][2][:, :2])[:, 0])
     return rms(np.diff(smooth, axis=0)).mean() / scale, rms(np.subtract(smooth, np.median(raw, axis=0))).mean() / scale
 
@@ -135,12 +131,11 @@ def years(seconds):
     print("| portrait | direction | photo | clip, at rest | clip, moving |\n" + "|---" * 5 + "|")
     detector, aligner, judges = Detector(), Aligner(), Judges()
     for name in PORTRAITS:
-        portrait = portrait_of(name)
-        frames = aligner.align(portrait, detector.find(portrait)[:1])
+        portrait = moving_portrait.portrait(name)
+        placements = aligner.align(portrait, detector.find(portrait)[:1])
         place = judges.find(portrait)[0]
-        for direction, file in (("age", "g_AB.onnx"), ("rejuvenate", "g_BA.onnx")):
-            translator = Translator(ROOT / "saved_models" / file)
-            edited = edit(portrait, frames, translator)
+        for direction, translator in load(ROOT / "saved_models").items():
+            edited = edit(portrait, placements, translator)
             gained = [judged(judges, [cut(portrait, place, SIZE)], [cut(edited, place, SIZE)])]
             for motion in (0, 1):
                 before, after = [], []
@@ -148,9 +143,9 @@ def years(seconds):
                 for i, (photo, matrix) in enumerate(moving_portrait.frames(portrait, seconds, RATE, motion=motion)):
                     changes = steady.update(photo, tracker.update(photo, i / RATE), i / RATE)[direction]
                     if i % 6 == 0:
-                        known = moving_portrait.carried(tracking.Frame(place, True), matrix).matrix
+                        known = moving_portrait.carried(Placement(place), matrix).matrix
                         before.append(cut(photo, known, SIZE))
-                        after.append(cut(blended(photo, changes), known, SIZE))
+                        after.append(cut(blend(photo, changes), known, SIZE))
                 gained.append(judged(judges, before, after))
             print(f"| {name} | {direction} | {' | '.join(f'{value:+.1f}' for value in gained)} |", flush=True)
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(SAMPLES.parent))
 
 from ageing import pictures  # noqa: E402
 from ageing.errors import run_script  # noqa: E402
-from ageing.faces.alignment import Aligner, about_centre, cut, frame_of  # noqa: E402
+from ageing.faces.alignment import Aligner, about_centre, cut, placement_of  # noqa: E402
 from ageing.faces.blending import changes_of, edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
 from ageing.faces.translator import Translator  # noqa: E402
@@ -57,9 +57,9 @@ def ageing(portraits, finder, younger, older):
     rows = []
     for portrait in portraits:
         photo = np.asarray(portrait)
-        face, frame = finder.largest(photo)
-        versions = edit(photo, [frame], younger, STRENGTH), photo, edit(photo, [frame], older, STRENGTH)
-        shown = frame_of(face.box).matrix
+        face, placement = finder.largest(photo)
+        versions = edit(photo, [placement], younger, STRENGTH), photo, edit(photo, [placement], older, STRENGTH)
+        shown = placement_of(face.box).matrix
         rows.append([np.pad(cut(version, shown, LARGE), ((0, GAP), (0, 0), (0, 0)), constant_values=255)
                      for version in versions])
     titles = f"younger, strength {STRENGTH}", "photo", f"older, strength {STRENGTH}"
@@ -76,11 +76,11 @@ def strengths(portrait, finder, older):
 
 def failures(portrait, finder, younger, older):
     """A column for each condition: younger, as it is, older, at strength 1."""
-    frame = frame_of(finder.largest(np.asarray(portrait))[0].box)
-    shown = about_centre(frame.matrix, SURROUNDINGS)
+    placement = placement_of(finder.largest(np.asarray(portrait))[0].box)
+    shown = about_centre(placement.matrix, SURROUNDINGS)
     columns = []
     for title, condition in CONDITIONS.items():
-        photo = np.asarray(condition(portrait, frame))
+        photo = np.asarray(condition(portrait, placement))
         found = finder.find(photo)[:1]
         versions = edit(photo, found, younger), photo, edit(photo, found, older)
         columns.append((title if found else f"{title}: no face",
@@ -95,11 +95,11 @@ class Finder:
         self.detector, self.aligner = Detector(), Aligner()
 
     def find(self, photo):
-        """[Frame], the largest face's first."""
+        """[Placement], the largest face's first."""
         return self.aligner.align(photo, self.detector.find(photo))
 
     def largest(self, photo):
-        """(Face, Frame) of the largest face."""
+        """(Face, Placement) of the largest face."""
         face = self.detector.find(photo)[0]
         return face, self.aligner.align(photo, [face])[0]
 
@@ -110,33 +110,33 @@ def recompressed(image, quality):
     return Image.open(file).convert("RGB")
 
 
-def covered(image, frame):
+def covered(image, placement):
     """The left half of the face behind a plain board."""
-    left, top, side = frame.square
+    left, top, side = placement.square
     image = image.copy()
     image.paste((120, 100, 80), (left, top, left + side // 2, top + side))
     return image
 
 
-def tilted(image, frame):
-    left, top, side = frame.square
+def tilted(image, placement):
+    left, top, side = placement.square
     return image.rotate(35, Image.Resampling.BICUBIC, center=(left + side / 2, top + side / 2))
 
 
-def tiny(image, frame):
+def tiny(image, placement):
     """As if the face had been 20 pixels high."""
-    size = [round(n * 20 / frame.square[2]) for n in image.size]
+    size = [round(n * 20 / placement.square[2]) for n in image.size]
     return image.resize(size, Image.Resampling.BOX).resize(image.size)
 
 
-# What is done to the portrait: {title: function of the image and its Frame that returns an image}
+# What is done to the portrait: {title: function of the image and its Placement that returns an image}
 CONDITIONS = {
-    "as it is": lambda image, frame: image,
-    "blurred": lambda image, frame: image.filter(ImageFilter.GaussianBlur(frame.square[2] / 30)),
+    "as it is": lambda image, placement: image,
+    "blurred": lambda image, placement: image.filter(ImageFilter.GaussianBlur(placement.square[2] / 30)),
     "20 pixels": tiny,
-    "JPEG 4": lambda image, frame: recompressed(image, 4),
-    "grey": lambda image, frame: image.convert("L").convert("RGB"),
-    "dark": lambda image, frame: ImageEnhance.Brightness(image).enhance(0.25),
+    "JPEG 4": lambda image, placement: recompressed(image, 4),
+    "grey": lambda image, placement: image.convert("L").convert("RGB"),
+    "dark": lambda image, placement: ImageEnhance.Brightness(image).enhance(0.25),
     "turned": tilted,
     "covered": covered,
 }

@@ -14,7 +14,9 @@ from PIL import Image
 SAMPLES = Path(__file__).resolve().parent
 sys.path.insert(0, str(SAMPLES.parent))
 
-from ageing import moving_portrait, pictures  # noqa: E402
+import moving_portrait  # noqa: E402
+
+from ageing import pictures  # noqa: E402
 from ageing.clips import tracking  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.errors import run_script  # noqa: E402
@@ -36,7 +38,7 @@ def main(argv=None):
                         help="folder with g_AB.onnx (default: saved_models)")
     parser.add_argument("-o", "--output", default=SAMPLES, type=Path, metavar="DIR", help="default: samples")
     args = parser.parse_args(argv)
-    portrait = np.asarray(Image.open(SAMPLES / "astronaut.jpg").convert("RGB"))
+    portrait = moving_portrait.portrait("astronaut")
     tracker, translator = tracking.Tracker(Detector(), Aligner()), Translator(args.weights / "g_AB.onnx")
     steady = SteadyChanges({"age": translator})
     columns = []
@@ -44,7 +46,7 @@ def main(argv=None):
         now = i / RATE
         changes = steady.update(photo, tracker.update(photo, now), now)["age"]
         if any(round(time * RATE) == i for time in SHOWN):
-            both = [photo, blending.apply(photo, changes, STRENGTH)]
+            both = [photo, blending.blend(photo, changes, STRENGTH)]
             parts = [np.asarray(Image.fromarray(one[:RIGHT - LEFT, LEFT:RIGHT]).resize((SIDE, SIDE))) for one in both]
             parts.insert(1, np.full((GAP, SIDE, 3), 255, np.uint8))
             columns.append((f"{now:.1f} s", np.concatenate(parts)))

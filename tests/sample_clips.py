@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import av
+import moving_portrait
 import numpy as np
 
 from ageing.clips import clip_colour
@@ -58,6 +59,12 @@ def write(path, images, rate=25, codec="libx264", pixel_format="yuv420p", times=
             for packet in sound_packets(voice, len(images) / rate, start):
                 out.mux(packet)
     return path
+
+
+def write_face(path, seconds, rate, size=(384, 216), motion=1.0, **more):
+    """Write a clip of the astronaut's moving portrait, see `write`."""
+    frames = moving_portrait.frames(moving_portrait.portrait("astronaut"), seconds, rate, size, motion=motion)
+    return write(path, [photo for photo, _ in frames], rate, **more)
 
 
 def add_sound(out, codec):

@@ -1,15 +1,13 @@
 """Clips whose truth is known."""
 
 import cv2
+import moving_portrait
 import numpy as np
-from conftest import ROOT
-from PIL import Image
 
-from ageing import moving_portrait
-from ageing.faces.alignment import Frame, between_centres
+from ageing.faces.alignment import Placement, between_centres
 from ageing.faces.blending import Change
 
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
+PORTRAIT = moving_portrait.portrait("astronaut")
 
 
 def test_frames_show_the_portrait_where_the_matrix_says():
@@ -34,7 +32,7 @@ def test_noise_is_new_in_each_frame_and_repeats_with_the_seed():
 
 def test_a_change_is_read_in_the_face_s_own_frame():
     """A change that moves with the face does not flicker; one that is drawn a pixel aside does."""
-    face = Frame(np.array([[140.0, 0, 152], [0, 140.0, 40]]), True)
+    face = Placement(np.array([[140.0, 0, 152], [0, 140.0, 40]]))
     delta = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 40, (128, 128, 3)).astype(np.float32), (0, 0), 4)
     read = {aside: [] for aside in (0, 1)}
     for i in range(6):

@@ -31,7 +31,7 @@ def run(source, tracker, translator, strength, window):
             photo, now = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), time.monotonic() - begin
             changes = steady.update(photo, tracker.update(photo, now), now)["camera"]
             shown += 1
-            if not window(blending.apply(photo, changes, strength)):
+            if not window(blending.blend(photo, changes, strength)):
                 break
     finally:
         camera.release()

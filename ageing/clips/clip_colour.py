@@ -5,6 +5,7 @@ they are, to the bit, whatever the matrix, the range and the depth.
 """
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
@@ -17,7 +18,6 @@ from ageing.faces import blending
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9
 MATRICES = {
     BT709: (0.2126, 0.0722, Colorspace.ITU709),
-    4: (0.30, 0.11, Colorspace.FCC),
     5: (0.299, 0.114, Colorspace.ITU601),
     BT601: (0.299, 0.114, Colorspace.ITU601),
     7: (0.212, 0.087, Colorspace.SMPTE240M),
@@ -65,7 +65,7 @@ def rgb_of(frame, colour, size):
                              src_color_range=ColorRange.JPEG if colour.full or frame.format.is_rgb else ColorRange.MPEG,
                              dst_color_range=ColorRange.JPEG).to_ndarray()
     if colour.is_hdr:
-        picture = cv2.transform(np.take(Curve.of(colour.transfer).table, picture), TO_BT709)
+        picture = cv2.transform(np.take(Curve(colour.transfer).table, picture), TO_BT709)
     return np.ascontiguousarray(picture)
 
 
@@ -100,14 +100,14 @@ def planes_of(frame):
 
 
 def add(frame, changes, strength, colour):
-    """Add [blending.Change] to a frame that `writable` made, in place. Their frames lie in its pixels."""
+    """Add [blending.Change] to a frame that `writable` made, in place. Their placements lie in its pixels."""
     planes, depth = planes_of(frame)[:3], frame.format.components[0].bits
     luma, chroma = scales(depth, colour.full)
     to_yuv = rgb_to_yuv(colour.matrix) * np.array([[luma], [chroma], [chroma]], np.float32)
     low, high = (0, 2 ** depth - 1) if colour.full else (16 << depth - 8, 235 << depth - 8)
-    for rows, columns, delta in blending.bands(planes[0].shape, changes, strength):
+    for rows, columns, delta in blending.photo_deltas(planes[0].shape, changes, strength):
         if colour.is_hdr:
-            delta = Curve.of(colour.transfer).unreduced(delta, signal(planes, rows, columns, colour, depth))
+            delta = Curve(colour.transfer).unreduced(delta, signal(planes, rows, columns, colour, depth))
         deltas = np.moveaxis(delta @ to_yuv.T, 2, 0)
         _add(planes[0][rows, columns], deltas[0], low, high)
         for plane, one in zip(planes[1:], deltas[1:], strict=True):
@@ -122,15 +122,13 @@ def _add(part, delta, low, high):
 
 def halved(plane, shape, rows, columns, delta):
     """(the part of a Cb or Cr plane for these rows and columns of Y, `delta` (h, w) reduced to its size)."""
-    parts, padding = [], []
-    for part, coarse, fine in zip((rows, columns), plane.shape, shape, strict=True):
+    spans, padding = [], []
+    for span, coarse, fine in zip((rows, columns), plane.shape, shape, strict=True):
         step = 1 if coarse == fine else 2
-        begin, end = part.start // step, -(-part.stop // step)
-        parts.append(slice(begin, end))
-        padding.append((part.start - begin * step, end * step - part.stop))
-    if any(map(any, padding)):
-        delta = np.pad(delta, padding, mode="edge")
-    part = plane[tuple(parts)]
+        begin, end = span.start // step, -(-span.stop // step)
+        spans.append(slice(begin, end))
+        padding.append((span.start - begin * step, end * step - span.stop))
+    delta, part = np.pad(delta, padding, mode="edge"), plane[tuple(spans)]
     if part.shape != delta.shape:
         delta = cv2.resize(delta, part.shape[::-1], interpolation=cv2.INTER_AREA)
     return part, delta
@@ -169,16 +167,9 @@ KNEE = 0.7          # of white: light above is compressed
 BRIGHTEST = 0.99    # of the compressed range: above, a change has nothing to take hold of
 
 
+@functools.cache
 class Curve:
     """Reduces one channel of an HDR signal, 0 to 1, to grey levels of an SDR picture, 0 to 255."""
-
-    made = {}   # noqa: RUF012  {transfer: Curve}
-
-    @classmethod
-    def of(cls, transfer):
-        if transfer not in cls.made:
-            cls.made[transfer] = cls(transfer)
-        return cls.made[transfer]
 
     def __init__(self, transfer):
         self.signals = np.linspace(0, 1, 4096)

@@ -2,7 +2,7 @@
 
     with Clip("clip.mp4") as clip, Writer("clip_50s.mp4", clip, codec) as writer:
         for item in clip:
-            writer.copy(item) if isinstance(item, Packet) else writer.frame(item, changes, strength)
+            writer.copy(item) if isinstance(item, Packet) else writer.write(item, changes, strength)
 
 Every file that is written says in its metadata that faces in it were edited. Files are read and written by PyAV. Memory
 does not grow with the length of the clip.
@@ -21,7 +21,7 @@ from av.codec.context import Flags
 from ageing.clips import clip_colour, clip_sound
 from ageing.clips.clip_clock import Clock, Rising
 from ageing.errors import UserError
-from ageing.faces.alignment import Frame
+from ageing.faces.alignment import Placement
 from ageing.photos import opening
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
@@ -36,10 +36,10 @@ LONGEST_MARK_BEFORE = 1_000     # characters of the comment that stood in the ma
 
 @dataclasses.dataclass(frozen=True)
 class Codec:
-    """An encoder of FFmpeg. even, odd: its pixel formats for 8 and for 10 bits, by whether a side is odd.
+    """An encoder of FFmpeg and the containers for it.
 
-    An empty tuple: it keeps the clip's. None: it does not hold as many bits. clear: the containers in which it holds
-    transparency.
+    even, odd: its pixel formats for 8 and for 10 bits, for clips with even sides and with an odd one. None: it does not
+    hold 10 bits. Empty: it keeps the clip's format. clear: whether it holds transparency, which MP4 never does.
     """
 
     name: str
@@ -47,27 +47,30 @@ class Codec:
     even: tuple = ()
     odd: tuple = ()
     suffixes: tuple = (".mp4", ".m4v", ".mov", ".mkv")
-    clear: tuple = ()
+    clear: bool = False
 
     @property
     def holds_10_bits(self):
         return None not in self.even
 
+    def keeps_clear(self, clip, form):
+        """Whether a copy of `clip` in a container of this form is transparent where the clip is."""
+        return clip.clear and self.clear and form != "mp4"
+
     def pixel_format(self, clip, form):
-        """The format of the frames of a copy of `clip` in a container, with transparency if there is room for it."""
-        clear = clip.clear and form in self.clear
-        formats = self.odd if clip.width % 2 or clip.height % 2 else self.even
+        """The format of the frames of a copy of `clip` in a container."""
+        clear, formats = self.keeps_clear(clip, form), self.odd if clip.width % 2 or clip.height % 2 else self.even
+        if clear and self.name == "prores_ks":
+            return "yuva444p10le"   # its only one with transparency
         if formats:
-            found = formats[clip.deep and self.holds_10_bits]
+            chosen = formats[clip.deep and self.holds_10_bits]
         else:
             native = clip.first.format.name.replace("yuvj", "yuv").replace("yuva", "yuv")
-            found = native if native in PLANAR else PLANAR[-1] if clip.deep else PLANAR[2]
-        if clear and self.name == "prores_ks":  # its only one with transparency
-            found = "yuv444p10le"
-        return found.replace("yuv", "yuva") if clear else found
+            chosen = native if native in PLANAR else "yuv444p10le" if clip.deep else "yuv444p"
+        return chosen.replace("yuv", "yuva") if clear else chosen
 
 
-PLANAR = "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"
+PLANAR = "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"   # others become 4:4:4
 LOW, HIGH = ("yuv420p", "yuv420p10le"), ("yuv444p", "yuv444p10le")
 # What --codec offers. 4:2:0 is what players show; H.264 and HEVC hold odd sizes only in 4:4:4. x264's preset is the
 # slowest that leaves time for the faces.
@@ -76,21 +79,22 @@ CODECS = {
     "hevc": Codec("libx265", {"preset": "fast", "crf": "20", "x265-params": "log-level=none"}, LOW, HIGH),
     "av1": Codec("libsvtav1", {"preset": "9", "crf": "24"}, LOW, LOW, (".mp4", ".mkv", ".webm")),
     "vp9": Codec("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-                 ("yuv420p", None), ("yuv420p", None), (".mp4", ".mkv", ".webm"),
-                 ("matroska", "webm")),
-    "prores": Codec("prores_ks", {}, ("yuv422p10le",) * 2, ("yuv422p10le",) * 2, (".mov", ".mkv"), ("mov", "matroska")),
-    "ffv1": Codec("ffv1", {"level": "3", "slices": "4"}, suffixes=(".mkv",), clear=("matroska",)),
+                 ("yuv420p", None), ("yuv420p", None), (".mp4", ".mkv", ".webm"), clear=True),
+    "prores": Codec("prores_ks", {}, ("yuv422p10le",) * 2, ("yuv422p10le",) * 2, (".mov", ".mkv"), clear=True),
+    "ffv1": Codec("ffv1", {"level": "3", "slices": "4"}, suffixes=(".mkv",), clear=True),
 }
 
 
 class Clip:
-    """A clip that is read from its beginning to its end, once.
+    """A clip that is read once, from its beginning to its end.
 
-    Iterate over it for its frames (av.VideoFrame, as they are stored) and for the packets of its sound and subtitles,
-    in the order of the file. width, height: of the frames. size: (width, height) of the upright picture with square
-    pixels. colour: clip_colour.Colour. deep: more than 8 bits. clear: with transparency. frames, seconds: how many and
-    how long, a guess or None. notes: short texts on what is not read or not kept. damaged: how many packets could not
-    be read, or not be written, so far.
+    Iterating over it gives its frames (av.VideoFrame, as they are stored) and the packets of its sound and subtitles,
+    in the order of the file.
+
+    width, height: of the stored frames. size: (width, height) of the upright picture with square pixels.
+    colour: clip_colour.Colour. deep: whether it has more than 8 bits. clear: whether it has transparency.
+    frames, seconds: how many and how long; guesses, or None. notes: texts on what is not read or not kept.
+    damaged: how many packets could not be read or written so far.
 
     Raises UserError, naming the file, if it is missing, damaged, or has no video or more than `megapixels`.
     """
@@ -103,9 +107,9 @@ class Clip:
             self.decoder = decoder_of(self.video)
             self.decoder.thread_type = "AUTO"
             self.clock = Clock(bool(self.container.format.flags & av.format.Flags.ts_discont.value))
-            self.decoded = None, []     # a packet of sound and its frames
+            self.decoded = None, []     # the last packet of sound that was decoded, and its frames
             self.kept = [stream for stream in self.container.streams if stream.type in KEPT_STREAMS]
-            self.before, self.items = [], self._items()
+            self.before, self.items = [], self._items()     # up to the first frame, which is read here; the rest
             for item in self.items:
                 self.before.append(item)
                 if isinstance(item, av.VideoFrame):
@@ -176,9 +180,12 @@ class Clip:
                 continue
             for frame in frames:
                 frame.time_base = frame.time_base or self.video.time_base
-                if frame.pts is None or (last is not None and frame.pts <= last):
-                    step = 1 / (self.rate * frame.time_base) if last is not None and frame.pts is None else 1
-                    frame.pts = (last or 0) + max(1, round(step)) if last is not None else 0
+                if last is None:
+                    frame.pts = frame.pts or 0
+                elif frame.pts is None:
+                    frame.pts = last + max(1, round(1 / (self.rate * frame.time_base)))
+                else:
+                    frame.pts = max(frame.pts, last + 1)
                 last = frame.pts
                 yield frame
 
@@ -210,19 +217,19 @@ class Clip:
         flip_x, flip_y = self.turn.sum(1) < 0
         return np.ascontiguousarray(picture[::-1 if flip_y else 1, ::-1 if flip_x else 1])
 
-    def to_stored(self, frame):
-        """An alignment.Frame in the upright picture, as one in the pixels that are stored."""
+    def to_stored(self, placement):
+        """A Placement in the upright picture, as one in the pixels that are stored."""
         upright = np.hstack([self.turn * (self.stretched / self.width, 1), np.zeros((2, 1))])
         corner = upright[:, :2] @ (self.width, self.height)
         upright[:, 2] = -np.minimum(corner, 0)
         inverse = np.linalg.inv(upright[:, :2])
-        matrix = inverse @ frame.matrix
+        matrix = inverse @ placement.matrix
         matrix[:, 2] -= inverse @ upright[:, 2]
-        return Frame(matrix, frame.aligned)
+        return Placement(matrix, placement.aligned)
 
 
 def _address(path):
-    """For FFmpeg, which takes a name with a colon for an address on the network."""
+    """The file's name for FFmpeg, which takes one with a colon for an address on the network."""
     return f"file:{path}"
 
 
@@ -261,8 +268,8 @@ def decoder_of(video):
 
 def display_matrix_of(frame):
     """The nine integers of a frame's display matrix, or None."""
-    found = [data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
-    return np.frombuffer(found[0], np.int32).tolist() if found else None
+    matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    return None if matrix is None else np.frombuffer(matrix, np.int32).tolist()
 
 
 def turn_of(display_matrix):
@@ -293,7 +300,7 @@ def is_marked(path):
         return False
 
 
-def marked(metadata):
+def with_mark(metadata):
     """A clip's metadata {key: text} with the mark before the comment that stood there."""
     metadata = {key: value for key, value in metadata.items()
                 if key.lower() not in ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")}
@@ -341,12 +348,12 @@ class Writer:
         self.pixel_format = codec.pixel_format(clip, form)
         if clip.deep and not codec.holds_10_bits:
             clip.notes.append("its 10 bits or more became 8")
-        if clip.clear and form not in codec.clear:
+        if clip.clear and not codec.keeps_clear(clip, form):
             clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)")
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
         self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:
-            self.container.metadata.update(marked(clip.container.metadata))
+            self.container.metadata.update(with_mark(clip.container.metadata))
             self.video = self._add_video(form)
             self.rising, self.anew = Rising(), {}
             self.copied = {stream.index: copy for stream in clip.kept if (copy := self._add_copy(stream))}
@@ -430,11 +437,11 @@ class Writer:
                 raise
             self.clip.damaged += 1
 
-    def frame(self, frame, changes, strength):
+    def write(self, frame, changes, strength):
         """Write an av.VideoFrame with [blending.Change] of the upright picture."""
         clip = self.clip
         copy = clip_colour.writable(frame, clip.colour, self.size, self.pixel_format)
-        stored = [dataclasses.replace(change, frame=clip.to_stored(change.frame)) for change in changes]
+        stored = [dataclasses.replace(change, placement=clip.to_stored(change.placement)) for change in changes]
         clip_colour.add(copy, stored, strength, clip.colour)
         self._encode(copy)
 

@@ -1,4 +1,4 @@
-"""The changes of faces in a clip, averaged over time in each face's own frame: so they do not flicker.
+"""The changes of faces in a clip, averaged over time in the face's own square: so they do not flicker.
 
     changes = SteadyChanges({"age": translator}).update(photo, tracks, now)     for each frame in order
 
@@ -18,22 +18,22 @@ TRANSLATE_EVERY = 0.2   # seconds: the mean would hardly gain from more, and the
 
 @dataclasses.dataclass
 class Memory:
-    """Of one face: when it was last translated; {direction: float32 (S, S, 3)} of the last changes and of the means."""
+    """Of one face. last, mean: {direction: float32 (S, S, 3)}, its newest change and the mean over time."""
 
-    translated: float
+    translated: float   # seconds: when `last` was made
     last: dict
     mean: dict
 
 
 class SteadyChanges:
-    """translators: {direction: translator.Translator}."""
+    """translators: {direction: translator.Translator}. memories: {number of a track: Memory, None before the first}."""
 
     def __init__(self, translators):
         self.translators, self.memories, self.now = translators, {}, None
 
     def update(self, photo, tracks, now):
         """{direction: [Change]} for those of `tracks` that are shown, scaled by their weights. now: seconds."""
-        passed, self.now = now - self.now if self.now is not None else 0.0, now
+        passed, self.now = 0.0 if self.now is None else now - self.now, now
         shown = [track for track in tracks if track.weight > 0]
         self.memories = {track.number: self.memories.get(track.number) for track in shown}
         self._translate(photo, [track for track in shown if self._is_due(track)])
@@ -41,7 +41,7 @@ class SteadyChanges:
         for memory in filter(None, self.memories.values()):
             for direction, mean in memory.mean.items():
                 mean += share * (memory.last[direction] - mean)
-        return {direction: [Change(track.frame, self.memories[track.number].mean[direction] * track.weight)
+        return {direction: [Change(track.placement, self.memories[track.number].mean[direction] * track.weight)
                             for track in shown if self.memories[track.number]]
                 for direction in self.translators}
 
@@ -51,10 +51,11 @@ class SteadyChanges:
         return track.seen and (memory is None or self.now - memory.translated >= TRANSLATE_EVERY - 1e-6)
 
     def _translate(self, photo, tracks):
-        frames = [track.frame for track in tracks]
-        found = {direction: changes_of(photo, frames, translator) for direction, translator in self.translators.items()}
+        placements = [track.placement for track in tracks]
+        changes = {direction: changes_of(photo, placements, translator)
+                   for direction, translator in self.translators.items()}
         for i, track in enumerate(tracks):
-            last = {direction: changes[i].delta for direction, changes in found.items()}
+            last = {direction: of_all[i].delta for direction, of_all in changes.items()}
             before = self.memories[track.number]
             mean = before.mean if before else {direction: delta.copy() for direction, delta in last.items()}
             self.memories[track.number] = Memory(self.now, last, mean)

@@ -8,95 +8,107 @@ its number.
 """
 
 import dataclasses
+import math
 
 import cv2
 import numpy as np
 
 from ageing.clips import motion
-from ageing.clips.one_euro import OneEuro
-from ageing.faces.alignment import (
-    LARGEST_DISAGREEMENT,
-    LARGEST_MISFIT,
-    PLACES,
-    Frame,
-    apply,
-    is_near,
-    rms,
-    umeyama,
-)
+from ageing.faces.alignment import PLACES, fitted, is_trusted, rms, transform
 from ageing.faces.detector import same
 
-FINEST = 960            # of the detector, see detector.FINEST: half of a photo's time, for faces of 1/38 of the width
-DETECT_EVERY = 0.5      # seconds between two looks of the detector, the most expensive step
-SEARCH_EVERY = 0.2      # the same while a face is lost
+FINEST = 960            # the detector's `finest`: half the time of a photo's; faces from 1/38 of the width are found
+DETECT_EVERY = 0.5      # seconds between two runs of the detector, the most expensive step
+SEARCH_EVERY = 0.2      # the same, while a face is lost
 FADE = 0.3              # seconds in which a change fades in or out
-REMEMBERED = 2.0        # seconds after which a lost face that returns gets a new number
-MOST_MISSED = 3         # looks of the detector that may miss a face in sequence, however clear its landmarks
+REMEMBERED = 2.0        # seconds for which a lost face keeps its number
+MOST_MISSED = 3         # runs of the detector in sequence without the face, after which its landmarks do not count
 
-# Of the landmarks' One-Euro filter: Hz, and Hz per side of the frame a second. `python benchmarks/video.py --smoothing`
-# shows what others do.
+# The landmarks' OneEuro filter: Hz; Hz for a speed of one placement's side a second.
+# `python benchmarks/video.py --smoothing` shows what other values do.
 CUTOFF, BETA = 0.3, 10.0
 
-SAME_FACE = 0.5         # sides of the frame: landmarks that are nearer on average belong to one face
-LARGER = 1.3            # by how much another face must be larger, to become the largest
-CUT = 30                # grey levels by which frames differ on average from one scene to the next
-THUMBNAIL = (32, 18)    # pixels in which they are compared
+SAME_FACE = 0.5         # sides of the placement: landmarks that are nearer on average belong to one face
+LARGER = 1.3            # ratio of sides from which another face becomes "the largest"
+CUT = 30                # grey levels: a scene begins where frames, reduced to THUMBNAIL, differ more on average
+THUMBNAIL = (32, 18)    # width and height in pixels
+
+
+class OneEuro:
+    """Smooths numbers or arrays, each element by itself: little jitter at rest, little lag in motion.
+
+    Casiez, Roussel, Vogel 2012, "1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive
+    Systems". cutoff: Hz, at rest. beta: Hz by which it rises per unit of speed. speed_cutoff: Hz, for the speed itself.
+    """
+
+    def __init__(self, cutoff, beta, speed_cutoff=1.0):
+        self.cutoff, self.beta, self.speed_cutoff = cutoff, beta, speed_cutoff
+        self.value, self.speed = None, 0.0
+
+    def __call__(self, value, seconds, unit=1.0):
+        """The smoothed `value`; the first one as it is.
+
+        seconds: since the last call, above 0. unit: in which speeds are counted, here the size of the face.
+        """
+        if self.value is None:
+            self.value = value
+            return value
+        speed = (value - self.value) / seconds
+        self.speed = self.speed + share(self.speed_cutoff, seconds) * (speed - self.speed)
+        cutoff = self.cutoff + self.beta * abs(self.speed) / unit
+        self.value = self.value + share(cutoff, seconds) * (value - self.value)
+        return self.value
+
+
+def share(cutoff, seconds):
+    """The share of the new value in an exponential mean with this cutoff in Hz (the paper's eq. 5 and 6)."""
+    return 1 / (1 + 1 / (2 * math.pi * cutoff * seconds))
 
 
 @dataclasses.dataclass(eq=False)
 class Track:
-    """A face over time.
+    """A face over time. placement: smoothed; unsmoothed: as it was found in the last frame."""
 
-    number: from 1, in the order of appearance, the largest first. box: the detector's, at first. begin, end: seconds,
-    when the face was first and last seen. frame: the smoothed alignment.Frame. weight: 0 to 1, how much of its change
-    is shown now; 0 if it is not to be edited. edited: whether it ever was.
-    """
-
-    number: int
-    box: tuple
-    begin: float
-    end: float
-    places: np.ndarray       # float64 (4, 2): of eyes, nose and mouth in the photo's pixels, not smoothed
-    weight: float = 0.0
+    number: int              # from 1, in the order of appearance, the largest first
+    box: tuple               # the detector's, when the face appeared
+    begin: float             # seconds at which the face was first seen
+    end: float               # and last seen
+    places: np.ndarray       # float64 (4, 2): eyes, nose and mouth in the photo's pixels, not smoothed
+    weight: float = 0.0      # 0 to 1: how much of its change is shown now
     seen: bool = True        # in the last frame
-    missed: int = 0          # looks of the detector, in sequence
-    edited: bool = False
+    missed: int = 0          # runs of the detector without it, in sequence
+    edited: bool = False     # whether its weight was ever above 0
 
     def __post_init__(self):
-        self.frame = self.found = fitted(self.places)
+        self.placement = self.unsmoothed = fitted(self.places)
         self.smooth = OneEuro(CUTOFF, BETA)
 
-    def carry(self, motion):
-        """Move along with what was seen in the face's place. motion: a similarity, float64 (2, 3)."""
-        self.found = fitted(apply(motion, apply(self.found.matrix, PLACES)))
+    def carry(self, matrix):
+        """Move the face, and the filter's memory of it, by a similarity, float64 (2, 3)."""
+        self.unsmoothed = fitted(transform(matrix, self.unsmoothed.at(PLACES)))
         if self.smooth.value is not None:
-            self.smooth.value = apply(motion, self.smooth.value)
+            self.smooth.value = transform(matrix, self.smooth.value)
 
     def follow(self, places, seconds, now):
-        """Take over where the face was found, `seconds` after the last time."""
-        self.places, self.found, self.seen, self.end = places, fitted(places), True, now
-        self.frame = fitted(self.smooth(places, seconds, self.found.side))
+        """The face was found at `places`, `seconds` after the frame before."""
+        self.places, self.unsmoothed, self.seen, self.end = places, fitted(places), True, now
+        self.placement = fitted(self.smooth(places, seconds, self.unsmoothed.side))
 
     @property
     def followed(self):
-        """Whether the landmark network may look for it; a face that has faded out must be detected again."""
+        """Whether the landmark network looks for it; a face that has faded out must be detected again."""
         return (self.seen or self.weight > 0) and self.missed < MOST_MISSED
 
 
-def fitted(places):
-    """The Frame of landmarks (4, 2)."""
-    return Frame(umeyama(PLACES, places), True)
-
-
 class Tracker:
-    """Follows the faces of one clip. seen: [Track] of all its faces so far.
+    """Follows the faces of one clip. tracks: [Track] of those that are remembered; appeared: of all so far.
 
     face: which are edited: "all", "largest" or a number. detector, aligner: as for photos.
     """
 
     def __init__(self, detector, aligner, face="all"):
         self.detector, self.aligner, self.face = detector, aligner, face
-        self.tracks, self.seen = [], []
+        self.tracks, self.appeared = [], []
         self.now = self.looked = self.before = self.thumbnail = self.largest = None
 
     def update(self, photo, now):
@@ -131,44 +143,44 @@ class Tracker:
         if not followed:
             return
         for track in followed:
-            moved = motion.of_frame(self.before, photo, track.found)
+            moved = motion.of_face(self.before, photo, track.unsmoothed)
             if moved is not None:
                 track.carry(moved)
-        found = self.aligner.places(photo, [track.found.matrix for track in followed], mirror=True)
-        for track, places, disagreement in zip(followed, *found, strict=True):
-            if is_trusted(places, disagreement, track.found):
+        landmarks = self.aligner.places(photo, [track.unsmoothed.matrix for track in followed], mirror=True)
+        for track, places, disagreement in zip(followed, *landmarks, strict=True):
+            if is_trusted(places, disagreement, track.unsmoothed):
                 track.follow(places, seconds, self.now)
         for i, track in enumerate(followed):
             if track.seen and any(one.seen and distance(one.places, track) < SAME_FACE for one in followed[:i]):
-                track.seen = False  # two have come to follow one face
+                track.seen = False  # it follows the same face as an earlier track
                 self.tracks.remove(track)
 
     def _detect(self, photo, seconds):
         """Look for faces in the whole frame: confirm those that are followed, find the lost ones, begin new ones."""
         self.looked = self.now
         faces = self.detector.find(photo)
-        frames = self.aligner.align(photo, faces)
-        pairs = [(distance(apply(frame.matrix, PLACES), track), i, track)
-                 for i, frame in enumerate(frames) for track in self.tracks
-                 if frame.aligned or same(faces[i].box, track.frame.bounds)]
-        matched = {}
+        placements = self.aligner.align(photo, faces)
+        pairs = [(distance(placement.at(PLACES), track), i, track)
+                 for i, placement in enumerate(placements) for track in self.tracks
+                 if placement.aligned or same(faces[i].box, track.placement.bounds)]
+        matched = {}    # {index of a face: the nearest track}
         for far, i, track in sorted(pairs, key=lambda pair: pair[0]):
             if far < SAME_FACE and i not in matched and track not in matched.values():
                 matched[i] = track
         for track in self.tracks:
             track.missed += 1
-        for i, (face, frame) in enumerate(zip(faces, frames, strict=True)):
+        for i, (face, placement) in enumerate(zip(faces, placements, strict=True)):
             track = matched.get(i)
-            places = apply(frame.matrix, PLACES)
+            places = placement.at(PLACES)
             if track:
                 track.missed = 0
-                if not track.seen and frame.aligned:
+                if not track.seen and placement.aligned:
                     if not track.weight:
                         track.smooth = OneEuro(CUTOFF, BETA)
                     track.follow(places, seconds, self.now)
-            elif frame.aligned:
-                self.seen.append(Track(len(self.seen) + 1, face.box, self.now, self.now, places))
-                self.tracks.append(self.seen[-1])
+            elif placement.aligned:
+                self.appeared.append(Track(len(self.appeared) + 1, face.box, self.now, self.now, places))
+                self.tracks.append(self.appeared[-1])
         for track in self.tracks:
             track.seen &= track.missed < MOST_MISSED
 
@@ -176,20 +188,13 @@ class Tracker:
         """Whether a face that is seen is to be edited."""
         if self.face == "largest":
             seen = [one for one in self.tracks if one.seen]
-            largest = max(seen, key=lambda one: one.frame.side)
-            if self.largest not in seen or largest.frame.side > LARGER * self.largest.frame.side:
+            largest = max(seen, key=lambda one: one.placement.side)
+            if self.largest not in seen or largest.placement.side > LARGER * self.largest.placement.side:
                 self.largest = largest
             return track is self.largest
         return self.face in ("all", track.number)
 
 
-def is_trusted(places, disagreement, before):
-    """Whether landmarks are those of the face that the Frame `before` held. The limits are those of photos."""
-    frame = fitted(places)
-    misfit = rms(apply(frame.matrix, PLACES) - places) / frame.side
-    return misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT and is_near(frame, before)
-
-
 def distance(places, track):
-    """Root mean square distance of landmarks (4, 2) from those of a Track, in sides of its frame."""
-    return float(rms(places - track.places)) / track.found.side
+    """Root mean square distance of landmarks (4, 2) from those of a Track, in sides of its placement."""
+    return float(rms(places - track.places)) / track.unsmoothed.side

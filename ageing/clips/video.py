@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 import os
 import signal
-import threading
 import time
 
 import av
@@ -29,7 +28,7 @@ from ageing.storage import replacing
 
 
 class Discarded(Exception):
-    """What was written is not to be kept under its name."""
+    """Makes storage.replacing delete what was written, instead of giving it its name."""
 
 
 @dataclasses.dataclass
@@ -58,36 +57,44 @@ class ClipEditor:
                      if Kind(domain) in missing}
             with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
                 temporary = {direction: files.enter_context(replacing(path)) for direction, path in paths.items()}
-                tracker = Tracker(editor.detector, editor.aligner, editor.face)
-                try:
-                    self._write(clip, tracker, temporary, report, stopped)
-                except Exception as error:
-                    parts = [str(kept(temporary[direction], path)) for direction, path in paths.items()
-                             if tracker.seen and clip_file.plays(temporary[direction])]
-                    if not parts:
-                        raise
-                    raise UserError(f"{job.photo}: {type(error).__name__}: {reason(error)}; what was done before is "
-                                    f"kept as {', '.join(parts)}") from error
-                report |= {"faces": faces_of(tracker), "notes": notes_on(clip)}
-                if not tracker.seen:
-                    raise Discarded
-                early = "interrupted" in report
-                if isinstance(editor.face, int) and editor.face > len(tracker.seen) and not early:
-                    raise UserError(f"{job.photo}: --face {editor.face}, but {len(tracker.seen)} found; --json says "
-                                    "where each of them first stood")
-                if early:
-                    paths = {direction: kept(temporary[direction], path) for direction, path in paths.items()}
-                report["outputs"] = [str(path) for path in paths.values()]
-                if early:
+                report["outputs"] = self._edit(clip, temporary, paths, report, stopped)
+                if "interrupted" in report:
                     raise Discarded
         if stopped() and "interrupted" not in report:
             raise KeyboardInterrupt  # pressed when the clip was complete already
         return report
 
+    def _edit(self, clip, temporary, paths, report, stopped):
+        """Write the clip to `temporary`, {direction: path}, and complete the report. Returns the names it will have.
+
+        They are `paths`, or those of parts. Raises Discarded if there is no face.
+        """
+        editor = self.editor
+        tracker = Tracker(editor.detector, editor.aligner, editor.face)
+        try:
+            self._write(clip, tracker, temporary, report, stopped)
+        except Exception as error:
+            parts = [kept(temporary[direction], path) for direction, path in paths.items()
+                     if tracker.appeared and clip_file.plays(temporary[direction])]
+            if not parts:
+                raise
+            raise UserError(f"{clip.path}: {type(error).__name__}: {reason(error)}; what was done before is kept as "
+                            f"{', '.join(map(str, parts))}") from error
+        n = len(tracker.appeared)
+        report |= {"faces": faces_of(tracker), "notes": notes_on(clip)}
+        if not n:
+            raise Discarded
+        if "interrupted" in report:
+            return [str(kept(temporary[direction], path)) for direction, path in paths.items()]
+        if isinstance(editor.face, int) and editor.face > n:
+            raise UserError(f"{clip.path}: --face {editor.face}, but {n} found; --json says where each of them first "
+                            "stood")
+        return [str(path) for path in paths.values()]
+
     def _write(self, clip, tracker, paths, report, stopped):
         """Write the clip to `paths`, {direction: path}, until its end or `stopped()`.
 
-        A thread of its own writes, while the faces of the next frame are found.
+        Another thread encodes, while this one finds the faces of the next frame.
         """
         editor, steps = self.editor, Steps("read", "follow", "translate", "write")
         steady = SteadyChanges({direction: editor.translators[direction] for direction in paths})
@@ -112,7 +119,7 @@ class ClipEditor:
                 changes = steady.update(photo, tracks, now)
                 steps.done("translate")
                 for direction, writer in writers.items():
-                    later.do(writer.frame, item, changes[direction], editor.strengths[direction])
+                    later.do(writer.write, item, changes[direction], editor.strengths[direction])
                 steps.done("write")
                 report["frames"] += 1
                 bar.update()
@@ -120,7 +127,7 @@ class ClipEditor:
 
 
 class Steps:
-    """seconds: {step: how long it took in sum}."""
+    """A stopwatch. seconds: {step: how long it took in all frames together}."""
 
     def __init__(self, *names):
         self.seconds, self.last = dict.fromkeys(names, 0.0), time.perf_counter()
@@ -131,9 +138,9 @@ class Steps:
 
 
 class InOrder:
-    """Calls functions one after the other in another thread, at most `AHEAD` calls behind. Their errors are raised."""
+    """Calls functions in another thread, one after the other. Their errors are raised in this one, at a later call."""
 
-    AHEAD = 4   # each may hold a frame
+    AHEAD = 4   # calls that may wait: each may hold a frame
 
     def __enter__(self):
         self.pool, self.pending = concurrent.futures.ThreadPoolExecutor(1), collections.deque()
@@ -154,7 +161,7 @@ class InOrder:
 def faces_of(tracker):
     """What the report says on the faces of a clip: numbers as for --face, seconds of their first and last frame."""
     return [{"number": track.number, "box": [round(v, 1) for v in track.box], "from": round(track.begin, 3),
-             "to": round(track.end, 3), "aligned": True, "edited": track.edited} for track in tracker.seen]
+             "to": round(track.end, 3), "aligned": True, "edited": track.edited} for track in tracker.appeared]
 
 
 def notes_on(clip):
@@ -163,7 +170,7 @@ def notes_on(clip):
 
 
 def kept(temporary, path):
-    """Move the beginning of a clip, which was to become `path`, to a name that says so. Returns the new path."""
+    """Give the written beginning of a clip, which was to become `path`, a name that says so. Returns its path."""
     names = (path.with_name(f"{path.stem}_part{n}{path.suffix}") for n in itertools.chain([""], itertools.count(2)))
     part = next(name for name in names if not name.exists() or is_output(name))
     with replacing(part) as other:
@@ -191,10 +198,7 @@ def interrupts():
             raise KeyboardInterrupt
         pressed.append(True)
 
-    if threading.current_thread() is not threading.main_thread():  # only there signals can be caught
-        yield lambda: False
-        return
-    # nohup and the like ignore a signal, and so it stays; Windows has no SIGHUP.
+    # A signal that is ignored stays so, as with nohup. Windows has no SIGHUP.
     signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {one: signal.signal(one, note) for one in signals if signal.getsignal(one) != signal.SIG_IGN}
     try:

@@ -3,23 +3,13 @@
 import dataclasses
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from ageing.errors import UserError
 from ageing.evaluation.judges import Readings
-from ageing.faces.translator import GENERATORS, Translator
-
-
-class Direction(NamedTuple):
-    """The task of one generator. sign: of the wanted change in age."""
-
-    name: str
-    sign: int
-
-
-DIRECTIONS = Direction("age", 1), Direction("rejuvenate", -1)
+from ageing.faces.direction import Direction
+from ageing.faces.translator import Translator
 
 
 class Unchanged:
@@ -39,7 +29,7 @@ def load_pairs(folders, baseline, self_ensemble):
 
     Raises UserError if there is no row or a file is missing.
     """
-    pairs = {name: tuple(Translator(Path(folder, GENERATORS[d.name]), mirror=self_ensemble) for d in DIRECTIONS)
+    pairs = {name: tuple(Translator(Path(folder, direction.generator), mirror=self_ensemble) for direction in Direction)
              for name, folder in folders.items()}
     if baseline:
         pairs["unchanged"] = (Unchanged(), Unchanged())

@@ -9,9 +9,10 @@ import numpy as np
 
 from ageing.errors import UserError
 from ageing.evaluation import FEWEST, formulas
-from ageing.evaluation.comparison import DIRECTIONS, Comparison
+from ageing.evaluation.comparison import Comparison
 from ageing.evaluation.judges import Readings
 from ageing.face_folder import load_domain
+from ageing.faces.direction import Direction
 from ageing.utkface import GENDERS, labels_of
 
 STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5)
@@ -131,9 +132,9 @@ def order(n):
 
 def translate_both(pair, A, B, judges, title):
     """{direction: Translation} by `pair`, the generators (G_AB, G_BA). A, B: Crops at the generators' size."""
-    return {direction.name: translate(direction, generator, other, inputs, targets, judges, title)
+    return {direction: translate(direction, generator, other, inputs, targets, judges, title)
             for direction, generator, other, inputs, targets in zip(
-                DIRECTIONS, pair, pair[::-1], (A, B), (B, A), strict=True)}
+                Direction, pair, pair[::-1], (A, B), (B, A), strict=True)}
 
 
 def translate(direction, generator, other, inputs, targets, judges, title):
@@ -142,7 +143,7 @@ def translate(direction, generator, other, inputs, targets, judges, title):
     change = generator.change(inputs.pixels)
     seconds = time.perf_counter() - begin
     outputs = with_change(inputs.pixels, change)
-    after = judges.read(outputs, f"judging {title}, {direction.name}")
+    after = judges.read(outputs, f"judging {title}, {direction}")
     few = order(len(inputs))[:CURVE_FACES]
     ages = {0: inputs.readings.mean_ages[few], 1: after.mean_ages[few]}
     curve = {}

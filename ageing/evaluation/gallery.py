@@ -51,7 +51,7 @@ def _save_age_curves(path, translation, curve):
     for title, ages in (("inputs", translation.before.ages), ("outputs", translation.after.ages),
                         ("target domain", translation.real.ages)):
         left.hist(np.clip(ages, 0, 100), bins, density=True, histtype="step", linewidth=2, label=title)
-    left.set(xlabel="estimated age, years", ylabel="density", title=translation.direction.name)
+    left.set(xlabel="estimated age, years", ylabel="density", title=translation.direction)
     left.legend()
     mean, low, high = np.transpose(list(curve.values()))
     right.plot(list(curve), mean, marker="o")

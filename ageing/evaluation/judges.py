@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ageing.errors import UserError, reason
-from ageing.faces.alignment import apply, cut, umeyama
+from ageing.faces.alignment import cut, transform, umeyama
 
 SAME_PERSON = 0.6  # dlib's threshold: descriptors of the same person are nearer
 # Where the face lies in UTKFace's framing: left, top, right, bottom, as shares of the side.
@@ -169,4 +169,4 @@ class DlibFinder:
         side /= BOX[1] - BOX[0]
         square = np.array([[side, 0, left - BOX[0] * side], [0, side, top - BOX[0] * side]])
         points = self.predictor(cut(photo, square, LANDMARK_SIZE), self.rectangle).parts()
-        return apply(square, [((point.x + 0.5) / LANDMARK_SIZE, (point.y + 0.5) / LANDMARK_SIZE) for point in points])
+        return transform(square, np.array([(point.x + 0.5, point.y + 0.5) for point in points]) / LANDMARK_SIZE)

@@ -11,18 +11,19 @@ from tqdm import tqdm
 
 from ageing.errors import UserError, kind_of
 from ageing.evaluation import metrics
-from ageing.evaluation.comparison import DIRECTIONS, Comparison
+from ageing.evaluation.comparison import Comparison
 from ageing.evaluation.crops import with_change
 from ageing.evaluation.formulas import bootstrap, ratio_of_means
 from ageing.evaluation.judges import BOX, SIZE, SMALLEST, Readings
-from ageing.faces.alignment import Aligner, apply, clip, cut
+from ageing.faces.alignment import Aligner, cut, transform
 from ageing.faces.blending import edit
 from ageing.faces.detector import Detector
+from ageing.faces.direction import Direction
 from ageing.photos import photo_file, sources
 
 # Faces that a generator learned to translate, by the mean of both judges' ages. Others have less to gain.
-FITTING = {"age": ("faces that look under 35", lambda ages: ages < 35),
-           "rejuvenate": ("faces that look 35 or older", lambda ages: ages >= 35)}
+FITTING = {Direction.AGE: ("faces that look under 35", lambda ages: ages < 35),
+           Direction.REJUVENATE: ("faces that look 35 or older", lambda ages: ages >= 35)}
 
 # (n,) numbers of a Comparison, which are also told as a share of the same on validation crops.
 GAINS = {"age gain, years": lambda faces: faces.age_gain,
@@ -53,9 +54,9 @@ def measure(pairs, paths, crops, judges):
         raise UserError(f"--photos: dlib finds no face of {SMALLEST} pixels or more in {len(paths)} photo(s)")
     rows = {row: {} for row in pairs}
     for row, pair in pairs.items():
-        for direction, generator, inputs in zip(DIRECTIONS, pair, crops.get(pair[0].size, (None, None)), strict=True):
+        for direction, generator, inputs in zip(Direction, pair, crops.get(pair[0].size, (None, None)), strict=True):
             of_crops = inputs and compare_crops(direction, generator, inputs, judges)
-            rows[row][direction.name] = numbers_of(direction, [of[row, direction] for of in records], of_crops)
+            rows[row][direction] = numbers_of(direction, [of[row, direction] for of in records], of_crops)
     return rows
 
 
@@ -63,33 +64,33 @@ def measure_photo(path, pairs, detector, aligner, judges):
     """{(row, direction): record}. record: a dict; "faces" in it is their Comparison, None without any."""
     photo = photo_file.read(path).rgb
     begin = time.perf_counter()
-    frames = aligner.align(photo, detector.find(photo))
+    placements = aligner.align(photo, detector.find(photo))
     spent = time.perf_counter() - begin
     places = judges.find(photo)
     before, records = read_faces(photo, places, judges), {}
     for row, pair in pairs.items():
-        for direction, generator in zip(DIRECTIONS, pair, strict=True):
+        for direction, generator in zip(Direction, pair, strict=True):
             begin = time.perf_counter()
-            edited = edit(photo, frames, generator)
+            edited = edit(photo, placements, generator)
             seconds = spent + time.perf_counter() - begin
             after = read_faces(edited, places, judges)
             records[row, direction] = {
-                "photo": path.name, **count(frames, places), "seconds": seconds,
+                "photo": path.name, **count(placements, places), "seconds": seconds,
                 "faces": Comparison(direction, before, after) if places else None,
-                "change outside": change_outside(photo, edited, frames),
-                "rim step": largest_rim_step(photo, edited, frames)}
+                "change outside": change_outside(photo, edited, placements),
+                "rim step": largest_rim_step(photo, edited, placements)}
     return records
 
 
 def read_faces(photo, places, judges):
-    """Readings of the faces of a photo that the matrices `places` frame; None without any."""
+    """Readings of the faces of a photo that the placements `places`; None without any."""
     return judges.read(np.stack([cut(photo, place, SIZE) for place in places])) if places else None
 
 
 def compare_crops(direction, generator, inputs, judges):
     """The Comparison of the Crops `inputs` with their translations."""
     outputs = with_change(inputs.pixels, generator.change(inputs.pixels))
-    return Comparison(direction, inputs.readings, judges.read(outputs, f"judging crops, {direction.name}"))
+    return Comparison(direction, inputs.readings, judges.read(outputs, f"judging crops, {direction}"))
 
 
 def numbers_of(direction, records, crops):
@@ -101,7 +102,7 @@ def numbers_of(direction, records, crops):
     seen = [record["faces"] for record in records if record["faces"]]
     faces = Comparison(direction, *(Readings(*map(np.concatenate, zip(*several, strict=True))) for several in (
         [few.before for few in seen], [few.after for few in seen])))
-    title, fits = FITTING[direction.name]
+    title, fits = FITTING[direction]
     groups = {}
     for name, where in (("all faces", np.isfinite), (title, fits)):
         of_photos, of_crops = (some and some.take(where(some.before.mean_ages)) for some in (faces, crops))
@@ -139,59 +140,59 @@ def of_photo(record):
         title: float(of(faces).mean()) if faces else None for title, of in means.items()}
 
 
-def count(frames, places):
+def count(placements, places):
     """How many faces are found, aligned, missed and possibly none. dlib, which this trusts, errs at times, too.
 
-    frames: [alignment.Frame]. places: dlib's matrices. Smaller frames than dlib finds are not compared with its own.
+    placements: [alignment.Placement]. places: dlib's matrices. Those of faces too small for dlib are not compared.
     """
-    same = np.array([[same_face(frame.matrix, place) for frame in frames] for place in places], bool)
-    same = same.reshape(len(places), len(frames))
-    large = np.array([frame.side * (BOX[1] - BOX[0]) >= SMALLEST for frame in frames], bool)
-    return {"found": len(frames), "aligned": sum(frame.aligned for frame in frames), "judged": len(places),
+    same = np.array([[same_face(placement.matrix, place) for placement in placements] for place in places], bool)
+    same = same.reshape(len(places), len(placements))
+    large = np.array([placement.side * (BOX[1] - BOX[0]) >= SMALLEST for placement in placements], bool)
+    return {"found": len(placements), "aligned": sum(one.aligned for one in placements), "judged": len(places),
             "missed": int((~same.any(axis=1)).sum()), "not seen by dlib": int((large & ~same.any(axis=0)).sum())}
 
 
 def same_face(matrix, other):
-    """Whether two frames show one face: their centres are nearer than a third of a side, sides within a factor of 2."""
+    """Whether two placements hold one face: centres nearer than a third of a side, sides within a factor of 2."""
     side, other_side = (np.hypot(*m[:, 0]) for m in (matrix, other))
-    between = np.subtract(*(apply(m, [(0.5, 0.5)])[0] for m in (matrix, other)))
+    between = np.subtract(*(transform(m, [(0.5, 0.5)])[0] for m in (matrix, other)))
     return bool(0.5 < side / other_side < 2 and np.hypot(*between) < max(side, other_side) / 3)
 
 
-def change_outside(photo, edited, frames):
-    """The largest change, in grey levels, of a pixel outside of all frames; 0 is right.
+def change_outside(photo, edited, placements):
+    """The largest change, in grey levels, of a pixel outside of all placements; 0 is right.
 
-    photo, edited: uint8 RGB (H, W, 3). frames: [alignment.Frame].
+    photo, edited: uint8 RGB (H, W, 3). placements: [alignment.Placement].
     """
     height, width = photo.shape[:2]
     outside = np.ones((height, width), bool)
-    for frame in frames:
-        left, top, right, bottom = clip(frame.bounds, height, width)
+    for placement in placements:
+        left, top, right, bottom = placement.within(height, width)
         if left < right and top < bottom:
             centres = np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), axis=-1) + 0.5
-            outside[top:bottom, left:right] &= ~_inside(frame, centres)
+            outside[top:bottom, left:right] &= ~_inside(placement, centres)
     return int(np.abs(edited.astype(int) - photo)[outside].max(initial=0))
 
 
-def largest_rim_step(photo, edited, frames):
-    """By how many grey levels editing raises the largest step across the rim of one of the frames; 0: no visible rim.
+def largest_rim_step(photo, edited, placements):
+    """By how many grey levels editing raises the largest step across the rim of a placement; 0: no visible rim.
 
-    A step: between the pixels half a pixel inside and half a pixel outside of the rim. What lies in another frame, too,
-    is left out: there the change of the other one goes on.
+    A step: between the pixels half a pixel inside and half a pixel outside of the rim. What lies in another placement,
+    too, is left out: there the change of the other one goes on.
     """
-    return max((_rim_step(photo, edited, frame, [other for other in frames if other is not frame])
-                for frame in frames), default=0)
+    return max((_rim_step(photo, edited, placement, [other for other in placements if other is not placement])
+                for placement in placements), default=0)
 
 
-def _rim_step(photo, edited, frame, others):
-    n = round(frame.side)
-    along, half = (np.arange(n) + 0.5) / n, 0.5 / frame.side
+def _rim_step(photo, edited, placement, others):
+    n = round(placement.side)
+    along, half = (np.arange(n) + 0.5) / n, 0.5 / placement.side
     worst = 0
     for turn in range(4):
         inner, outer = (np.stack([along, np.full(n, place)], axis=1) for place in (half, -half))
         for _ in range(turn):  # the upper rim first, then the others
             inner, outer = (np.stack([1 - points[:, 1], points[:, 0]], axis=1) for points in (inner, outer))
-        inner, outer = (np.floor(apply(frame.matrix, points)).astype(int) for points in (inner, outer))
+        inner, outer = (np.floor(placement.at(points)).astype(int) for points in (inner, outer))
         seen = np.all([(p >= 0) & (p < photo.shape[1::-1]) for p in (inner, outer)], axis=(0, 2))
         for other in others:
             seen &= ~_inside(other, inner + 0.5) & ~_inside(other, outer + 0.5)
@@ -201,7 +202,7 @@ def _rim_step(photo, edited, frame, others):
     return worst
 
 
-def _inside(frame, centres):
-    """Whether a part of the pixels with these centres, (..., 2), lies in a frame: booleans (...)."""
-    places = (centres - frame.matrix[:, 2]) @ np.linalg.inv(frame.matrix[:, :2]).T
-    return (np.abs(places - 0.5) <= 0.5 + 0.5 / frame.side).all(axis=-1)
+def _inside(placement, centres):
+    """Whether a part of the pixels with these centres, (..., 2), lies in a placement: booleans (...)."""
+    places = (centres - placement.matrix[:, 2]) @ np.linalg.inv(placement.matrix[:, :2]).T
+    return (np.abs(places - 0.5) <= 0.5 + 0.5 / placement.side).all(axis=-1)

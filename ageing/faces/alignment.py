@@ -1,10 +1,10 @@
 """Bring faces into UTKFace's framing, in which the generators learned them.
 
-    frames = Aligner().align(photo, faces)              photo: uint8 RGB (H, W, 3); faces: [detector.Face]
-    crop = cut(photo, frames[0].matrix, 128)
+    placements = Aligner().align(photo, faces)              photo: uint8 RGB (H, W, 3); faces: [detector.Face]
+    crop = cut(photo, placements[0].matrix, 128)
 
-A frame says where the unit square of UTKFace's framing (x to the right, y down, 0 to 1) lies in the photo. Places are
-continuous: the photo's first pixel covers 0 to 1, its centre is 0.5.
+A placement says where the unit square of UTKFace's framing (x to the right, y down, 0 to 1) lies in the photo. Places
+are continuous: the photo's first pixel covers 0 to 1, its centre is 0.5.
 """
 
 import dataclasses
@@ -21,99 +21,104 @@ from ageing.faces import landmarks
 SIDE_OF_HEIGHT = 1.02
 DOWN = 0.018
 
-# Groups of landmarks whose means are brought to their places in UTKFace's framing: the eyes, the nose, the mouth.
-# Means of groups miss UTKFace's own alignment by less than all landmarks or eye and mouth corners do.
+# Groups of landmarks: both eyes, nose, mouth. Their means come nearer to UTKFace's own alignment than all landmarks or
+# the corners of eyes and mouth do.
 GROUPS = slice(36, 42), slice(42, 48), slice(27, 36), slice(48, 68)
-MIRRORED = [1, 0, 2, 3]  # the groups of a face that its mirror image has in their place
-# Medians of 786 training faces of UTKFace, by `python assets/landmarks/measure_places.py data/utkface`
+MIRRORED = [1, 0, 2, 3]  # in a mirror image the eyes change places
+# Where the means lie in UTKFace's framing: medians of 786 training faces, by
+# `python assets/landmarks/measure_places.py data/utkface`
 PLACES = np.array([[0.3016, 0.2831], [0.6858, 0.2824], [0.4915, 0.4974], [0.4933, 0.7025]])
-MARGIN = 1.1          # side of the landmark network's crop, relative to the frame's: the best of 0.8 to 1.3
+MARGIN = 1.1          # side of the landmark network's crop, relative to the placement's: the best of 0.8 to 1.3
 
-# Limits of landmarks that are trusted. All of 120 faces of UTKFace pass, tilted by up to 75 degrees; of squares without
-# a face 2 %, of faces covered to two thirds 2 %, of faces that are upside down in the detector's square 3 %. Half
-# covered faces pass to 48 to 93 %: their frames are at least as near to the true ones as the squares are.
-LARGEST_MISFIT = 0.055       # root mean square of what the similarity leaves, as a share of the frame's side
-LARGEST_DISAGREEMENT = 0.05  # the same between the landmarks of the crop and of its mirror image
-LARGEST_ZOOM = 1.6           # between the sides of the detector's square and of the frame, up or down
-LARGEST_SHIFT = 0.3          # of the centre, as a share of the square's side: beyond lies another face
-STEEP = 30                   # degrees from upright from which the first fit is not good enough for the last one
-TRIED_TILTS = -45, 45        # degrees from upright, for faces that are not found upright: those tilt by 50 and more
+# Limits within which landmarks are trusted. They pass for all of 120 faces of UTKFace, tilted by up to 75 degrees, for
+# 2 % of squares without a face, 2 % of faces covered to two thirds and 3 % of faces upside down in the square. Faces
+# covered to a half pass in 48 to 93 %: their placements are at least as near to the true ones as the squares are.
+LARGEST_MISFIT = 0.055       # shares of the side, root mean square: from the landmarks to where the fit puts them
+LARGEST_DISAGREEMENT = 0.05  # the same, between the landmarks of the crop and of its mirror image
+LARGEST_ZOOM = 1.6           # ratio of the sides of the placement and of the detector's square, up or down
+LARGEST_SHIFT = 0.3          # of the centre, as a share of the square's side: further away lies another face
+STEEP = 30                   # degrees from upright: above, landmarks are found again in a crop turned by the first fit
+TRIED_TILTS = -45, 45        # degrees: tried where landmarks are not trusted; those faces tilt by 50 or more
 CENTRE = np.array([[0.5, 0.5]])
 
 
 @dataclasses.dataclass(frozen=True)
-class Frame:
+class Placement:
     """Where the framed face lies in a photo.
 
     matrix: float64 (2, 3), takes points of the unit square to the photo's pixels; rotation, scale and shift only.
-    aligned: whether landmarks were found; without them the frame is the detector's square.
+    aligned: whether landmarks were found; without them the placement is the detector's square.
     """
 
     matrix: np.ndarray
-    aligned: bool
+    aligned: bool = True
 
     @property
     def side(self):
-        """Length of the frame's sides in pixels of the photo."""
+        """Length of the placement's sides in pixels of the photo."""
         return math.hypot(*self.matrix[:, 0])
 
     @property
     def corners(self):
-        """float64 (4, 2): the frame's corners in the photo: upper left, upper right, lower right, lower left."""
-        return apply(self.matrix, [(0, 0), (1, 0), (1, 1), (0, 1)])
+        """float64 (4, 2): the placement's corners in the photo: upper left, upper right, lower right, lower left."""
+        return self.at([(0, 0), (1, 0), (1, 1), (0, 1)])
 
     @property
     def bounds(self):
-        """(left, top, right, bottom), whole pixels: the smallest upright rectangle that holds the frame."""
+        """(left, top, right, bottom), whole pixels: the smallest upright rectangle that holds the placement."""
         low = np.floor(self.corners.min(0) + 1e-6).astype(int)
         high = np.ceil(self.corners.max(0) - 1e-6).astype(int)
         return (*low.tolist(), *high.tolist())
 
     @property
     def square(self):
-        """(left, top, side), whole pixels: the smallest upright square that holds the frame."""
+        """(left, top, side), whole pixels: the smallest upright square that holds the placement."""
         left, top, right, bottom = self.bounds
         return left, top, max(right - left, bottom - top)
 
+    def at(self, points):
+        """Where points (n, 2) of the unit square lie in the photo."""
+        return transform(self.matrix, points)
+
+    def within(self, height, width, margin=0):
+        """`bounds`, with `margin` pixels more on each side, cut to a photo of `height` x `width` pixels."""
+        left, top, right, bottom = self.bounds
+        return max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height)
+
     def moved(self, left, top):
-        """The same frame in the part of the photo that begins at (left, top)."""
+        """The same placement in the part of the photo that begins at (left, top)."""
         return dataclasses.replace(self, matrix=self.matrix - [[0, 0, left], [0, 0, top]])
 
 
 class Aligner:
-    """Finds the frames of faces. Raises UserError if the landmark network cannot be read."""
+    """Finds the placements of faces. Raises UserError if the landmark network cannot be read."""
 
     def __init__(self):
         self.landmarks = landmarks.Landmarks()
 
     def align(self, photo, faces):
-        """[Frame], one for each of `faces` in uint8 RGB `photo`."""
-        squares = [frame_of(face.box, face.turn) for face in faces]
-        frames = self._fitted(photo, [square.matrix for square in squares]) if faces else []
-        for i in (i for i, frame in enumerate(frames) if frame is None):
+        """[Placement], one for each of `faces` in uint8 RGB `photo`."""
+        squares = [placement_of(face.box, face.turn) for face in faces]
+        placements = self._fitted(photo, [square.matrix for square in squares]) if faces else []
+        for i in (i for i, placement in enumerate(placements) if placement is None):
             tilted = self._fitted(photo, [about_centre(squares[i].matrix, degrees=tilt) for tilt in TRIED_TILTS])
-            frames[i] = next((frame for frame in tilted if frame), squares[i])
-        return frames
+            placements[i] = next((placement for placement in tilted if placement), squares[i])
+        return placements
 
     def _fitted(self, photo, squares):
-        """[Frame or None where landmarks are not to be trusted], from the matrices of the detector's squares."""
-        first = [umeyama(PLACES, found) for found in self.places(photo, squares)[0]]
+        """[Placement or None where landmarks are not to be trusted], from the matrices of the detector's squares."""
+        first = [fitted(places).matrix for places in self.places(photo, squares)[0]]
         for i in (i for i, square in enumerate(squares) if tilt(first[i], square) > STEEP):
-            first[i] = umeyama(PLACES, self.places(photo, [first[i]])[0][0])
-        frames = []
-        for square, found, disagreement in zip(squares, *self.places(photo, first, mirror=True), strict=True):
-            frame = Frame(umeyama(PLACES, found), True)
-            misfit = rms(apply(frame.matrix, PLACES) - found) / frame.side
-            trusted = (misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT
-                       and is_near(frame, Frame(square, False)))
-            frames.append(frame if trusted else None)
-        return frames
+            first[i] = fitted(self.places(photo, [first[i]])[0][0]).matrix
+        found = zip(squares, *self.places(photo, first, mirror=True), strict=True)
+        return [fitted(places) if is_trusted(places, disagreement, Placement(square)) else None
+                for square, places, disagreement in found]
 
     def places(self, photo, matrices, mirror=False):
-        """Where eyes, nose and mouth of faces that `matrices` frame lie in the photo: float64 (n, 4, 2).
+        """Where eyes, nose and mouth of faces at the placements `matrices` lie in the photo: float64 (n, 4, 2).
 
         mirror: the mean with what is found in the mirror image. Returns also by how much the two differ, (n,), as
-        shares of the frame's side; zeros without `mirror`.
+        shares of the placement's side; zeros without `mirror`.
         """
         inputs = [about_centre(matrix, MARGIN) for matrix in matrices]
         crops = np.stack([cut(photo, matrix, landmarks.SIZE) for matrix in inputs])
@@ -122,7 +127,7 @@ class Aligner:
             others = self._means(np.ascontiguousarray(crops[:, :, ::-1]))[:, MIRRORED] * (-1, 1) + (1, 0)
             differ = rms(means - others) * MARGIN
             means = (means + others) / 2
-        return np.stack([apply(matrix, points) for matrix, points in zip(inputs, means, strict=True)]), differ
+        return np.stack([transform(matrix, points) for matrix, points in zip(inputs, means, strict=True)]), differ
 
     def _means(self, crops):
         found = self.landmarks.find(crops)
@@ -143,7 +148,7 @@ def umeyama(source, target):
     return np.hstack([scale * rotation, (target_mean - scale * rotation @ source_mean)[:, None]])  # eq. 41
 
 
-def apply(matrix, points):
+def transform(matrix, points):
     """Points (n, 2) taken through a (2, 3) matrix."""
     return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
 
@@ -153,56 +158,58 @@ def rms(differences):
     return np.sqrt(np.square(differences).sum(-1).mean(-1))
 
 
-def is_near(frame, square):
-    """Whether a Frame has about the place and size of the detector's square, so that it holds the same face."""
-    zoom = frame.side / square.side
-    shift = math.hypot(*apply(frame.matrix, CENTRE)[0] - apply(square.matrix, CENTRE)[0]) / square.side
-    return 1 / LARGEST_ZOOM <= zoom <= LARGEST_ZOOM and shift <= LARGEST_SHIFT
+def fitted(places):
+    """The Placement of a face whose eyes, nose and mouth lie at `places`, float64 (4, 2), in the photo."""
+    return Placement(umeyama(PLACES, places))
+
+
+def is_trusted(places, disagreement, before):
+    """Whether `places` and their `disagreement`, as of Aligner.places, are those of the face that `before` held."""
+    placement = fitted(places)
+    misfit = rms(placement.at(PLACES) - places) / placement.side
+    zoom = placement.side / before.side
+    shift = math.hypot(*placement.at(CENTRE)[0] - before.at(CENTRE)[0]) / before.side
+    return (misfit <= LARGEST_MISFIT and disagreement <= LARGEST_DISAGREEMENT
+            and 1 / LARGEST_ZOOM <= zoom <= LARGEST_ZOOM and shift <= LARGEST_SHIFT)
 
 
 def tilt(matrix, other):
-    """Degrees, 0 to 180, by which two frames are turned against each other."""
+    """Degrees, 0 to 180, by which two placements are turned against each other."""
     x, y = matrix[:, 0] @ other[:, 0], matrix[:, 0] @ other[:, 1]
     return math.degrees(abs(math.atan2(y, x)))
 
 
 def about_centre(matrix, zoom=1.0, degrees=0.0):
-    """The frame of `matrix`, enlarged about its centre and turned clockwise."""
+    """The placement of `matrix`, enlarged about its centre and turned clockwise."""
     x, y = zoom * math.cos(math.radians(degrees)), zoom * math.sin(math.radians(degrees))
     linear = matrix[:, :2] @ [[x, -y], [y, x]]
-    return np.hstack([linear, (apply(matrix, CENTRE) - CENTRE @ linear.T).T])
+    return np.hstack([linear, (transform(matrix, CENTRE) - CENTRE @ linear.T).T])
 
 
-def frame_of(box, turn=0):
-    """The Frame of the detector's `box` (left, top, right, bottom), without landmarks.
+def placement_of(box, turn=0):
+    """The Placement of the detector's `box` (left, top, right, bottom), without landmarks.
 
-    turn: by how many degrees clockwise the face is turned in the photo, a multiple of 90. The frame's corners lie on
-    whole pixels. It may reach out of the photo.
+    turn: by how many degrees clockwise the face is turned in the photo, a multiple of 90. The corners lie on whole
+    pixels. It may reach out of the photo.
     """
     left, top, right, bottom = box
-    x, y = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]  # the frame's x axis; its y axis is (-y, x)
+    x, y = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]  # the placement's x axis; its y axis is (-y, x)
     side = max(2, round(SIDE_OF_HEIGHT * (bottom - top if x else right - left)))
     down = DOWN * side
     left = round((left + right - side) / 2 - y * down)
     top = round((top + bottom - side) / 2 + x * down)
     origin = left + side * (x - y < 0), top + side * (x + y < 0)
-    return Frame(np.array([[x * side, -y * side, origin[0]], [y * side, x * side, origin[1]]], np.float64), False)
-
-
-def clip(bounds, height, width):
-    """(left, top, right, bottom) of the part of a rectangle that lies in a photo of `height` x `width` pixels."""
-    left, top, right, bottom = bounds
-    return max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    return Placement(np.array([[x * side, -y * side, origin[0]], [y * side, x * side, origin[1]]], np.float64), False)
 
 
 def cut(photo, matrix, size):
-    """The frame of `matrix` in uint8 RGB `photo`, resized to uint8 (size, size, 3).
+    """The placement of `matrix` in uint8 RGB `photo`, resized to uint8 (size, size, 3).
 
-    Outside of the photo it is filled by reflection. Large frames are reduced first: the warp has no filter.
+    Outside of the photo it is filled by reflection. Large placements are reduced first: the warp has no filter.
     """
-    corners = apply(matrix, [(0, 0), (1, 0), (0, 1), (1, 1)])
+    corners = transform(matrix, [(0, 0), (1, 0), (0, 1), (1, 1)])
     shrink = max(1.0, math.hypot(*matrix[:, 0]) / size)
-    more = 3 * shrink  # what the filters reach beyond the frame
+    more = 3 * shrink  # what the filters reach beyond the placement
     (left, right), (top, bottom) = (
         _needed(low - more, high + more, n)
         for low, high, n in zip(corners.min(0), corners.max(0), photo.shape[1::-1], strict=True))
@@ -221,7 +228,7 @@ def cut(photo, matrix, size):
 
 def between_centres(matrix):
     """A matrix between continuous places, as OpenCV counts them: there a pixel's centre is a whole number."""
-    return np.hstack([matrix[:, :2], (apply(matrix, [(0.5, 0.5)])[0] - 0.5)[:, None]])
+    return np.hstack([matrix[:, :2], (transform(matrix, [(0.5, 0.5)])[0] - 0.5)[:, None]])
 
 
 def _needed(low, high, length):

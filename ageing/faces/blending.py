@@ -1,8 +1,8 @@
-"""Blend into a photo what a generator changes in its faces. Pixels outside of the faces' frames stay as they are.
+"""Blend into a photo what a generator changes in its faces. Pixels outside of the faces' placements stay as they are.
 
-    older = edit(photo, frames, Translator("saved_models/g_AB.onnx"))
+    older = edit(photo, placements, Translator("saved_models/g_AB.onnx"))
 
-photo, older: uint8 RGB (H, W, 3); frames: [alignment.Frame].
+photo, older: uint8 RGB (H, W, 3); placements: [alignment.Placement].
 """
 
 import dataclasses
@@ -12,8 +12,8 @@ import numpy as np
 
 from ageing.faces import alignment, toning
 
-# Share of the frame's side over which a change fades in from the rim. 0.2 costs a year of ageing. With square corners
-# the years are the same, but more of the background changes. Within the outline of a median face half a year is lost.
+# Share of the placement's side over which a change fades in from the rim. 0.2 costs a year of ageing. Square corners
+# change more of the background and gain no year. Fading at the outline of a median face costs half a year.
 FEATHER = 0.1
 LEAST_FEATHER = 4   # pixels of the photo: a tiny face would get a rim that is hard
 COLOURLESS = 4      # grey levels: a face whose channels differ less than this on average is black and white
@@ -23,31 +23,31 @@ BAND = 256          # rows blended at a time; bounds the memory that a large pho
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What a generator does to one face: its alignment.Frame; delta float32 (S, S, 3) in grey levels."""
+    """What a generator does to one face: its alignment.Placement; delta float32 (S, S, 3) in grey levels."""
 
-    frame: alignment.Frame
+    placement: alignment.Placement
     delta: np.ndarray
 
     def moved(self, left, top):
         """The same change in the part of the photo that begins at (left, top)."""
-        return dataclasses.replace(self, frame=self.frame.moved(left, top))
+        return dataclasses.replace(self, placement=self.placement.moved(left, top))
 
 
-def edit(photo, frames, translator, strength=1.0):
-    """A copy of `photo`, uint8 RGB (H, W, 3), with `frames` translated. strength 0 returns its pixels exactly."""
-    return apply(photo, changes_of(photo, frames, translator), strength)
+def edit(photo, placements, translator, strength=1.0):
+    """A copy of `photo`, uint8 RGB (H, W, 3), with `placements` translated. strength 0 returns its pixels exactly."""
+    return blend(photo, changes_of(photo, placements, translator), strength)
 
 
-def changes_of(photo, frames, translator):
-    """[Change], one for each of `frames` in uint8 RGB `photo`.
+def changes_of(photo, placements, translator):
+    """[Change], one for each of `placements` in uint8 RGB `photo`.
 
     translator: an object with `size` and `change(crops)`, see translator.Translator.
     The change of a black-and-white face is made grey, that of a toned one goes along its tone: generators learn from
     colour photos and would tint them.
     """
-    if not frames:
+    if not placements:
         return []
-    crops = np.stack([alignment.cut(photo, frame.matrix, translator.size) for frame in frames])
+    crops = np.stack([alignment.cut(photo, placement.matrix, translator.size) for placement in placements])
     colourless = np.ptp(crops, axis=3).mean(axis=(1, 2)) <= COLOURLESS
     tones = {} if colourless.all() else toning.tones_of(crops, photo)
     greys = crops.mean(axis=3, dtype=np.float32)
@@ -58,16 +58,16 @@ def changes_of(photo, frames, translator):
     for number in toned:
         grey, tone = greys[number], tones[number]
         deltas[number] = tone(grey + deltas[number].mean(axis=2)) - tone(grey)
-    return [Change(frame, delta) for frame, delta in zip(frames, deltas, strict=True)]
+    return [Change(placement, delta) for placement, delta in zip(placements, deltas, strict=True)]
 
 
-def apply(pixels, changes, strength=1.0, mode="RGB"):
+def blend(pixels, changes, strength=1.0, mode="RGB"):
     """A copy of `pixels` with `changes` added. strength 0 returns the pixels exactly.
 
     pixels: uint8 or uint16, (H, W) or (H, W, C) in the order of `mode`: "L", "LA", "RGB", "RGBA" or "CMYK". Alpha and
     black ink stay.
     """
-    return add(pixels, bands(pixels.shape, changes, strength), mode)
+    return add(pixels, photo_deltas(pixels.shape, changes, strength), mode)
 
 
 def add(pixels, deltas, mode="RGB"):
@@ -85,15 +85,15 @@ def add(pixels, deltas, mode="RGB"):
     return edited
 
 
-def bands(shape, changes, strength=1.0):
+def photo_deltas(shape, changes, strength=1.0):
     """What to add to a photo of `shape` (H, W, ...), one band of rows after the other.
 
     Yields (rows, columns, float32 (h, w, 3) in grey levels), rows and columns as slices. Each change is scaled by
-    `strength`, warped to the photo's pixels and feathered towards the rim of its frame. Where frames overlap, the
+    `strength`, warped to the photo's pixels and feathered towards the rim of its placement. Where they overlap, the
     result is the mean of the changes weighted by their feathers, with the largest feather: changes do not add up.
     """
     height, width = shape[:2]
-    patches = [(Patch(change), *alignment.clip(change.frame.bounds, height, width)) for change in changes]
+    patches = [(Patch(change), *change.placement.within(height, width)) for change in changes]
     for top in range(0, height, BAND):
         bottom = min(top + BAND, height)
         here = [(patch, x, right) for patch, x, y, right, low in patches if y < bottom and low > top and x < right]
@@ -117,10 +117,10 @@ class Patch:
     """A change, prepared to be drawn into parts of the photo."""
 
     def __init__(self, change):
-        self.fade = min(max(FEATHER, LEAST_FEATHER / change.frame.side), 0.5)
-        self.inverse = cv2.invertAffineTransform(change.frame.matrix)  # from the photo to the unit square
-        side = max(1, round(change.frame.side))
-        # The warp has no filter: a frame that is smaller than the delta gets a smaller delta.
+        self.fade = min(max(FEATHER, LEAST_FEATHER / change.placement.side), 0.5)
+        self.inverse = cv2.invertAffineTransform(change.placement.matrix)  # from the photo to the unit square
+        side = max(1, round(change.placement.side))
+        # The warp has no filter: a placement that is smaller than the delta gets a smaller delta.
         self.delta = change.delta if side >= len(change.delta) else cv2.resize(change.delta, (side, side),
                                                                                interpolation=cv2.INTER_AREA)
 
@@ -133,9 +133,9 @@ class Patch:
                               flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
 
     def feather(self, top, bottom, left, right):
-        """Weights float32 (rows, columns, 1) of a part of the photo: 0 outside of the frame, 1 well inside.
+        """Weights float32 (rows, columns, 1) of a part of the photo: 0 outside of the placement, 1 well inside.
 
-        The weight depends on the distance from the centre in the norm of order 4: the frame with rounded corners.
+        The weight depends on the distance from the centre in the norm of order 4: the placement with rounded corners.
         """
         x, y = np.arange(left, right) + 0.5, np.arange(top, bottom)[:, None] + 0.5
         distance = np.float32(0)

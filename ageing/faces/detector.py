@@ -15,20 +15,15 @@ from ageing.errors import UserError
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "assets/face_detector/res10_ssd.onnx"
 
-# Longer side in pixels in which faces are searched: they must be about 25 pixels high there.
+# Longer side in pixels of the largest copy that is searched. A face must be about 25 pixels high there.
 FINEST = 1400
 FINEST_SMALL_FACES = 4000   # takes several times as long
 
-# The network's layers of prior boxes (deploy.prototxt): distance of neighbours, smallest and largest side in pixels,
-# aspect ratios besides 1.
-PRIORS = (
-    (8, 30, 60, (2,)),
-    (16, 60, 111, (2, 3)),
-    (32, 111, 162, (2, 3)),
-    (64, 162, 213, (2, 3)),
-)
+# The network's layers of prior boxes (deploy.prototxt): distance between neighbours, smallest and largest side, all in
+# pixels; aspect ratios besides 1.
+PRIORS = (8, 30, 60, (2,)), (16, 60, 111, (2, 3)), (32, 111, 162, (2, 3)), (64, 162, 213, (2, 3))
 VARIANCES = np.array([0.1, 0.1, 0.2, 0.2], np.float32)   # scale the network's offsets
-MEAN = (123, 177, 104)                                   # RGB of its training images: what it takes for nothing
+MEAN = (123, 177, 104)  # RGB, subtracted by the network: a pixel of this colour is zero to it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,20 +108,25 @@ class Detector:
     confidence: minimum of a face, 0 to 1. finest: longer side in pixels of the largest copy of the photo that is
     searched. Raises UserError if the network cannot be read.
 
-    The network sees the photo in two sizes or more. Where it is not sure (a face that is turned, covered, blurred, or
-    no face), it sees the place again, larger and in all four turns, and the surest turn counts. Faces that are turned
-    are therefore found if they look a little like upright ones; if there are none, the whole photo is turned, too.
+    The network searches copies of the photo in several sizes. Where it is not sure (the face is turned, covered,
+    blurred, or none), it takes a second look, larger and in all four turns; the surest turn counts. So turned faces are
+    found if they look a little like upright ones. If there are no faces at all, the whole photo is turned and searched.
     """
 
-    coarsest = 200        # longer side of the smallest copy: with the margin, a face may fill the photo
-    margin = 30           # around that copy, in its pixels
-    step = 7              # largest ratio of neighbouring copies: faces of 25 to `largest` pixels are found in one
-    largest = 213         # pixels: above, a copy's faces are left to the next smaller copy
-    tile, overlap = 1500, 120   # pixels of a copy that the network sees at once; of neighbouring tiles
-    sure = 0.995          # from here a face is upright: turned ones reach 0.99
-    doubtful = 0.3        # from here a place is looked at again
-    turned = 0.9          # minimum confidence of a turned face
-    cell, around = 112, 2.0   # pixels per side of a place that is looked at again; its side, in sides of the face
+    # Copies of the photo. The network finds faces of 25 to `largest` pixels in one copy.
+    coarsest = 200      # pixels of the smallest copy's longer side
+    margin = 30         # pixels around the smallest copy, so that a face may fill the photo
+    step = 7            # neighbouring copies differ by this ratio at most
+    largest = 213       # pixels: a higher face is left to the next smaller copy
+    tile = 1500         # pixels: larger copies are cut into tiles of this side at most
+    overlap = 120       # pixels that neighbouring tiles share
+    # Confidences, 0 to 1.
+    sure = 0.995        # from here an upright face needs no second look: turned ones reach 0.99
+    doubtful = 0.3      # from here a face gets a second look
+    turned = 0.9        # minimum of a turned face at the second look
+    # The second look: one square around the face, in all four turns.
+    cell = 112          # pixels of its side
+    around = 2.0        # its side, in sides of the face
 
     def __init__(self, confidence=0.8, finest=FINEST):
         self.confidence, self.finest = confidence, finest
@@ -178,8 +178,8 @@ class Detector:
     def _tiles(self, copy):
         """(x, y, pixels) of the fewest overlapping tiles that cover the copy."""
         height, width = copy.shape[:2]
-        for y, bottom in parts(height, self.tile, self.overlap):
-            for x, right in parts(width, self.tile, self.overlap):
+        for y, bottom in spans(height, self.tile, self.overlap):
+            for x, right in spans(width, self.tile, self.overlap):
                 yield x, y, copy[y:bottom, x:right]
 
     def _checked(self, photo, faces, sure):
@@ -247,7 +247,7 @@ def cut_out(photo, x, y, side, size):
     return cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def parts(length, longest, overlap):
+def spans(length, longest, overlap):
     """[(begin, end)] of the fewest equal parts up to `longest` that cover `length`; neighbours share `overlap`."""
     n = max(1, -(-(length - overlap) // (longest - overlap)))
     part = -(-(length + (n - 1) * overlap) // n)

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from ageing.errors import UserError, kind_of
+from ageing.faces.direction import Direction
 from ageing.pixels import to_floats, to_pixels
 
-GENERATORS = {"age": "g_AB.onnx", "rejuvenate": "g_BA.onnx"}    # the file of each direction, in a folder of weights
 BATCH = 8  # faces at once; more is not faster and takes more memory
 
 
-def load(folder, directions=tuple(GENERATORS)):
+def load(folder, directions=Direction):
     """{direction: Translator} of the generators in `folder`. Raises UserError as Translator does."""
-    return {direction: Translator(Path(folder, GENERATORS[direction])) for direction in directions}
+    return {direction: Translator(Path(folder, direction.generator)) for direction in directions}
 
 
 class Translator:
@@ -67,9 +67,9 @@ class Translator:
         return (straight + np.roll(moved, -1, axis=1)[:, :, ::-1]) / 2
 
     def _run_network(self, images):
-        parts = [self.session.run(None, {self.input.name: images[i:i + BATCH]})[0]
-                 for i in range(0, len(images), BATCH)]
-        out = np.concatenate(parts) if parts else np.empty_like(images)
+        batches = [self.session.run(None, {self.input.name: images[i:i + BATCH]})[0]
+                   for i in range(0, len(images), BATCH)]
+        out = np.concatenate(batches) if batches else np.empty_like(images)
         if out.shape != images.shape:
             raise ValueError(f"its output is {out.shape} for an input of {images.shape}")
         return out

@@ -1,6 +1,6 @@
 """What the browser gets of a photo: its pixels on the screen's scale, and what each generator changes in each face.
 
-The browser scales the changes and adds them up, as blending.apply does: so a moved slider asks for nothing.
+The browser scales the changes and adds them up, as blending.blend does: so a moved slider asks for nothing.
 One answer holds everything: four bytes with the length of the description (little-endian), the description in JSON,
 spaces up to a multiple of four bytes, then the pixels and the arrays. Of each array the description says at which byte
 after its own end it begins.
@@ -21,10 +21,10 @@ LEVELS = 64                             # steps of a grey level in which changes
 WEIGHTS = 65_535                        # the largest feather, sent as uint16
 
 
-def packed(photo, faces, frames, changes, side):
+def packed(photo, faces, placements, changes, side):
     """bytes of the answer for a photo_file.Photo.
 
-    faces: [detector.Face]; frames: [alignment.Frame], one for each; changes: {direction: [Change], one for each}.
+    faces: [detector.Face]; placements: [alignment.Placement]; changes: {direction: [Change]}, one for each face.
     side: pixels of the longer side; smaller photos keep their size.
     """
     height, width = photo.rgb.shape[:2]
@@ -39,9 +39,9 @@ def packed(photo, faces, frames, changes, side):
         arrays.extend(bytes(-len(arrays) % 4))
         return begin
 
-    for i, (face, frame) in enumerate(zip(faces, frames, strict=True)):
-        place, weights, deltas = _on_screen(frame, {d: c[i].delta for d, c in changes.items()}, zoom, size)
-        described.append({"box": (np.reshape(face.box, (2, 2)) * zoom.T).ravel().tolist(), "aligned": frame.aligned,
+    for i, (face, placement) in enumerate(zip(faces, placements, strict=True)):
+        place, weights, deltas = _on_screen(placement, {d: c[i].delta for d, c in changes.items()}, zoom, size)
+        described.append({"box": (np.reshape(face.box, (2, 2)) * zoom.T).ravel().tolist(), "aligned": placement.aligned,
                           "place": place, "weights": start(weights),
                           "deltas": {direction: start(delta) for direction, delta in deltas.items()}})
     head = json.dumps({"size": size, "levels": LEVELS, "weights": WEIGHTS, "faces": described}).encode()
@@ -75,15 +75,15 @@ def _in_srgb(rgb, photo):
     return np.asarray(changed)
 
 
-def _on_screen(frame, deltas, zoom, size):
+def _on_screen(placement, deltas, zoom, size):
     """((left, top, width, height), feather uint16 (h, w), {direction: change int16 (h, w, 3)}) of one face."""
-    frame = alignment.Frame(frame.matrix * zoom, frame.aligned)
-    left, top, right, bottom = alignment.clip(frame.bounds, size[1], size[0])
+    placement = alignment.Placement(placement.matrix * zoom, placement.aligned)
+    left, top, right, bottom = placement.within(size[1], size[0])
     right, bottom = max(left, right), max(top, bottom)
     if not (right - left and bottom - top):
         return (left, top, 0, 0), np.zeros(0, np.uint16), {d: np.zeros(0, np.int16) for d in deltas}
     here = top, bottom, left, right
-    patches = {direction: blending.Patch(blending.Change(frame, delta)) for direction, delta in deltas.items()}
+    patches = {direction: blending.Patch(blending.Change(placement, delta)) for direction, delta in deltas.items()}
     weights = next(iter(patches.values())).feather(*here)   # the same for each direction
     layers = {direction: np.rint(np.clip(patch.warped(*here) * LEVELS, -32_768, 32_767)).astype(np.int16)
               for direction, patch in patches.items()}

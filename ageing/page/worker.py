@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from ageing.errors import UserError
-from ageing.faces.blending import apply, changes_of
+from ageing.faces.blending import blend, changes_of
 from ageing.page import preview
 from ageing.photos import photo_file
 from ageing.storage import unfinished
@@ -28,7 +28,7 @@ class Answer:
 
 
 class Worker:
-    """detector, aligner: those of ageing.faces. translators: {"age" or "rejuvenate": Translator}.
+    """detector, aligner: those of ageing.faces. translators: {Direction: Translator}.
 
     For one photo at a time: a large one takes a gigabyte, and one keeps all processors busy.
     """
@@ -49,10 +49,10 @@ class Worker:
             if not faces:
                 raise UserError(f"{path}: no face was found. The page finds faces that look at the camera, more or "
                                 "less, and that are not tiny")
-            frames = self.aligner.align(photo.rgb, faces)
-            changes = {direction: changes_of(photo.rgb, frames, translator)
+            placements = self.aligner.align(photo.rgb, faces)
+            changes = {direction: changes_of(photo.rgb, placements, translator)
                        for direction, translator in self.translators.items()}
-            return changes, _answer([preview.packed(photo, faces, frames, changes, side)], photo.notes)
+            return changes, _answer([preview.packed(photo, faces, placements, changes, side)], photo.notes)
 
     def write(self, upload, changes, direction, strength):
         """The Answer with the edited photo, in its own format and full size. changes: those of the faces to edit.
@@ -61,7 +61,7 @@ class Worker:
         """
         with _on_disk(upload) as path:
             photo = photo_file.read(path, self.max_megapixels)
-            native = apply(photo.native, changes, strength, photo.mode)
+            native = blend(photo.native, changes, strength, photo.mode)
             made = path.with_name(f"made{photo_file.target_suffix(photo, path)}")
             photo_file.save(made, photo, native)
             name = f"{Path(upload.name).stem}_{self.translators[direction].title or direction}{made.suffix}"

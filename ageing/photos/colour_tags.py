@@ -77,7 +77,7 @@ def reduced(path, native, mode, space):
         raise UserError(f"{path}: HDR needs one more package; install it with pip install av") from error
     colour = native[..., :3] if mode in ("RGB", "RGBA") else native
     wide = colour if native.dtype == np.uint16 else colour.astype(np.uint16) * 257
-    made = np.take(clip_colour.Curve.of(space.hdr).table, wide)
+    made = np.take(clip_colour.Curve(space.hdr).table, wide)
     if space.chromaticities == CHROMATICITIES[BT2020]:
         space = Space()
         if made.ndim == 3 and made.shape[2] == 3:

@@ -5,7 +5,7 @@ import time
 
 from ageing.errors import UserError
 from ageing.faces.alignment import Aligner
-from ageing.faces.blending import apply, changes_of
+from ageing.faces.blending import blend, changes_of
 from ageing.faces.detector import Detector
 from ageing.photos import outputs, photo_file, photo_report, sheets
 from ageing.photos.outputs import Kind
@@ -15,7 +15,7 @@ from ageing.photos.outputs import Kind
 class Editor:
     """What is loaded once, and what to write for each photo.
 
-    translators: {"age" or "rejuvenate": Translator}. strengths: {direction: strength}, 1 for directions that it lacks.
+    translators: {Direction: Translator}. strengths: {direction: strength}, 1 for directions that it lacks.
     face: "all", "largest" or a number, 1 is the largest. compare, steps, draw_boxes: which sheets to write too; steps:
     strengths to show. protected: real paths of all photos, which are never overwritten.
     """
@@ -63,12 +63,13 @@ class Editor:
         faces = self.detector.find(photo.rgb)
         chosen = self._choose(faces, job.photo)
         detected = time.perf_counter()
-        frames = self.aligner.align(photo.rgb, [faces[i] for i in chosen])
+        placements = self.aligner.align(photo.rgb, [faces[i] for i in chosen])
         aligned = time.perf_counter()
-        report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, frames, strict=True)), self.strengths)
+        report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, placements, strict=True)),
+                                        self.strengths)
         seconds = {"read": read - begin, "detect": detected - read, "align": aligned - detected}
         if chosen:
-            changes = {direction: changes_of(photo.rgb, frames, translator)
+            changes = {direction: changes_of(photo.rgb, placements, translator)
                        for direction, translator in self.translators.items()}
             translated = time.perf_counter()
             self._write(missing, photo, faces, changes)
@@ -91,16 +92,16 @@ class Editor:
         shown = [("photo", photo.rgb)]
         for direction, face_changes in changes.items():
             domain = self.domains[direction]
-            native = apply(photo.native, face_changes, self.strengths[direction], photo.mode)
+            native = blend(photo.native, face_changes, self.strengths[direction], photo.mode)
             if path := missing.get(Kind(domain)):
                 photo_file.save(path, photo, native)
             if Kind(None, "compare") in missing:  # from young to old
-                shown.insert(0 if direction == "rejuvenate" else len(shown), (domain, photo.rgb_of(native)))
+                shown.insert(0 if direction.sign < 0 else len(shown), (domain, photo.rgb_of(native)))
             if path := missing.get(Kind(domain, "steps")):
                 photo_file.save_sheet(path, sheets.over_strengths(photo.rgb, face_changes, self.steps), photo)
         one = next(iter(changes.values()))
         if path := missing.get(Kind(None, "compare")):
             photo_file.save_sheet(path, sheets.before_and_after(shown, one), photo)
         if path := missing.get(Kind(None, "faces")):
-            frames = [change.frame for change in one]
-            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces, frames), photo)
+            placements = [change.placement for change in one]
+            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces, placements), photo)

@@ -1,7 +1,7 @@
 """Read a photo upright, and write an edited copy of it in the same format, with the same pixel type and metadata.
 
     photo = read("photo.jpg")
-    save("photo_50s.jpg", photo, blending.apply(photo.native, changes, mode=photo.mode))
+    save("photo_50s.jpg", photo, blending.blend(photo.native, changes, mode=photo.mode))
 
 Every file that is written says in its metadata that faces in it were edited.
 """

@@ -79,15 +79,15 @@ def name_of(report):
     return report.get("photo") or report.get("clip")
 
 
-def report_on(source, photo, faces, frames, strengths):
+def report_on(source, photo, faces, placements, strengths):
     """The report on a photo before anything is written: its size, its `faces` and how they are edited.
 
-    frames: {index of a face that is edited: its alignment.Frame}. strengths: {direction: strength}.
+    placements: {index of a face that is edited: its alignment.Placement}. strengths: {direction: strength}.
     """
     return {
         "photo": str(source), "width": photo.rgb.shape[1], "height": photo.rgb.shape[0],
         "faces": [{"box": [round(v, 1) for v in face.box], "turn": face.turn, "confidence": round(face.confidence, 3),
-                   "aligned": frames[i].aligned if i in frames else None, "edited": i in frames}
+                   "aligned": placements[i].aligned if i in placements else None, "edited": i in placements}
                   for i, face in enumerate(faces)],
         "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
         "outputs": [], "notes": list(photo.notes), "seconds": {},

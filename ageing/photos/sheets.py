@@ -4,12 +4,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ageing import pictures
-from ageing.faces.alignment import clip
-from ageing.faces.blending import apply
+from ageing.faces.blending import blend
 
-HEAD_AND_SHOULDERS = 0.6    # margin around the faces of `before_and_after`, as a share of the largest frame's side
+HEAD_AND_SHOULDERS = 0.6    # margin around the faces of `before_and_after`, as a share of the largest placement's side
 HEAD = 0.15                 # the same for `over_strengths`
-FRAME_COLOUR, BOX_COLOUR = (255, 210, 0), (0, 220, 90)
+PLACEMENT_COLOUR, BOX_COLOUR = (255, 210, 0), (0, 220, 90)
 LARGEST = 65_500            # pixels per side of a JPEG (JPEG_MAX_DIMENSION of libjpeg)
 
 
@@ -25,17 +24,17 @@ def before_and_after(titled, changes):
 def over_strengths(photo, changes, strengths):
     """uint8 RGB picture of the largest changed face, at each of `strengths`, side by side."""
     part, moved = cut_out(photo, changes, HEAD)
-    return fitting(pictures.side_by_side([(f"{s:.2f}", apply(part, moved, s)) for s in strengths], height=256))
+    return fitting(pictures.side_by_side([(f"{s:.2f}", blend(part, moved, s)) for s in strengths], height=256))
 
 
-def with_boxes(photo, faces, frames):
-    """A copy of uint8 RGB `photo` with the box, number and confidence of each of `faces`, and with `frames`."""
+def with_boxes(photo, faces, placements):
+    """A copy of uint8 RGB `photo` with the box, number and confidence of each of `faces`, and with `placements`."""
     image = Image.fromarray(photo)
     draw = ImageDraw.Draw(image)
     line = max(2, max(image.size) // 400)
     font = ImageFont.load_default(max(14, max(image.size) // 50))
-    for frame in frames:
-        draw.polygon([tuple(corner) for corner in frame.corners.tolist()], outline=FRAME_COLOUR, width=line)
+    for placement in placements:
+        draw.polygon([tuple(corner) for corner in placement.corners.tolist()], outline=PLACEMENT_COLOUR, width=line)
     for number, face in enumerate(faces, 1):
         draw.rectangle(face.box, outline=BOX_COLOUR, width=line)
         text = f"{number}: {face.confidence:.2f}"
@@ -56,13 +55,12 @@ def fitting(picture, largest=LARGEST):
 
 
 def region_of(changes, shape, margin):
-    """(rows, columns): slices of a photo of `shape` (H, W, ...) that hold the frames of all `changes`.
+    """(rows, columns): slices of a photo of `shape` (H, W, ...) that hold the placements of all `changes`.
 
-    margin: added around each frame, as a share of the largest frame's side.
+    margin: added around each placement, as a share of the largest placement's side.
     """
-    more = round(margin * max(change.frame.side for change in changes))
-    bounds = np.array([clip((left - more, top - more, right + more, bottom + more), *shape[:2])
-                       for left, top, right, bottom in (change.frame.bounds for change in changes)])
+    more = round(margin * max(change.placement.side for change in changes))
+    bounds = np.array([change.placement.within(*shape[:2], more) for change in changes])
     (left, top), (right, bottom) = bounds[:, :2].min(0), bounds[:, 2:].max(0)
     return slice(int(top), int(bottom)), slice(int(left), int(right))
 

@@ -8,24 +8,19 @@ import cv2
 import numpy as np
 import pytest
 import sample_clips
-from conftest import ROOT, Stub
-from PIL import Image
+from conftest import Stub
 
 import infer_faces
-from ageing import moving_portrait
 from ageing.clips import camera
 from ageing.errors import UserError
 from ageing.faces import translator
-
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(translator, "Translator", lambda path: Stub(40))
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 0.6, 15, (384, 216), motion=0)]
-    sample_clips.write("face.mp4", photos, rate=15)
+    sample_clips.write_face("face.mp4", 0.6, 15, motion=0)
     return tmp_path
 
 

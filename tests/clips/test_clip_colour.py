@@ -10,10 +10,10 @@ import sample_clips
 from ageing.clips import clip_colour
 from ageing.clips.clip_colour import BT601, BT709, BT2020, HLG, PQ, Colour
 from ageing.errors import UserError
-from ageing.faces.alignment import frame_of
-from ageing.faces.blending import Change, bands
+from ageing.faces.alignment import placement_of
+from ageing.faces.blending import Change, photo_deltas
 
-FACE = frame_of((24, 16, 64, 56))
+FACE = placement_of((24, 16, 64, 56))
 RGB = sample_clips.picture()
 
 
@@ -34,7 +34,7 @@ def edited(pixel_format, colour, grey, rgb=RGB):
     delta = np.broadcast_to(np.float32(grey), (32, 32, 3)).astype(np.float32)
     clip_colour.add(copy, [Change(FACE, delta)], 1.0, colour)
     whole = np.zeros(rgb.shape, np.float32)
-    for rows, columns, part in bands(rgb.shape, [Change(FACE, delta)]):
+    for rows, columns, part in photo_deltas(rgb.shape, [Change(FACE, delta)]):
         whole[rows, columns] = part
     return frame, copy, whole
 
@@ -99,7 +99,7 @@ def test_odd_sizes(size):
     colour, rgb = Colour(BT601, False, 2), sample_clips.picture(*size)
     frame = frame_with("yuv420p", colour, rgb)
     copy = clip_colour.writable(frame, colour, size, "yuv420p")
-    corner = frame_of((60, 30, 110, 80))  # reaches over the lower right corner
+    corner = placement_of((60, 30, 110, 80))  # reaches over the lower right corner
     clip_colour.add(copy, [Change(corner, np.full((32, 32, 3), (40, 0, 0), np.float32))], 1.0, colour)
     for before, after in zip(planes(frame), planes(copy), strict=True):
         assert (before != after).any()
@@ -107,7 +107,7 @@ def test_odd_sizes(size):
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_hdr_is_reduced_and_a_change_is_what_the_reduced_picture_shows(transfer):
-    colour, curve = Colour(BT2020, False, transfer), clip_colour.Curve.of(transfer)
+    colour, curve = Colour(BT2020, False, transfer), clip_colour.Curve(transfer)
     grey = RGB.astype(float) * 0.8 @ np.linalg.inv(clip_colour.TO_BT709).T
     signal = np.interp(grey, curve.greys, curve.signals)
     rgb = np.rint(signal * 255).astype(np.uint8)  # 8 bits are enough here: the frame has 10
@@ -121,7 +121,7 @@ def test_hdr_is_reduced_and_a_change_is_what_the_reduced_picture_shows(transfer)
 
 def test_curves_rise_and_white_is_nearly_white():
     for transfer, white in ((PQ, 0.58), (HLG, 0.75)):
-        curve = clip_colour.Curve.of(transfer)
+        curve = clip_colour.Curve(transfer)
         assert (np.diff(curve.greys) >= 0).all()
         assert 225 < np.interp(white, curve.signals, curve.greys) < 250
         bright = curve.unreduced(np.zeros((1, 1, 3), np.float32), np.full((1, 1, 3), 0.99, np.float32))

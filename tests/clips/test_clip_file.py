@@ -15,11 +15,11 @@ import infer_faces
 from ageing.clips import clip_colour, clip_file
 from ageing.clips.clip_file import CODECS, EDITED_MARK, Clip, Writer
 from ageing.errors import UserError
-from ageing.faces.alignment import Frame
+from ageing.faces.alignment import Placement
 from ageing.faces.blending import Change
 
 # A face in the upright picture, and what is added to it.
-FACE = Frame(np.array([[32.0, 0, 24], [0, 32.0, 8]]), True)
+FACE = Placement(np.array([[32.0, 0, 24], [0, 32.0, 8]]))
 GREY = 40
 STATM = Path("/proc/self/statm")
 DEEP = {"codec": "libx265", "pixel_format": "yuv420p10le", "options": {"x265-params": "log-level=none"}}
@@ -34,7 +34,7 @@ def copied(path, out=None, codec=None, changes=False):
             if isinstance(item, av.Packet):
                 writer.copy(item)
             else:
-                writer.frame(item, change, 1.0)
+                writer.write(item, change, 1.0)
     return out, clip
 
 
@@ -110,7 +110,7 @@ def test_places_are_taken_to_the_stored_frame_and_back(tmp_path):
     source = sample_clips.write(tmp_path / "a.mov", sample_clips.pictures(2), turn=-90, shape=Fraction(4, 3))
     with Clip(source) as clip:
         assert clip.size == (64, 128)
-        stored = clip.to_stored(Frame(np.array([[10.0, 0, 3], [0, 10.0, 5]]), True))
+        stored = clip.to_stored(Placement(np.array([[10.0, 0, 3], [0, 10.0, 5]])))
         # Stored right is shown down, stretched by 4/3; stored down is shown left.
         np.testing.assert_allclose(stored.corners[0], (5 * 3 / 4, 64 - 3))
         np.testing.assert_allclose(stored.corners[2], (15 * 3 / 4, 64 - 13))
@@ -251,7 +251,7 @@ def test_the_mark_stands_before_what_stood_there(tmp_path):
         assert found["title"] == "A walk"
         if name != "a.webm":
             assert found["creation_time"].startswith("2026-11-24T12:00:00")
-    assert clip_file.marked(clip_file.marked({})) == clip_file.marked({}) == {"comment": EDITED_MARK}
+    assert clip_file.with_mark(clip_file.with_mark({})) == clip_file.with_mark({}) == {"comment": EDITED_MARK}
 
 
 def test_a_phone_s_own_tags_are_kept(tmp_path):
@@ -494,7 +494,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
             if isinstance(item, av.Packet):
                 writer.copy(item)
             else:
-                writer.frame(item, [], 1.0)
+                writer.write(item, [], 1.0)
                 used.append(pages())
     assert len(used) == 330
     assert (used[-1] - used[80]) * 4096 < 20e6   # these 250 frames hold 65 MB

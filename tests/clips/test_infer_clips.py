@@ -12,7 +12,6 @@ from conftest import ROOT, Stub
 from PIL import Image
 
 import infer_faces
-from ageing import moving_portrait
 from ageing.clips import clip_file
 from ageing.errors import UserError
 from ageing.faces import translator
@@ -23,10 +22,8 @@ from ageing.photos import sources
 def made(tmp_path_factory):
     """A folder with a photo and a clip of four frames."""
     place = tmp_path_factory.mktemp("made")
-    portrait = Image.open(ROOT / "samples/astronaut.jpg").convert("RGB")
-    portrait.crop((70, 0, 370, 300)).save(place / "photo.png")
-    photos = [photo for photo, _ in moving_portrait.frames(np.asarray(portrait), 0.4, 10, (384, 216))]
-    sample_clips.write(place / "clip.mp4", photos, rate=10, sound="aac")
+    Image.open(ROOT / "samples/astronaut.jpg").crop((70, 0, 370, 300)).save(place / "photo.png")
+    sample_clips.write_face(place / "clip.mp4", 0.4, 10, sound="aac")
     return place
 
 

@@ -3,15 +3,14 @@
 import math
 import types
 
+import moving_portrait
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips.steady_changes import MEAN_TIME, TRANSLATE_EVERY, SteadyChanges
 from ageing.clips.tracking import Tracker
-from ageing.faces.alignment import Aligner, frame_of
+from ageing.faces.alignment import Aligner, placement_of
 from ageing.faces.blending import changes_of
 from ageing.faces.detector import Detector
 from ageing.faces.translator import Translator
@@ -33,7 +32,7 @@ class Numbered:
 
 
 def track(number=1, weight=1.0, seen=True):
-    return types.SimpleNamespace(number=number, weight=weight, seen=seen, frame=frame_of((20, 20, 60, 60)))
+    return types.SimpleNamespace(number=number, weight=weight, seen=seen, placement=placement_of((20, 20, 60, 60)))
 
 
 def test_the_change_glides_to_a_new_one():
@@ -78,7 +77,7 @@ def flicker(name, motion, seconds, size):
 
     Mean absolute difference in grey levels between consecutive changes, aligned by the known path, in the face's frame.
     """
-    portrait = np.asarray(Image.open(ROOT / f"samples/{name}.jpg").convert("RGB"))
+    portrait = moving_portrait.portrait(name)
     detector, aligner, translator = Detector(), Aligner(), Translator(ROOT / "saved_models/g_AB.onnx")
     place, = aligner.align(portrait, detector.find(portrait)[:1])
     tracker, steady = Tracker(detector, aligner), SteadyChanges({"age": translator})

@@ -1,22 +1,22 @@
 """Faces are followed from frame to frame, fade when they are lost, and keep their numbers."""
 
+import math
+
 import cv2
+import moving_portrait
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips import tracking
-from ageing.clips.tracking import FADE, Tracker
-from ageing.faces.alignment import PLACES, Aligner, Frame, apply, between_centres, rms
+from ageing.clips.tracking import FADE, OneEuro, Tracker, share
+from ageing.faces.alignment import PLACES, Aligner, Placement, between_centres, rms
 from ageing.faces.detector import Detector
 
 RATE = 15
 STEP = 1 / RATE / FADE + 1e-6     # of a weight from one frame to the next
 SIZE = 384, 216
-PORTRAITS = {name: np.asarray(Image.open(ROOT / f"samples/{name}.jpg").convert("RGB"))
-             for name in ("astronaut", "grace-hopper")}
+PORTRAITS = {name: moving_portrait.portrait(name) for name in ("astronaut", "grace-hopper")}
 
 
 class Counting(Detector):
@@ -37,16 +37,16 @@ def clip(name="astronaut", seconds=1.0, motion=1.0, **more):
 
 
 def follow(tracker, photos, begin=0):
-    """[{number: (weight, frame)}] for each photo."""
-    return [{track.number: (track.weight, track.frame) for track in tracker.update(photo, (begin + i) / RATE)}
+    """[{number: (weight, placement)}] for each photo."""
+    return [{track.number: (track.weight, track.placement) for track in tracker.update(photo, (begin + i) / RATE)}
             for i, photo in enumerate(photos)]
 
 
-def covered(photos, frames):
+def covered(photos, placements):
     """The photos with a board before the face."""
     out = []
-    for photo, frame in zip(photos, frames, strict=True):
-        left, top, side = frame.square
+    for photo, placement in zip(photos, placements, strict=True):
+        left, top, side = placement.square
         photo = photo.copy()
         photo[max(top - 10, 0):top + side + 10, max(left - 10, 0):left + side + 10] = (120, 100, 80)
         out.append(photo)
@@ -61,11 +61,10 @@ def test_a_face_is_followed_along_a_known_path(parts, name):
     assert all(list(tracks) == [1] for tracks in found)
     assert all(tracks[1][0] == 1 for tracks in found)       # at full weight from the first frame on
     assert parts[0].calls - calls == 4                      # twice a second
-    portrait = [apply(np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2], apply(tracks[1][1].matrix, PLACES))
+    portrait = [moving_portrait.carried(tracks[1][1], cv2.invertAffineTransform(matrix))
                 for tracks, (_, matrix) in zip(found, made, strict=True)]
-    side = Frame(np.linalg.inv(np.vstack([made[0][1], [0, 0, 1]]))[:2, :] @ np.vstack(
-        [found[0][1][1].matrix, [0, 0, 1]]), True).side
-    away = rms(portrait - np.median(portrait, axis=0)) / side
+    places = [placement.at(PLACES) for placement in portrait]
+    away = rms(places - np.median(places, axis=0)) / portrait[0].side
     assert away.max() < 0.03
 
 
@@ -74,8 +73,8 @@ def test_the_frame_of_a_still_face_shakes_less_than_the_landmarks(parts):
     smooth, raw = [], []
     for i, photo in enumerate(clip(motion=0, seconds=1.2)):
         track, = tracker.update(photo, i / RATE)
-        smooth.append(apply(track.frame.matrix, PLACES))
-        raw.append(apply(track.found.matrix, PLACES))
+        smooth.append(track.placement.at(PLACES))
+        raw.append(track.unsmoothed.at(PLACES))
     shakes = [rms(np.diff(places[8:], axis=0)).mean() for places in (smooth, raw)]
     assert shakes[0] < shakes[1] / 4
 
@@ -83,8 +82,8 @@ def test_the_frame_of_a_still_face_shakes_less_than_the_landmarks(parts):
 def test_a_covered_face_fades_and_keeps_its_number_when_it_returns(parts):
     tracker = Tracker(*parts)
     photos = clip(motion=0, seconds=1.6)
-    frame = follow(tracker, photos[:3])[-1][1][1]
-    hidden = follow(tracker, covered(photos[3:10], [frame] * 7), 3)
+    placement = follow(tracker, photos[:3])[-1][1][1]
+    hidden = follow(tracker, covered(photos[3:10], [placement] * 7), 3)
     weights = [tracks[1][0] if 1 in tracks else 0 for tracks in hidden]
     assert weights[0] == pytest.approx(1 - 1 / RATE / FADE)
     assert (np.diff(weights) <= 0).all()
@@ -95,15 +94,15 @@ def test_a_covered_face_fades_and_keeps_its_number_when_it_returns(parts):
     assert weights[0] <= STEP
     assert weights[-1] == 1
     assert np.abs(np.diff(weights)).max() <= STEP
-    assert len(tracker.seen) == 1
+    assert len(tracker.appeared) == 1
 
 
 @pytest.mark.slow
 def test_a_face_that_is_gone_for_long_is_another_one(parts):
     tracker = Tracker(*parts)
     photos = clip(motion=0, seconds=0.4)
-    frame = follow(tracker, photos[:5])[-1][1][1]
-    hidden, = covered(photos[:1], [frame])
+    placement = follow(tracker, photos[:5])[-1][1][1]
+    hidden, = covered(photos[:1], [placement])
     tracker.update(hidden, 0.4)
     tracker.update(hidden, 2.5)
     assert not tracker.tracks
@@ -130,16 +129,15 @@ def test_after_a_cut_there_are_new_faces_at_once(parts):
     """Also if the other face stands in the same place."""
     tracker = Tracker(*parts)
     before = clip("astronaut", 0.2, motion=0)
-    frame = follow(tracker, before)[-1][1][1]
+    placement = follow(tracker, before)[-1][1][1]
     portrait = PORTRAITS["grace-hopper"]
     other, = parts[1].align(portrait, parts[0].find(portrait)[:1])
-    whole = (np.vstack([one, [0, 0, 1]]) for one in (frame.matrix, other.matrix))
-    matrix = next(whole) @ np.linalg.inv(next(whole))
-    photo = cv2.warpAffine(portrait, between_centres(matrix[:2]), SIZE, borderMode=cv2.BORDER_REPLICATE)
+    matrix = moving_portrait.carried(Placement(cv2.invertAffineTransform(other.matrix)), placement.matrix).matrix
+    photo = cv2.warpAffine(portrait, between_centres(matrix), SIZE, borderMode=cv2.BORDER_REPLICATE)
     after = follow(tracker, [photo] * 3, 3)
     assert [list(tracks) for tracks in after] == [[2]] * 3
     assert after[0][2][0] == 1
-    assert [track.number for track in tracker.seen] == [1, 2]
+    assert [track.number for track in tracker.appeared] == [1, 2]
 
 
 def group(seconds):
@@ -157,7 +155,7 @@ def test_faces_are_chosen(parts, face, shown):
     found = follow(tracker, group(0.2))
     assert all(set(tracks) == {1, 2} for tracks in found)
     assert all([number for number, (weight, _) in tracks.items() if weight] == shown for tracks in found)
-    assert [track.edited for track in tracker.seen] == [1 in shown, 2 in shown]
+    assert [track.edited for track in tracker.appeared] == [1 in shown, 2 in shown]
     sides = [found[-1][number][1].side for number in (1, 2)]
     assert sides[0] != sides[1]
 
@@ -185,3 +183,39 @@ def test_empty_pictures_have_no_faces(parts):
     tracker = Tracker(*parts)
     for i, shape in enumerate([(216, 384, 3), (24, 24, 3), (1, 1, 3)]):
         assert tracker.update(np.full(shape, 128, np.uint8), i) == []
+
+
+# The filter
+
+def smoothed(values, cutoff=1.0, beta=0.0, unit=1.0):
+    one = OneEuro(cutoff, beta)
+    return np.array([one(np.float64(value), 1 / 30, unit) for value in values])
+
+
+def test_without_beta_it_is_an_exponential_mean():
+    noise = np.random.default_rng(1).normal(0, 1, 50)
+    expected, alpha = [noise[0]], 1 / (1 + 1 / (2 * math.pi / 30))
+    for value in noise[1:]:
+        expected.append(alpha * value + (1 - alpha) * expected[-1])
+    np.testing.assert_allclose(smoothed(noise), expected)
+    assert share(1.0, 1 / 30) == pytest.approx(alpha)
+
+
+def test_noise_at_rest_is_smoothed_and_motion_does_not_lag():
+    noise = np.random.default_rng(1).normal(0, 0.001, 300)
+    assert smoothed(noise, 0.3, 10)[100:].std() < 0.3 * noise[100:].std()
+    ramp = np.arange(90) / 30     # 1 unit a second
+    lag, slow_lag = ramp[-1] - smoothed(ramp, 0.3, 10)[-1], ramp[-1] - smoothed(ramp, 0.3, 0)[-1]
+    assert 0 < lag < 0.03 < 0.3 < slow_lag
+
+
+def test_the_unit_scales_the_speed():
+    steps = np.cumsum(np.random.default_rng(2).normal(0, 1, 60))
+    np.testing.assert_allclose(smoothed(5 * steps, 0.5, 3, unit=5), 5 * smoothed(steps, 0.5, 3))
+
+
+def test_each_element_is_filtered_by_itself():
+    still, moving = np.zeros(30), np.arange(30.0)
+    both = smoothed(np.stack([still, moving], 1), 0.5, 2)
+    np.testing.assert_allclose(both[:, 1], smoothed(moving, 0.5, 2))
+    assert not both[:, 0].any()

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import time
 
+import moving_portrait
 import numpy as np
 import pytest
 import sample_clips
 from conftest import ROOT, Stub, python
-from PIL import Image
 
-from ageing import moving_portrait
 from ageing.clips import clip_file, video
 from ageing.clips.video import ClipEditor
 from ageing.errors import UserError
@@ -23,9 +22,6 @@ from ageing.photos import outputs
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import closing, summary
 from ageing.photos.sources import find
-
-PORTRAIT = np.asarray(Image.open(ROOT / "samples/astronaut.jpg").convert("RGB"))
-SIZE = 384, 216
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +33,7 @@ def parts():
 def clips(tmp_path_factory):
     """A folder with face.mp4 (12 frames, with sound) and nobody.mp4."""
     place = tmp_path_factory.mktemp("clips")
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 0.8, 15, SIZE)]
-    sample_clips.write(place / "face.mp4", photos, rate=15, sound="aac", matrix=1)
+    sample_clips.write_face(place / "face.mp4", 0.8, 15, sound="aac", matrix=1)
     sample_clips.write(place / "nobody.mp4", sample_clips.pictures(6))
     return place
 
@@ -123,7 +118,7 @@ def test_outputs_that_exist_and_second_runs(place, parts):
 
 def test_any_error_stops_its_clip_only_and_leaves_nothing(place, parts, monkeypatch):
     (place / "bad.mp4").write_text("no clip")
-    monkeypatch.setattr(clip_file.Writer, "frame", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(clip_file.Writer, "write", lambda *arguments: 1 / 0)
     bad, broken = attempt(editor(parts), "bad.mp4", "face.mp4")
     assert bad["error"].startswith("bad.mp4: a damaged clip")
     assert broken == {"clip": "face.mp4", "error": "face.mp4: ZeroDivisionError: division by zero"}
@@ -134,20 +129,20 @@ def test_a_full_disk_is_one_line(place, parts, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(clip_file.Writer, "frame", full)
+    monkeypatch.setattr(clip_file.Writer, "write", full)
     report, = attempt(editor(parts), "face.mp4")
     assert report["error"].startswith("face_50s.mp4 could not be written: No space left on device")
 
 
 @pytest.mark.parametrize("name", ["face.mp4", "face.mkv"])
 def test_an_error_in_the_middle_keeps_what_was_done(place, parts, monkeypatch, name):
-    write, calls = clip_file.Writer.frame, []
+    write, calls = clip_file.Writer.write, []
 
     def fail(*arguments):
         calls.append(1)
         write(*arguments if len(calls) < 8 else 1 / 0)
 
-    monkeypatch.setattr(clip_file.Writer, "frame", fail)
+    monkeypatch.setattr(clip_file.Writer, "write", fail)
     (place / "face.mp4").rename(name)
     report, = attempt(editor(parts), name)
     part = name.replace(".", "_50s_part.")
@@ -181,7 +176,7 @@ def test_signals_that_are_ignored_stay_so():
 
 def test_interrupted_in_the_process(place, parts, monkeypatch):
     """Ctrl-C after the fifth frame."""
-    write, calls = clip_file.Writer.frame, []
+    write, calls = clip_file.Writer.write, []
 
     def count(*arguments):
         calls.append(1)
@@ -189,7 +184,7 @@ def test_interrupted_in_the_process(place, parts, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         write(*arguments)
 
-    monkeypatch.setattr(clip_file.Writer, "frame", count)
+    monkeypatch.setattr(clip_file.Writer, "write", count)
     report, = attempt(editor(parts), "face.mp4")
     assert report["interrupted"] == "0:00 of 0:00"
     assert report["outputs"] == ["face_50s_part.mp4"]
@@ -204,7 +199,7 @@ def test_interrupted_in_the_process(place, parts, monkeypatch):
 
 
 def test_interrupted_at_the_very_end_the_clip_is_complete_and_the_command_ends(place, parts, monkeypatch):
-    write, calls = clip_file.Writer.frame, []
+    write, calls = clip_file.Writer.write, []
 
     def count(*arguments):
         calls.append(1)
@@ -213,7 +208,7 @@ def test_interrupted_at_the_very_end_the_clip_is_complete_and_the_command_ends(p
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
 
-    monkeypatch.setattr(clip_file.Writer, "frame", count)
+    monkeypatch.setattr(clip_file.Writer, "write", count)
     with pytest.raises(KeyboardInterrupt):
         attempt(editor(parts), "face.mp4")
     assert len(sample_clips.read("face_50s.mp4")[0]) == 12
@@ -229,7 +224,7 @@ def test_a_part_overwrites_only_parts(place):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_playable_file(place):
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 0.6, 25, SIZE)]
+    photos = [photo for photo, _ in moving_portrait.frames(moving_portrait.portrait("astronaut"), 0.6, 25, (384, 216))]
     sample_clips.write("long.mp4", photos * 40, rate=25, sound="aac", options={"preset": "ultrafast"})
     command, settings = python(ROOT / "infer_faces.py", "long.mp4", "--json", "report.json", cwd=place)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
@@ -306,8 +301,7 @@ def test_ten_frames_a_second_at_720p_on_two_cores(place, parts):
     from ageing.clips.tracking import FINEST
     from ageing.faces.translator import Translator
 
-    photos = [photo for photo, _ in moving_portrait.frames(PORTRAIT, 3)]
-    sample_clips.write("large.mp4", photos, rate=30, options={"preset": "veryfast"})
+    sample_clips.write_face("large.mp4", 3, 30, moving_portrait.SIZE, options={"preset": "veryfast"})
     one = editor((Detector(finest=FINEST), parts[1]), translators={"age": Translator(ROOT / "saved_models/g_AB.onnx")})
     begin = time.process_time()
     report, = attempt(one, "large.mp4")

@@ -8,8 +8,8 @@ from evaluation.oracle import Lighter, Oracle
 
 from ageing.errors import UserError
 from ageing.evaluation import crops
-from ageing.evaluation.comparison import DIRECTIONS
 from ageing.face_folder import load_domain
+from ageing.faces.direction import Direction
 
 DOMAINS = ("20s", "50s")
 
@@ -55,7 +55,7 @@ def test_missing_and_small_domains_are_named(drawn, tmp_path):
 
 def test_outputs_cycles_and_identity_mappings_come_from_the_right_generators(drawn):
     young, old = crops.load(drawn / "train", ("20s", "50s"), 32, 8, Oracle())
-    age, rejuvenate = DIRECTIONS
+    age, rejuvenate = Direction
     older, younger = Lighter(30), Lighter(-7)
     aged = crops.translate(age, older, younger, young, old, Oracle(), "some")
     np.testing.assert_array_equal(aged.outputs, older(young.pixels))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ageing.errors import UserError
 from ageing.evaluation import judges
-from ageing.faces.alignment import apply, cut
+from ageing.faces.alignment import cut, transform
 
 
 def test_missing_packages_are_named(monkeypatch):
@@ -142,9 +142,9 @@ def test_dlib_finds_the_astronaut_and_follows_her_when_she_moves_and_tilts():
     photo = Image.open(ROOT / "samples/astronaut.jpg").convert("RGB")
     upright, = find(np.asarray(photo))
     turned, = find(np.asarray(photo.rotate(15, Image.Resampling.BICUBIC)))  # counter-clockwise
-    corners = apply(upright, [(0, 0), (1, 0), (1, 1), (0, 1)])
+    corners = transform(upright, [(0, 0), (1, 0), (1, 1), (0, 1)])
     expected = (corners - 256) @ [[np.cos(a := np.radians(15)), -np.sin(a)], [np.sin(a), np.cos(a)]] + 256
     side = np.hypot(*upright[:, 0])
-    found = apply(turned, [(0, 0), (1, 0), (1, 1), (0, 1)])
+    found = transform(turned, [(0, 0), (1, 0), (1, 1), (0, 1)])
     assert np.abs(found - expected).max() < 0.05 * side
     np.testing.assert_allclose(upright[:, 1], [-upright[1, 0], upright[0, 0]])

@@ -9,7 +9,8 @@ import pytest
 from evaluation.oracle import Generator, Lighter, Oracle, wave
 
 from ageing.evaluation import crops, formulas, metrics
-from ageing.evaluation.comparison import DIRECTIONS, Unchanged
+from ageing.evaluation.comparison import Unchanged
+from ageing.faces.direction import Direction
 
 RNG = np.random.default_rng(1)
 
@@ -237,8 +238,8 @@ def translation(direction, inputs, outputs, targets):
 def test_outputs_are_compared_with_real_young_and_real_old_faces():
     young, old = (np.concatenate([wave(48, a, n=20) for a in amplitudes]) for amplitudes in ((10, 30), (20, 60)))
     key = "power, 32 to 64 cycles a face"
-    aged = metrics.powers(translation(DIRECTIONS[0], young, old, old))[key]
-    made_young = metrics.powers(translation(DIRECTIONS[1], old, young, young))[key]
+    aged = metrics.powers(translation(Direction.AGE, young, old, old))[key]
+    made_young = metrics.powers(translation(Direction.REJUVENATE, old, young, young))[key]
     assert aged["real"][0] > 2  # of the sharp halves, with amplitudes 60 and 30
     for found, outputs, unchanged in ((aged, aged["real"][0], 1), (made_young, 1, aged["real"][0])):
         assert found["outputs"][0] == pytest.approx(outputs, rel=0.15)
@@ -251,5 +252,5 @@ def test_blurred_faces_are_left_out():
     sharp = wave(48, 20)
     blurred = np.stack([cv2.GaussianBlur(face, (0, 0), 3) for face in sharp])
     mixed = np.concatenate([sharp, blurred])
-    found = metrics.powers(translation(DIRECTIONS[0], mixed, mixed, sharp))["power, 32 to 64 cycles a face"]
+    found = metrics.powers(translation(Direction.AGE, mixed, mixed, sharp))["power, 32 to 64 cycles a face"]
     assert found["real"][0] == pytest.approx(1, abs=0.1)  # the sharp half of the inputs is as sharp as the targets

@@ -10,7 +10,7 @@ from ageing.errors import UserError
 from ageing.evaluation import crops, formulas
 from ageing.evaluation.comparison import Unchanged
 from ageing.evaluation.photos import change_outside, count, largest_rim_step, measure, photos_in, same_face
-from ageing.faces.alignment import Frame
+from ageing.faces.alignment import Placement
 
 
 @pytest.fixture(autouse=True)
@@ -76,13 +76,13 @@ def test_what_is_missing_is_named(tmp_path, paths):
 
 
 def moved(factor=1.0, right=0.0):
-    """The astronaut's frame, enlarged about its centre and moved by a share of its side."""
+    """The astronaut's placement, enlarged about its centre and moved by a share of its side."""
     side = np.hypot(*ASTRONAUT[:, 0])
     linear, centre = ASTRONAUT[:, :2], ASTRONAUT[:, :2].sum(1) / 2 + ASTRONAUT[:, 2]
     return np.hstack([factor * linear, (centre - factor * linear.sum(1) / 2 + [right * side, 0])[:, None]])
 
 
-def test_frames_of_one_face_are_recognised():
+def test_placements_of_one_face_are_recognised():
     assert same_face(ASTRONAUT, moved(1.3, 0.2))
     assert not same_face(ASTRONAUT, moved(2.1))
     assert not same_face(ASTRONAUT, moved(0.45))
@@ -90,29 +90,29 @@ def test_frames_of_one_face_are_recognised():
 
 
 def test_missed_and_unseen_faces_are_counted():
-    there, elsewhere, tiny = Frame(ASTRONAUT, True), Frame(moved(1, 2), False), Frame(moved(0.3, 4), True)
+    there, elsewhere, tiny = Placement(ASTRONAUT), Placement(moved(1, 2), False), Placement(moved(0.3, 4))
     expected = {"found": 3, "aligned": 2, "judged": 2, "missed": 1, "not seen by dlib": 1}
     assert count([there, elsewhere, tiny], [ASTRONAUT, moved(1, -2)]) == expected
     assert count([], []) == dict.fromkeys(expected, 0)
     assert count([], [ASTRONAUT])["missed"] == 1
 
 
-def frame(left, top, side, degrees=0):
-    """A frame whose upper left corner lies at (left, top), turned clockwise about it."""
+def placement(left, top, side, degrees=0):
+    """A placement whose upper left corner lies at (left, top), turned clockwise about it."""
     c, s = side * np.cos(np.radians(degrees)), side * np.sin(np.radians(degrees))
-    return Frame(np.array([[c, -s, left], [s, c, top]], float), True)
+    return Placement(np.array([[c, -s, left], [s, c, top]], float))
 
 
-def test_a_change_outside_of_the_frames_or_in_the_corners_beside_a_turned_one_is_seen():
+def test_a_change_outside_of_the_placements_or_in_the_corners_beside_a_turned_one_is_seen():
     photo = np.full((60, 80, 3), 100, np.uint8)
-    frames = [frame(-5, 10, 30), frame(60, 40, 30), frame(-90, 0, 30)]
+    placements = [placement(-5, 10, 30), placement(60, 40, 30), placement(-90, 0, 30)]
     edited = photo.copy()
     edited[10:40, :25] = edited[40:, 60:] = 200
-    assert change_outside(photo, edited, frames) == 0
+    assert change_outside(photo, edited, placements) == 0
     edited[39, 26] = 93
-    assert change_outside(photo, edited, frames) == 7
+    assert change_outside(photo, edited, placements) == 7
     assert change_outside(photo, edited, []) == 100
-    turned = frame(30, 10, 28, degrees=45)  # corners (30, 10), (50, 30), (30, 50), (10, 30)
+    turned = placement(30, 10, 28, degrees=45)  # corners (30, 10), (50, 30), (30, 50), (10, 30)
     edited = photo.copy()
     edited[30, 12:48] = edited[12:48, 30] = 150
     assert change_outside(photo, edited, [turned]) == 0
@@ -125,25 +125,25 @@ def test_a_visible_rim_is_measured(degrees):
     photo = np.tile(np.arange(80, dtype=np.uint8)[None, :, None], (60, 1, 3))  # steps of 1
     edited = photo.copy()
     edited[10:40, 5:35] += 30
-    seen = frame(5, 10, 30) if degrees == 0 else frame(35, 10, 30, 90)
+    seen = placement(5, 10, 30) if degrees == 0 else placement(35, 10, 30, 90)
     assert largest_rim_step(photo, edited, [seen]) == pytest.approx(30, abs=1)
     assert largest_rim_step(photo, photo, [seen]) == 0
-    assert largest_rim_step(photo, edited, [frame(-100, -100, 30)]) == 0  # no rim in the photo
+    assert largest_rim_step(photo, edited, [placement(-100, -100, 30)]) == 0  # no rim in the photo
 
 
-def test_a_visible_rim_of_a_turned_frame_is_measured():
+def test_a_visible_rim_of_a_turned_placement_is_measured():
     photo = np.full((60, 60, 3), 100, np.uint8)
     y, x = np.mgrid[:60, :60] + 0.5
     edited = np.where((abs(x - 30) + abs(y - 30) < 20)[..., None], np.uint8(120), photo)
-    assert largest_rim_step(photo, edited, [frame(30, 10, 800 ** 0.5, 45)]) == 20
-    assert largest_rim_step(photo, edited, [frame(30, 20, 200 ** 0.5, 45)]) == 0  # within the change
+    assert largest_rim_step(photo, edited, [placement(30, 10, 800 ** 0.5, 45)]) == 20
+    assert largest_rim_step(photo, edited, [placement(30, 20, 200 ** 0.5, 45)]) == 0  # within the change
 
 
-def test_a_rim_within_another_frame_is_none():
+def test_a_rim_within_another_placement_is_none():
     photo = np.full((60, 80, 3), 100, np.uint8)
     edited = photo.copy()
     edited[10:40, 5:35] = 130
-    alone, other = frame(15, 15, 10), frame(5, 10, 30)
+    alone, other = placement(15, 15, 10), placement(5, 10, 30)
     edited[15:25, 15:25] = 170
     assert largest_rim_step(photo, edited, [alone]) == 40
     assert largest_rim_step(photo, edited, [alone, other]) == 30  # the other's

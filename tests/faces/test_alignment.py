@@ -1,4 +1,4 @@
-"""Frames of faces: from landmarks, from the detector's box alone, and what is cut out of the photo."""
+"""Placements of faces: from landmarks, from the detector's box alone, and what is cut out of the photo."""
 
 import functools
 
@@ -10,7 +10,7 @@ from PIL import Image
 from sample_photos import gradient
 
 from ageing.faces import alignment
-from ageing.faces.alignment import Aligner, Frame, apply, cut, frame_of, umeyama
+from ageing.faces.alignment import Aligner, Placement, cut, placement_of, transform, umeyama
 from ageing.faces.detector import Face
 
 BOX = (178, 68, 270, 186)  # of the astronaut's face
@@ -35,31 +35,31 @@ def similarity(degrees, scale, x, y):
 def test_umeyama_finds_the_similarity_that_was_applied(degrees):
     points = np.random.default_rng(1).normal(size=(7, 2))
     matrix = similarity(degrees, 3.5, -20, 11)
-    np.testing.assert_allclose(umeyama(points, apply(matrix, points)), matrix, atol=1e-9)
+    np.testing.assert_allclose(umeyama(points, transform(matrix, points)), matrix, atol=1e-9)
 
 
 def test_umeyama_never_mirrors_and_takes_the_best_scale():
     points = np.random.default_rng(2).normal(size=(7, 2))
     found = umeyama(points, points * (-1, 1))
     assert np.linalg.det(found[:, :2]) > 0
-    noisy = apply(similarity(10, 2, 0, 0), points) + np.random.default_rng(3).normal(0, 0.1, (7, 2))
+    noisy = transform(similarity(10, 2, 0, 0), points) + np.random.default_rng(3).normal(0, 0.1, (7, 2))
     best = umeyama(points, noisy)
-    error = np.square(apply(best, points) - noisy).sum()
+    error = np.square(transform(best, points) - noisy).sum()
     for nudge in (0.99, 1.01):
-        assert np.square(apply(alignment.about_centre(best, nudge), points) - noisy).sum() > error
+        assert np.square(transform(alignment.about_centre(best, nudge), points) - noisy).sum() > error
 
 
 @pytest.mark.parametrize("degrees", [15, 30, 45, 60, -30, -60])
 def test_a_tilted_head_gives_the_same_crop(degrees):
     photo = astronaut()
     upright, = aligner().align(photo, [Face(BOX, 1.0)])
-    middle = apply(upright.matrix, alignment.CENTRE)[0]
+    middle = upright.at(alignment.CENTRE)[0]
     turned = cv2.getRotationMatrix2D(middle.tolist(), -degrees, 1)
     tilted, = aligner().align(cv2.warpAffine(photo, turned, photo.shape[1::-1], flags=cv2.INTER_CUBIC),
                               [Face(BOX, 1.0)])
     assert upright.aligned
     assert tilted.aligned
-    expected = apply(turned, upright.corners)
+    expected = transform(turned, upright.corners)
     assert np.linalg.norm(tilted.corners - expected, axis=1).max() < 0.07 * upright.side
     crops = [cut(photo, upright.matrix, SIDE),
              cut(cv2.warpAffine(photo, turned, photo.shape[1::-1], flags=cv2.INTER_CUBIC), tilted.matrix, SIDE)]
@@ -68,7 +68,7 @@ def test_a_tilted_head_gives_the_same_crop(degrees):
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_face_that_lies_on_its_side_gives_the_same_frame(turn):
+def test_a_face_that_lies_on_its_side_gives_the_same_placement(turn):
     photo = astronaut()
     height, width = photo.shape[:2]
     upright, = aligner().align(photo, [Face(BOX, 1.0)])
@@ -81,15 +81,15 @@ def test_a_face_that_lies_on_its_side_gives_the_same_frame(turn):
     assert found.aligned
     crops = cut(photo, upright.matrix, SIDE), cut(lying, found.matrix, SIDE)
     assert np.abs(crops[0].astype(int) - crops[1]).mean() < 2
-    square = frame_of(box, turn)
-    np.testing.assert_allclose(cut(lying, square.matrix, SIDE), cut(photo, frame_of(BOX).matrix, SIDE), atol=5)
+    square = placement_of(box, turn)
+    np.testing.assert_allclose(cut(lying, square.matrix, SIDE), cut(photo, placement_of(BOX).matrix, SIDE), atol=5)
 
 
-def test_a_face_of_utkface_in_its_frame_stays_as_it_is():
-    """The whole way, for a photo that is such a crop already: landmarks find the frame that it has."""
+def test_a_face_of_utkface_in_its_placement_stays_as_it_is():
+    """The whole way, for a photo that is such a crop already: landmarks find the placement that it has."""
     photo = astronaut()
-    frame, = aligner().align(photo, [Face(BOX, 1.0)])
-    crop = cut(photo, frame.matrix, 200)
+    placement, = aligner().align(photo, [Face(BOX, 1.0)])
+    crop = cut(photo, placement.matrix, 200)
     again, = aligner().align(crop, [Face((14, 0, 186, 195), 1.0)])
     assert again.aligned
     assert np.linalg.norm(again.corners - [(0, 0), (200, 0), (200, 200), (0, 200)], axis=1).max() < 5
@@ -99,55 +99,56 @@ def test_a_face_of_utkface_in_its_frame_stays_as_it_is():
 @pytest.mark.parametrize("spoil", ["no face", "noise", "two thirds covered"])
 def test_without_trusted_landmarks_the_square_is_taken(spoil):
     photo = gradient(300, 300) if spoil == "no face" else astronaut().copy()
-    left, top, side = frame_of(BOX).square
+    left, top, side = placement_of(BOX).square
     if spoil == "two thirds covered":
         photo[top:top + side, left:left + side * 2 // 3] = 120, 100, 80
     elif spoil == "noise":
         photo = np.random.default_rng(1).integers(0, 255, photo.shape, np.uint8)
-    frame, = aligner().align(photo, [Face(BOX, 1.0)])
-    assert not frame.aligned
-    np.testing.assert_array_equal(frame.matrix, frame_of(BOX).matrix)
+    placement, = aligner().align(photo, [Face(BOX, 1.0)])
+    assert not placement.aligned
+    np.testing.assert_array_equal(placement.matrix, placement_of(BOX).matrix)
 
 
 def test_faces_do_not_depend_on_each_other():
     photo = astronaut()
     faces = [Face(BOX, 1.0), Face((300, 300, 400, 420), 1.0), Face((-500, -500, -400, -380), 1.0)]
     together = aligner().align(photo, faces)
-    assert [frame.aligned for frame in together] == [True, False, False]
-    for one, frame in zip(faces, together, strict=True):
-        np.testing.assert_allclose(frame.matrix, aligner().align(photo, [one])[0].matrix, atol=0.05)
+    assert [placement.aligned for placement in together] == [True, False, False]
+    for one, placement in zip(faces, together, strict=True):
+        np.testing.assert_allclose(placement.matrix, aligner().align(photo, [one])[0].matrix, atol=0.05)
     assert aligner().align(photo, []) == []
 
 
 @pytest.mark.parametrize("box", [(10, 10, 11, 11), (0, 0, 3, 4), (-5, -5, 400, 400), (490, 490, 530, 540)])
 def test_tiny_faces_and_borders_do_no_harm(box):
-    frame, = aligner().align(astronaut(), [Face(box, 1.0)])
-    assert frame.side > 0
-    assert cut(astronaut(), frame.matrix, 32).shape == (32, 32, 3)
+    placement, = aligner().align(astronaut(), [Face(box, 1.0)])
+    assert placement.side > 0
+    assert cut(astronaut(), placement.matrix, 32).shape == (32, 32, 3)
 
 
 def test_the_square_of_a_box_has_utkface_framing():
-    frame = frame_of((100, 50, 180, 150))
-    left, top, side = frame.square
-    assert side == frame.side == 102  # 1.02 times the height
+    placement = placement_of((100, 50, 180, 150))
+    left, top, side = placement.square
+    assert side == placement.side == 102  # 1.02 times the height
     assert left + side / 2 == 140
     assert top + side / 2 == pytest.approx(100 + 0.018 * 102, abs=0.51)
-    assert not frame.aligned
-    assert frame_of((100, 50, 200, 130), turn=90).square[2] == 102  # a face that lies on its side is as high as wide
+    assert not placement.aligned
+    assert placement_of((100, 50, 200, 130), turn=90).square[2] == 102  # a face on its side is as high as wide
 
 
-def test_a_square_holds_its_frame():
-    frame = Frame(similarity(45, 100, 200, 50), True)
-    left, top, side = frame.square
+def test_a_square_holds_its_placement():
+    placement = Placement(similarity(45, 100, 200, 50))
+    left, top, side = placement.square
     assert side in (142, 143)
-    assert left <= frame.corners[:, 0].min()
-    assert top <= frame.corners[:, 1].min()
-    assert frame.moved(30, 20).square == (left - 30, top - 20, side)
+    assert left <= placement.corners[:, 0].min()
+    assert top <= placement.corners[:, 1].min()
+    assert placement.moved(30, 20).square == (left - 30, top - 20, side)
 
 
-def test_clip_is_the_part_inside_of_the_photo():
-    assert alignment.clip((10, 20, 40, 50), height=100, width=200) == (10, 20, 40, 50)
-    assert alignment.clip((-10, -20, 290, 280), height=100, width=200) == (0, 0, 200, 100)
+def test_within_is_the_part_inside_of_the_photo():
+    assert Placement(square(10, 20, 30)).within(height=100, width=200) == (10, 20, 40, 50)
+    assert Placement(square(10, 20, 30)).within(height=100, width=200, margin=15) == (0, 5, 55, 65)
+    assert Placement(square(-10, -20, 300)).within(height=100, width=200) == (0, 0, 200, 100)
 
 
 def square(left, top, side):

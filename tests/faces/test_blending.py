@@ -6,21 +6,21 @@ from conftest import Stub
 from sample_photos import gradient
 from test_alignment import similarity
 
-from ageing.faces.alignment import SIDE_OF_HEIGHT, Frame, apply, frame_of
+from ageing.faces.alignment import SIDE_OF_HEIGHT, Placement, placement_of
 from ageing.faces.blending import FEATHER, edit
 
-TILTED = Frame(similarity(30, 90, 60, 20), True)
+TILTED = Placement(similarity(30, 90, 60, 20))
 
 
 def face(*box):
-    return frame_of(box)
+    return placement_of(box)
 
 
-def inside(frame, shape, shrink=1.0):
-    """Whether each pixel's centre lies in the frame, made smaller about its centre: bool (H, W)."""
+def inside(placement, shape, shrink=1.0):
+    """Whether each pixel's centre lies in the placement, made smaller about its centre: bool (H, W)."""
     y, x = np.mgrid[:shape[0], :shape[1]] + 0.5
-    places = np.stack([x, y], -1) - frame.corners.mean(0)
-    return (np.abs(places @ np.linalg.inv(frame.matrix[:, :2]).T) <= shrink / 2).all(-1)
+    places = np.stack([x, y], -1) - placement.corners.mean(0)
+    return (np.abs(places @ np.linalg.inv(placement.matrix[:, :2]).T) <= shrink / 2).all(-1)
 
 
 def test_strength_zero_is_the_photo():
@@ -29,17 +29,17 @@ def test_strength_zero_is_the_photo():
     assert edit(photo, [], Stub(40)) is not photo
 
 
-@pytest.mark.parametrize("frames", [[face(40, 200, 200, 400), face(220, 10, 260, 60)],
-                                    [Frame(similarity(33, 180, 120, 210), True),
-                                     Frame(similarity(-70, 300, 10, 500), True)],
-                                    [Frame(similarity(200, 24, 100, 100), True)]], ids=["upright", "tilted", "tiny"])
-def test_outside_of_the_frames_nothing_changes_and_inside_all_does(frames):
+@pytest.mark.parametrize("placements", [[face(40, 200, 200, 400), face(220, 10, 260, 60)],
+                                    [Placement(similarity(33, 180, 120, 210)),
+                                     Placement(similarity(-70, 300, 10, 500))],
+                                    [Placement(similarity(200, 24, 100, 100))]], ids=["upright", "tilted", "tiny"])
+def test_outside_of_the_placements_nothing_changes_and_inside_all_does(placements):
     photo = gradient(700, 300)  # several bands
-    edited = edit(photo, frames, Stub(30))
-    outside = ~np.any([inside(frame, photo.shape) for frame in frames], axis=0)
+    edited = edit(photo, placements, Stub(30))
+    outside = ~np.any([inside(placement, photo.shape) for placement in placements], axis=0)
     np.testing.assert_array_equal(edited[outside], photo[outside])
-    for frame in frames:
-        inner = inside(frame, photo.shape, 0.5)
+    for placement in placements:
+        inner = inside(placement, photo.shape, 0.5)
         assert inner.any()
         np.testing.assert_array_equal(edited[inner], photo[inner] + 30)
 
@@ -100,8 +100,8 @@ def test_changes_come_back_in_their_place():
             out[:, 8:12, 20:24] = 100  # of 32: rows at .3, columns at .7 of the side
             return out
 
-    tilted, tiny = Frame(similarity(35, 150, 150, 40), True), Frame(similarity(100, 20, 150, 40), True)
+    tilted, tiny = Placement(similarity(35, 150, 150, 40)), Placement(similarity(100, 20, 150, 40))
     for found in (face(60, 60, 220, 260), tilted, tiny):
         change = np.abs(edit(photo, [found], Spot(0)).astype(int) - photo).sum(2)
         middle = (np.argwhere(change > 0) * change[change > 0][:, None]).sum(0)[::-1] / change.sum() + 0.5
-        np.testing.assert_allclose(middle, apply(found.matrix, [(22 / 32, 10 / 32)])[0], atol=0.02 * found.side)
+        np.testing.assert_allclose(middle, found.at([(22 / 32, 10 / 32)])[0], atol=0.02 * found.side)

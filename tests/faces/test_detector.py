@@ -231,12 +231,12 @@ def test_boxes_turn_back():
 
 def test_tiles_cover_and_overlap():
     for length in (1, 120, 640, 641, 1160, 1161, 5000):
-        parts = detector_module.parts(length, 640, 120)
-        assert parts[0][0] == 0
-        assert parts[-1][1] == length
-        assert all(end - begin <= 640 for begin, end in parts)
-        assert all(a[1] - b[0] >= 119 for a, b in itertools.pairwise(parts))
-    assert len(detector_module.parts(640, 640, 120)) == 1
+        spans = detector_module.spans(length, 640, 120)
+        assert spans[0][0] == 0
+        assert spans[-1][1] == length
+        assert all(end - begin <= 640 for begin, end in spans)
+        assert all(a[1] - b[0] >= 119 for a, b in itertools.pairwise(spans))
+    assert len(detector_module.spans(640, 640, 120)) == 1
 
 
 def test_copies_of_a_photo_leave_no_size_out():

@@ -7,10 +7,10 @@ import pytest
 from conftest import ROOT, Stub
 from PIL import Image
 
-from ageing.faces.alignment import cut, frame_of
+from ageing.faces.alignment import cut, placement_of
 from ageing.faces.blending import changes_of, edit
 
-FACE = frame_of((160, 50, 290, 220))
+FACE = placement_of((160, 50, 290, 220))
 TONES = {  # colour over grey, both 0 to 1
     "sepia": lambda t: np.stack([t ** 0.8, 0.92 * t, 0.75 * t ** 1.2], -1),
     "warm": lambda t: np.stack([t ** 0.8, t, t ** 1.3], -1),

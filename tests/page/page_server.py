@@ -15,7 +15,7 @@ import numpy as np
 import uvicorn
 from conftest import ROOT, python
 
-from ageing.faces.alignment import frame_of
+from ageing.faces.alignment import placement_of
 from ageing.faces.detector import Face
 from ageing.page import server
 from ageing.page.worker import Worker
@@ -35,7 +35,7 @@ class Squares:
     """In place of an Aligner: the squares about the detector's boxes."""
 
     def align(self, photo, faces):
-        return [frame_of(face.box) for face in faces]
+        return [placement_of(face.box) for face in faces]
 
 
 class Marbled:

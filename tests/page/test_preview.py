@@ -1,4 +1,4 @@
-"""What the browser adds up is what blending.apply makes."""
+"""What the browser adds up is what blending.blend makes."""
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ def photo_of(pixels, mode="RGB", **meta):
     return Photo(pixels, np.ascontiguousarray(pixels[..., :3]), mode, "PNG", meta)
 
 
-def change(frames, scale=40):
-    return [blending.Change(frame, RNG.normal(0, scale, (32, 32, 3)).astype(np.float32)) for frame in frames]
+def change(placements, scale=40):
+    return [blending.Change(one, RNG.normal(0, scale, (32, 32, 3)).astype(np.float32)) for one in placements]
 
 
 def added(answer, direction, strength, kept):
@@ -40,12 +40,12 @@ def added(answer, direction, strength, kept):
 def test_the_preview_of_a_photo_that_fits_is_the_result_itself(kept, strength):
     pixels = RNG.integers(0, 256, (200, 300, 3), np.uint8)
     faces = [Face((60, 40, 160, 160), 1.0), Face((130, 60, 220, 170), 1.0), Face((260, 150, 330, 230), 1.0)]
-    frames = [alignment.frame_of(face.box) for face in faces]   # the first two overlap, the last reaches out
-    frames[0] = alignment.Frame(alignment.about_centre(frames[0].matrix, degrees=20), True)
-    changes = {"age": change(frames), "rejuvenate": change(frames)}
-    answer = preview.packed(photo_of(pixels), faces, frames, changes, 1200)
+    placements = [alignment.placement_of(face.box) for face in faces]   # the first two overlap, the last reaches out
+    placements[0] = alignment.Placement(alignment.about_centre(placements[0].matrix, degrees=20))
+    changes = {"age": change(placements), "rejuvenate": change(placements)}
+    answer = preview.packed(photo_of(pixels), faces, placements, changes, 1200)
     for direction in changes:
-        true = blending.apply(pixels, [changes[direction][i] for i in kept], strength)
+        true = blending.blend(pixels, [changes[direction][i] for i in kept], strength)
         difference = np.abs(added(answer, direction, strength, kept).astype(int) - true)
         assert difference.max() <= 1            # changes are sent in steps of 1/64 grey level
         assert (difference > 0).mean() < 0.02
@@ -55,14 +55,14 @@ def test_a_large_photo_is_reduced_to_the_screen_and_looks_like_the_result():
     small = np.asarray(Image.fromarray(RNG.integers(0, 256, (20, 30, 3), np.uint8)).resize((300, 200)))
     large = np.asarray(Image.fromarray(small).resize((1500, 1000), Image.Resampling.BICUBIC))
     faces = [Face(tuple(5 * v for v in face.box), 1.0) for face in FACES]
-    frames = [alignment.frame_of(face.box) for face in faces]
-    changes = {"age": [blending.Change(frame, np.full((32, 32, 3), 50, np.float32)) for frame in frames]}
-    answer = preview.packed(photo_of(large), faces, frames, changes, 600)
+    placements = [alignment.placement_of(face.box) for face in faces]
+    changes = {"age": [blending.Change(placement, np.full((32, 32, 3), 50, np.float32)) for placement in placements]}
+    answer = preview.packed(photo_of(large), faces, placements, changes, 600)
     head, shown, _ = unpacked(answer)
     assert head["size"] == [600, 400]
     assert shown.shape == (400, 600, 4)
     np.testing.assert_allclose(head["faces"][0]["box"], np.array(FACES[0].box) * 2)
-    true = Image.fromarray(blending.apply(large, changes["age"])).resize((600, 400), Image.Resampling.BOX)
+    true = Image.fromarray(blending.blend(large, changes["age"])).resize((600, 400), Image.Resampling.BOX)
     assert np.abs(added(answer, "age", 1, (0, 1)).astype(int) - np.asarray(true)).mean() < 1
 
 
@@ -75,9 +75,9 @@ def test_the_size_of_the_preview_is_bounded(height, width, asked, shown):
 
 
 def test_a_face_outside_of_the_photo_changes_nothing():
-    frames = [alignment.frame_of((-200, -200, -100, -100))]
-    changes = {"age": change(frames)}
-    answer = preview.packed(photo_of(np.full((100, 100, 3), 9, np.uint8)), FACES[:1], frames, changes, 400)
+    placements = [alignment.placement_of((-200, -200, -100, -100))]
+    changes = {"age": change(placements)}
+    answer = preview.packed(photo_of(np.full((100, 100, 3), 9, np.uint8)), FACES[:1], placements, changes, 400)
     assert (added(answer, "age", 1, (0,)) == 9).all()
 
 

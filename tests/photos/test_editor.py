@@ -9,7 +9,8 @@ from PIL import Image
 from sample_photos import SRGB, face, gradient
 
 from ageing.errors import UserError
-from ageing.faces.alignment import frame_of
+from ageing.faces.alignment import placement_of
+from ageing.faces.direction import Direction
 from ageing.photos import outputs
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import summary
@@ -32,7 +33,7 @@ class Upright:
     """In place of an Aligner: the detector's squares; faces under 60 pixels count as not aligned."""
 
     def align(self, photo, faces):
-        return [dataclasses.replace(frame_of(face.box), aligned=face.box[3] - face.box[1] >= 60) for face in faces]
+        return [dataclasses.replace(placement_of(face.box), aligned=face.box[3] - face.box[1] >= 60) for face in faces]
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def place(tmp_path, monkeypatch):
 
 
 def editor(*faces, translators=None, **more):
-    return Editor(Finds(*faces), Upright(), translators or {"age": Stub(40)}, **more)
+    return Editor(Finds(*faces), Upright(), translators or {Direction.AGE: Stub(40)}, **more)
 
 
 def jobs(one, *names, output=None):
@@ -102,7 +103,7 @@ def test_any_other_error_stops_its_photo_only(place):
 def test_each_direction_has_its_strength(place):
     younger = Stub(-40)
     younger.title = "20s"
-    one = editor(LARGE, translators={"age": Stub(40), "rejuvenate": younger}, strengths={"age": 0.5})
+    one = editor(LARGE, translators={Direction.AGE: Stub(40), Direction.REJUVENATE: younger}, strengths={"age": 0.5})
     report, = attempt(one, "photo.png")
     assert report["strengths"] == {"age": 0.5, "rejuvenate": 1.0}
     assert change("photo_50s.png")[70, 60, :2].tolist() == [20, 20]
@@ -110,7 +111,8 @@ def test_each_direction_has_its_strength(place):
 
 
 def test_generators_of_one_title_are_told_apart_by_their_direction(place):
-    report, = attempt(editor(LARGE, translators={"age": Stub(40), "rejuvenate": Stub(-40)}), "photo.png")
+    both = {Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40)}
+    report, = attempt(editor(LARGE, translators=both), "photo.png")
     assert report["outputs"] == ["photo_age.png", "photo_rejuvenate.png"]
 
 

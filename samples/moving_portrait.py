@@ -1,23 +1,30 @@
 """Clips whose truth is known: a portrait moved, zoomed and turned along a path, with the noise of a camera.
 
-    for photo, matrix in moving_portrait.frames(portrait, seconds=4): ...
+    for photo, matrix in moving_portrait.frames(moving_portrait.portrait("astronaut"), seconds=4): ...
 
 portrait: uint8 RGB (H, W, 3). photo: uint8 RGB (height, width, 3). matrix: float64 (2, 3), takes the portrait's pixels
 to the photo's.
 """
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from ageing.faces.alignment import Frame, between_centres
-from ageing.faces.blending import bands
+from ageing.faces.alignment import Placement, between_centres
+from ageing.faces.blending import photo_deltas
 
 SIZE = 1280, 720    # width and height of the photos
 NOISE = 4.0         # grey levels, standard deviation: an indoor camera
 # How far the portrait goes, and in how many seconds there and back.
 SHIFT, ZOOM, TURN = (0.08, 5.0), (0.12, 7.0), (8.0, 6.0)    # shares of the height; share; degrees
+
+
+def portrait(name):
+    """The picture of "astronaut" or "grace-hopper"."""
+    return np.asarray(Image.open(Path(__file__).with_name(f"{name}.jpg")).convert("RGB"))
 
 
 def frames(portrait, seconds, rate=30, size=SIZE, noise=NOISE, motion=1.0, seed=1):
@@ -42,21 +49,21 @@ def place(shape, now, size, motion):
     return np.hstack([linear, (middle - linear @ (shape[1] / 2, shape[0] / 2))[:, None]])
 
 
-def carried(frame, matrix):
-    """The alignment.Frame `frame` of the portrait, where it lies in the photo of this matrix."""
-    whole = (np.vstack([one, [0, 0, 1]]) for one in (matrix, frame.matrix))
-    return Frame((next(whole) @ next(whole))[:2], frame.aligned)
+def carried(placement, matrix):
+    """The alignment.Placement of the portrait's face, where it lies in the photo of this matrix."""
+    whole = (np.vstack([one, [0, 0, 1]]) for one in (matrix, placement.matrix))
+    return Placement((next(whole) @ next(whole))[:2], placement.aligned)
 
 
-def in_face(shape, changes, frame, size=64):
-    """What [blending.Change] add to a photo of this shape, in grey levels, in a face's own frame.
+def in_face(shape, changes, placement, size=64):
+    """What [blending.Change] add to a photo of this shape, in grey levels, in a face's own placement.
 
     float32 (size, size, 3), each a mean over 4 x 4 places: where between pixels a detail is drawn then hardly counts.
     """
     whole, fine = np.zeros(shape, np.float32), 4 * size
-    for rows, columns, delta in bands(shape, changes):
+    for rows, columns, delta in photo_deltas(shape, changes):
         whole[rows, columns] = delta
-    warped = cv2.warpAffine(whole, between_centres(frame.matrix / [fine, fine, 1]), (fine, fine),
+    warped = cv2.warpAffine(whole, between_centres(placement.matrix / [fine, fine, 1]), (fine, fine),
                             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return warped.reshape(size, 4, size, 4, 3).mean((1, 3))
 
