@@ -52,7 +52,7 @@ def test_files_that_matched_sampling_never_draws_are_said(numbered, tmp_path):
     root = shutil.copytree(numbered, tmp_path / "faces")
     Image.new("RGB", (32, 32), "white").save(root / "50s/holiday.png")
     faces = unpaired(root, MATCHED)
-    assert 255 not in shown(faces, (1, 20), 20)[1]
+    assert 255 not in shown(faces, 20, 20)[1]
     line = "matched sampling, no gender and race in the file name, never drawn: 0 of 20s, 1 of 50s"
     assert line in faces.report()
     assert line not in unpaired(numbered, MATCHED).report() + unpaired(root, PLAIN).report()
@@ -154,7 +154,7 @@ def test_jitter_reaches_as_far_as_the_recipe_says(one_face, name, value):
     """Where the centre comes from, how large and how turned the face is: uniform in its range."""
     folder = one_face(np.zeros((32, 32, 3), np.uint8))
     loaded, _ = unpaired(folder, dataclasses.replace(PLAIN, **{name: value}), 32).batch(2000, 0, 0)
-    a, b, x, d, e, y = loaded.transforms[0].T.astype(float)
+    a, b, x, d, e, y = loaded.transforms.T.astype(float)
     centre = (32 - 1) / 2
     found = {"shift": [(a * centre + b * centre + x - centre) / 32, (d * centre + e * centre + y - centre) / 32],
              "scale": [np.hypot(a, d) - 1], "rotation": [np.degrees(np.arctan2(d, a))]}

@@ -5,6 +5,7 @@ resumes on TensorFlow and on JAX.
 """
 
 import contextlib
+from typing import NamedTuple
 
 import numpy as np
 import yaml
@@ -12,7 +13,8 @@ from keras import ops
 
 from ageing.errors import UserError
 from ageing.storage import replacing
-from ageing.training import recipe_check, recipe_file
+from ageing.training import recipe_file
+from ageing.training.recipe import Recipe
 from ageing.training.runs import Run
 
 KEEP = 3  # newest checkpoints of a run; the last one of each stage is kept too. cpu.yaml's have 90 MB each
@@ -78,28 +80,24 @@ def starting_point(recipe):
         return None
     run = Run.open(recipe.start_from)
     for step in reversed(run.steps()):
-        if not growths_at(run, step):
+        if not header(run, step).growths:
             return run, step
     raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint of its first stage")
 
 
-def size_at(run, step):
-    """Image size in pixels at `step`."""
+class Header(NamedTuple):
+    """What a checkpoint says of itself: the recipe that trained it, image size in pixels, growths of its networks."""
+
+    recipe: Recipe
+    size: int
+    growths: int
+
+
+def header(run, step):
+    """The Header of the checkpoint of `step`."""
     with _reading(run, step) as arrays:
-        return int(arrays["size"])
-
-
-def growths_at(run, step):
-    """How many times the networks in the checkpoint of `step` have grown."""
-    with _reading(run, step) as arrays:
-        return int(arrays["growths"])
-
-
-def recipe_at(run, step):
-    """The Recipe that `step` was trained with."""
-    with _reading(run, step) as arrays:
-        text = str(arrays["recipe"])
-    return recipe_check.parse(yaml.safe_load(text), run.checkpoint(step))
+        text, size, growths = (arrays[name].item() for name in ("recipe", "size", "growths"))
+    return Header(recipe_file.parse(yaml.safe_load(text), run.checkpoint(step)), size, growths)
 
 
 def _named(parts):

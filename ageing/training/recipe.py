@@ -36,6 +36,11 @@ class Data:
     scale: float = between(0, 0.5, 0.05)       # affine jitter: +- around 1
     rotation: float = between(0, 45, 5.0)      # affine jitter: degrees, each way
 
+    @property
+    def ways(self):
+        """{way of translation: (source domain, target domain)}"""
+        return {"AB": (self.domain_A, self.domain_B), "BA": (self.domain_B, self.domain_A)}
+
 
 @dataclass(frozen=True)
 class Generator:

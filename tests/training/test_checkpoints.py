@@ -11,7 +11,7 @@ from conftest import TINY, write_recipe
 from keras import ops
 
 from ageing.errors import UserError
-from ageing.training import checkpoints, recipe_check
+from ageing.training import checkpoints, recipe_file
 from ageing.training.checkpoints import Keeper
 from ageing.training.runs import Run
 
@@ -38,7 +38,7 @@ class Toy:
 
 @pytest.fixture
 def run(tmp_path):
-    return Run.create(tmp_path / "runs", "tiny", recipe_check.parse(TINY, "tiny"))
+    return Run.create(tmp_path / "runs", "tiny", recipe_file.parse(TINY, "tiny"))
 
 
 def keeper(run, toy=None, stage_ends=()):
@@ -64,7 +64,7 @@ def same(toy, step):
 
 @pytest.mark.parametrize("names", [("runs", "tiny"), ("my runs [*]", "tiny[v2]?")], ids=repr)
 def test_what_was_saved_is_restored(tmp_path, names):
-    run = Run.create(tmp_path / names[0], names[1], recipe_check.parse(TINY, "tiny"))
+    run = Run.create(tmp_path / names[0], names[1], recipe_file.parse(TINY, "tiny"))
     saved(run, 5, 7)
     toy = Toy()
     keeper(run, toy).restore(5)
@@ -72,7 +72,7 @@ def test_what_was_saved_is_restored(tmp_path, names):
     assert toy.step == 5
     checkpoints.read_into({"weights": [toy.weights, toy.count], "pool_A": [toy.pool]}, run, 7)
     assert same(toy, 7)
-    assert checkpoints.size_at(run, 7) == 16
+    assert checkpoints.header(run, 7).size == 16
 
 
 def test_the_newest_and_the_ends_of_stages_are_kept(run, monkeypatch):
@@ -130,9 +130,8 @@ def test_a_truncated_checkpoint_is_named(run, share, end):
     kept = int(len(data) * share)
     run.checkpoint(10).write_bytes(data[:kept] + end * (len(data) - kept))
     assert not restored(run)
-    for read in (checkpoints.size_at, checkpoints.recipe_at):
-        with pytest.raises(UserError, match=r"step00000010.npz: the checkpoint is broken"):
-            read(run, 10)
+    with pytest.raises(UserError, match=r"step00000010.npz: the checkpoint is broken"):
+        checkpoints.header(run, 10)
     assert run.checkpoint(10).exists()
 
 
@@ -158,7 +157,7 @@ def test_a_checkpoint_of_other_networks_is_named(run):
 def test_a_checkpoint_tells_its_recipe(run):
     saved(run, 5)
     write_recipe(run.folder / "recipe.yaml", TINY | {"seed": 2})
-    assert checkpoints.recipe_at(Run.open(run.folder), 5) == run.recipe
+    assert checkpoints.header(Run.open(run.folder), 5).recipe == run.recipe
 
 
 def test_finishing_that_the_recipe_got_later_begins_with_a_fresh_optimizer(run):
@@ -189,12 +188,12 @@ def test_a_full_disk_is_one_line_and_loses_nothing(run, monkeypatch):
 
 
 def test_another_run_starts_from_the_newest_step_before_growing(run):
-    recipe = recipe_check.parse(TINY | {"start_from": str(run.folder)}, "other")
+    recipe = recipe_file.parse(TINY | {"start_from": str(run.folder)}, "other")
     with pytest.raises(UserError, match="no checkpoint of its first stage"):
         checkpoints.starting_point(recipe)
     keeper(run, Toy(size=16)).save(3)
     keeper(run, Toy(size=16)).save(4)
     keeper(run, Toy(size=32)).save(5)
-    assert [checkpoints.growths_at(run, step) for step in (4, 5)] == [0, 1]
+    assert [checkpoints.header(run, step).growths for step in (4, 5)] == [0, 1]
     found, step = checkpoints.starting_point(recipe)
     assert (found.folder, step) == (run.folder, 4)
