@@ -34,55 +34,50 @@ def train(recipe, run, create_run, limit=None):
     time_limit.TimeLimit. Returns (run, gan, number of the signal that stopped it or 0). run is None in all but the
     first of several processes.
     """
+    first = engine().first  # the others read what they need and write nothing
     devices.share_batches(recipe, engine())
     if limit and engine().several_processes:
         raise UserError("--minutes: several processes would not agree on the time; set the lengths in the recipe")
     images = training_images(recipe)
     origin = None if run and run.newest_step() else checkpoints.starting_point(recipe)
-    if not engine().first:  # it reads checkpoints and writes nothing
-        training = Training(recipe, run, _start(recipe, run, images), origin, images, limit)
-        training.run_phases()
-        return None, training.gan, training.interruption.signal
-    run = run or create_run()
-    with run.locked():
-        start = _start(recipe, run, images, say=print)
-        run.store_images(images)
-        if recipe != run.recipe:
-            run = run.change_recipe(recipe, start)
-        training = Training(recipe, run, start, origin, images, limit)
-        training.run_phases()
-    return training.run, training.gan, training.interruption.signal
-
-
-def _start(recipe, run, images, say=None):
-    """The step after which training starts: that of the newest checkpoint, or 0. Raises UserError if it may not."""
-    start = run.newest_step() if run else 0
-    if start:
-        for line in runs.check_recipe(run, checkpoints.header(run, start).recipe, recipe, start, images):
-            if say:
-                say(line)
-    return start
+    if first:
+        run = run or create_run()
+    with run.locked() if first else contextlib.nullcontext():
+        training = Training(recipe, run, origin, images, limit)
+        training.train()
+    return training.run if first else None, training.gan, training.interruption.signal
 
 
 class Training:
-    """The phases of a run after step `start`. origin: checkpoints.starting_point. Other arguments: as in `train`."""
+    """The phases of `run` after its newest checkpoint. origin: checkpoints.starting_point. The rest: as in `train`."""
 
-    def __init__(self, recipe, run, start, origin, images, limit):
-        self.recipe, self.run, self.start, self.origin, self.limit = recipe, run, start, origin, limit
-        self.images, self.epoch = images, max(count for count, _ in images.values())  # pairs
-        self.phases = plan(recipe, self.epoch)
-        self.precision = engine().precision(recipe.precision)
+    def __init__(self, recipe, run, origin, images, limit):
+        self.recipe, self.run, self.origin, self.images, self.limit = recipe, run, origin, images, limit
+        self.start = run.newest_step() if run else 0
+        self.epoch = max(count for count, _ in images.values())  # pairs
+        self.phases, self.precision = plan(recipe, self.epoch), engine().precision(recipe.precision)
         self.place = self.gan = self.faces = None  # of the stage that trains: its index, networks and faces
         self.ready = {}  # {index of a stage: (gan, faces)} of those that train later
-        total = self.phases[-1].stop
+        changes = runs.check_recipe(run, checkpoints.header(run, self.start).recipe, recipe, self.start,
+                                    images) if self.start else []
         if engine().first:
-            if start < total:
-                run.set_export_aside(start)
-            counts = " + ".join(str(count) for count, _ in images.values())
-            print(f"{run.folder}: {counts} images, {total} steps, {engine().describe(self.precision)}")
-        self.interruption, self.monitor = Interruption(), Monitor(run if engine().first else None, recipe, total, start)
+            self._write_down(changes)
+        self.interruption = Interruption()
+        self.monitor = Monitor(run if engine().first else None, recipe, self.phases[-1].stop, self.start)
 
-    def run_phases(self):
+    def _write_down(self, changes):
+        """What is trained from here on. changes: lines of text, how it differs from what the run trained before."""
+        total = self.phases[-1].stop
+        self.run.store_images(self.images)
+        if self.recipe != self.run.recipe:
+            self.run = self.run.change_recipe(self.recipe, self.start)
+        if self.start < total:
+            self.run.set_export_aside(self.start)
+        counts = " + ".join(str(count) for count, _ in self.images.values())
+        print("\n".join([*changes, f"{self.run.folder}: {counts} images, {total} steps, "
+                                   f"{engine().describe(self.precision)}"]))
+
+    def train(self):
         try:
             if self.limit:
                 self._time_phases()
@@ -91,7 +86,7 @@ class Training:
                 if phase.stop < self.start:
                     continue
                 with memory_errors_named(self.recipe, phase):
-                    self._run_phase(phase)
+                    self._train_phase(phase)
                 if self.interruption.signal:
                     break
                 if self.limit and phase is not self.phases[-1]:
@@ -99,26 +94,51 @@ class Training:
         finally:
             self.monitor.close()
 
-    def _run_phase(self, phase):
-        place = self.recipe.stages.index(phase.stage)
-        if self.place != place:
-            self._begin_stage(place)
-        keeper = checkpoints.Keeper(self.run, self.gan, self.recipe, [p.stop for p in self.phases if p.kind == "train"])
+    def _train_phase(self, phase):
+        """Steps gan.step to phase.stop. Logs, draws and saves as the recipe says. Ends early when interrupted."""
+        self._begin(phase)
+        gan, (faces, grid_faces), monitor, settings = self.gan, self.faces, self.monitor, self.recipe.monitor
+        stage_ends = [p.stop for p in self.phases if p.kind == "train"]
         if phase.start < self.start <= phase.stop:
-            keeper.restore(self.start)
-        self.monitor.begin(phase)
-        run_phase(phase, self.gan, *self.faces, self.monitor, keeper, self.interruption)
+            checkpoints.restore(self.run, gan, self.start)
+        if gan.step >= phase.stop:
+            return
+        if phase.kind == "finish" and gan.step == phase.start:
+            gan.begin_finish()
+        if monitor.first and gan.step == 0:
+            monitor.grid(0, sample_grids.sample_rows(gan, grid_faces))
+        arrived = ahead(lambda step: gan.engine.place(batch(phase, gan, faces, step)), range(gan.step, phase.stop))
+        with contextlib.closing(arrived):
+            while gan.step < phase.stop:
+                begin = time.perf_counter()
+                placed = next(arrived)
+                middle = time.perf_counter()
+                losses = gan.compute(phase.kind, placed)
+                monitor.add(gan.step, losses, middle - begin, time.perf_counter() - middle)
+                ending = self.interruption.signal  # a signal that comes later ends the next step
+                last = ending or gan.step == phase.stop
+                if last or gan.step % settings.save_every == 0:
+                    monitor.flush()  # raises Diverged, so that no diverged state is saved
+                    if monitor.first:
+                        checkpoints.save(self.run, gan, self.recipe, stage_ends)
+                if monitor.first and (last or gan.step % settings.sample_every == 0):
+                    monitor.grid(gan.step, sample_grids.sample_rows(gan, grid_faces))
+                if ending:
+                    break
 
-    def _begin_stage(self, place):
-        """The networks of a stage, with what those of the stage before, or `origin`, have learned, and its faces."""
-        previous, self.place = self.gan, place
-        self.gan, self.faces = self._ready(place)
-        del self.ready[place]
-        if previous is not None:
-            self.gan.continue_from(previous)
-        elif self.origin:  # the networks of another run, but not its optimizers, pools and classifier
-            checkpoints.read_into({name: network.variables for name, network in self.gan.networks().items()},
-                                  *self.origin)
+    def _begin(self, phase):
+        """Networks and faces of the phase's stage. The networks have what those before them, or `origin`, learned."""
+        place, previous = self.recipe.stages.index(phase.stage), self.gan
+        if place != self.place:
+            self.gan, self.faces = self._ready(place)
+            self.place = place
+            del self.ready[place]
+            if previous is not None:
+                self.gan.continue_from(previous)
+            elif self.origin:  # the networks of another run, but not its optimizers, pools and classifier
+                checkpoints.read_into({name: network.variables for name, network in self.gan.networks().items()},
+                                      *self.origin)
+        self.monitor.begin(phase)
 
     def _ready(self, place):
         """(CycleGAN, (training faces, faces of the sample grids)) of a stage, built if they are not there yet."""
@@ -239,36 +259,6 @@ def load_faces(recipe, gan, monitor):
     if monitor.first:
         monitor.picture(f"batch_{size}px", sample_grids.batch_rows(gan, faces))
     return faces, grid_faces
-
-
-def run_phase(phase, gan, faces, grid_faces, monitor, keeper, interruption):
-    """Steps gan.step to phase.stop. Logs, draws and saves as the recipe says. Ends early when interrupted."""
-    settings = gan.recipe.monitor
-    if gan.step >= phase.stop:
-        return
-    if phase.kind == "finish" and gan.step == phase.start:
-        gan.begin_finish()
-    if monitor.first and gan.step == 0:
-        monitor.grid(0, sample_grids.sample_rows(gan, grid_faces))
-    arrived = ahead(lambda step: gan.engine.place(batch(phase, gan, faces, step)),
-                            range(gan.step, phase.stop))
-    with contextlib.closing(arrived):
-        while gan.step < phase.stop:
-            begin = time.perf_counter()
-            placed = next(arrived)
-            middle = time.perf_counter()
-            losses = gan.compute(phase.kind, placed)
-            monitor.add(gan.step, losses, middle - begin, time.perf_counter() - middle)
-            ending = interruption.signal  # a signal that comes later ends the next step
-            last = ending or gan.step == phase.stop
-            if last or gan.step % settings.save_every == 0:
-                monitor.flush()  # raises Diverged, so that no diverged state is saved
-                if monitor.first:
-                    keeper.save(gan.step)
-            if monitor.first and (last or gan.step % settings.sample_every == 0):
-                monitor.grid(gan.step, sample_grids.sample_rows(gan, grid_faces))
-            if ending:
-                break
 
 
 class Interruption:

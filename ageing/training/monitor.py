@@ -1,10 +1,8 @@
-"""Progress and logging of a run: progress bar, log.jsonl, warnings, pictures, TensorBoard."""
+"""Progress and logging of a run: progress bar, log.jsonl, warnings, pictures."""
 
-import importlib.util
 import itertools
 import json
 import math
-import os
 import sys
 import time
 
@@ -43,9 +41,7 @@ class Monitor:
         # In a log file, as of nohup or a job queue, one line per minute is enough.
         self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=not self.first,
                         mininterval=0.5 if sys.stderr.isatty() else 60, maxinterval=60)
-        self.board = None
         if self.first:
-            self.board = _tensorboard(run.folder / "tensorboard")
             self._drop_lines_after(step)
 
     @property
@@ -128,8 +124,6 @@ class Monitor:
                 log.write(json.dumps(line) + "\n")
         except OSError as error:
             raise UserError(f"{self.run.log} could not be written: {reason(error)}; free space and resume") from error
-        if self.board:
-            self.board.scalars(line)
 
     def _drop_lines_after(self, step):
         """When a run is resumed: drop the lines of steps that will be computed again."""
@@ -141,17 +135,13 @@ class Monitor:
 
     def grid(self, step, rows):
         """Write the sample grid of `step` and redraw the loss curves. rows: as of pictures.grid."""
-        sheet = self.picture(f"step{step:08}", rows)
+        self.picture(f"step{step:08}", rows)
         if self.run.log.exists():
             save_curves(self.run.log, self.run.samples / "losses.png")
-        if self.board:
-            self.board.image(step, sheet)
 
     def picture(self, name, rows):
-        """Write the grid of `rows` as samples/<run>/<name>.png; its pixels."""
-        sheet = pictures.grid(rows)
-        pictures.save(self.run.samples / f"{name}.png", sheet)
-        return sheet
+        """Write the grid of `rows` as samples/<run>/<name>.png."""
+        pictures.save_grid(self.run.samples / f"{name}.png", rows)
 
     def say(self, text):
         if self.first:
@@ -159,29 +149,6 @@ class Monitor:
 
     def close(self):
         self.bar.close()
-
-
-class _Board:
-    """Writes for TensorBoard."""
-
-    def __init__(self, folder):
-        import tensorflow as tf
-        self.summary, self.writer = tf.summary, tf.summary.create_file_writer(os.fspath(folder))
-
-    def scalars(self, line):
-        with self.writer.as_default():
-            for name, value in line.items():
-                if isinstance(value, float):
-                    self.summary.scalar(name, value, step=line["step"])
-
-    def image(self, step, picture):
-        with self.writer.as_default():
-            self.summary.image("faces", picture[None], step=step)
-
-
-def _tensorboard(folder):
-    """A _Board where TensorFlow, which writes for TensorBoard, computes and tensorboard is installed, else None."""
-    return _Board(folder) if "tensorflow" in sys.modules and importlib.util.find_spec("tensorboard") else None
 
 
 def shares(losses, weights):

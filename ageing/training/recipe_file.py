@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import json
 import re
 import types
 import typing
@@ -20,14 +21,7 @@ TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", s
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without what makes a recipe mean something else than it says. Each is an error that names its line."""
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):  # both places would be one value, which an override changes in both
-            event = self.peek_event()
-            raise yaml.YAMLError(f"line {event.start_mark.line + 1}: *{event.anchor} stands for what is written "
-                                 "elsewhere; write it out, or inherit it with base")
-        return super().compose_node(parent, index)
+    """YAML in which no key stands twice, and in which no date and no number means something else than it says."""
 
     def construct_mapping(self, node, deep=False):
         names = [key.value for key, _ in node.value]
@@ -73,10 +67,11 @@ def _read(path, inheriting):
     """The nested dicts of a recipe file, its bases merged in. inheriting: the files that inherit from this one."""
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        tree = json.loads(json.dumps(tree))  # without what two places share: an override would change both
     except OSError as error:
         known = ", ".join(sorted(str(p) for p in DEFAULT.parent.glob("*.yaml"))) or "none"
         raise UserError(f"{path}: cannot be read ({error.strerror}); the project's recipes: {known}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a number like 0b_
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # ValueError: not UTF-8, or a number like 0b_
         raise UserError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path}: a recipe is a mapping of keys to values, see configs/utkface.yaml")
@@ -136,7 +131,8 @@ def parse(tree, origin):
     Raises UserError that names `origin` and the key.
     """
     recipe = _convert(tree, Recipe, "", origin)
-    _check(recipe, origin)
+    for fault in _faults(recipe):
+        raise UserError(f"{origin}: {fault}")
     return recipe
 
 
@@ -188,43 +184,34 @@ def _convert_mapping(value, kind, key, origin):
     return kind(**found)
 
 
-def _check(recipe, origin):
-    """Constraints between keys."""
+def _faults(recipe):
+    """What is wrong between keys, one line of text after the other."""
     if recipe.data.domain_A == recipe.data.domain_B:
-        raise UserError(f"{origin}: data.domain_A and data.domain_B are both {recipe.data.domain_A}; "
-                        "they must name two folders")
-    for i, stage in enumerate(recipe.stages):
-        _check_stage(stage, i, recipe, origin)
-    if len(set(recipe.stages)) < len(recipe.stages):  # the second would go on with the optimizers of the first
-        raise UserError(f"{origin}: two of the stages are the same; make one of them, with the length of both")
-    if not (recipe.finish.steps or any(s.steps or s.epochs or s.warm_start_steps for s in recipe.stages)):
-        raise UserError(f"{origin}: all lengths are 0, so nothing would be trained; give a stage epochs or steps")
-    if recipe.growing == "enhance":
-        _check_growing(recipe, origin)
-
-
-def _check_stage(stage, i, recipe, origin):
-    if stage.size % 16:
-        raise UserError(f"{origin}: stages.{i}.size must be a multiple of 16 (a PatchGAN halves it four times), not "
-                        f"{stage.size}")
-    if stage.epochs is not None and stage.steps is not None:
-        raise UserError(f"{origin}: stages.{i} has both epochs and steps; set one of them to null")
-    if stage.epochs is None and stage.steps is None:
-        raise UserError(f"{origin}: stages.{i} needs epochs or steps")
+        yield f"data.domain_A and data.domain_B are both {recipe.data.domain_A}; they must name two folders"
     own = recipe.adversary.steps > 1 or recipe.adversary.real_negatives > 0
-    if own and stage.d_batch_size is None:
-        raise UserError(f"{origin}: stages.{i}.d_batch_size is needed with adversary.steps above 1 "
-                        "or adversary.real_negatives above 0")
-    if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
-        raise UserError(f"{origin}: adversary.pool_size={recipe.adversary.pool_size} is smaller than "
-                        f"stages.{i}.batch_size={stage.batch_size}; make it at least that")
-
-
-def _check_growing(recipe, origin):
-    for i, (before, stage) in enumerate(itertools.pairwise(recipe.stages), 1):
-        if stage.size != 2 * before.size:
-            raise UserError(f"{origin}: stages.{i}.size must be {2 * before.size}, twice the size before it, with "
-                            f"growing=enhance, not {stage.size}")
-    if recipe.generator.filters % 2 ** (len(recipe.stages) - 1):
-        raise UserError(f"{origin}: generator.filters={recipe.generator.filters} cannot be halved "
-                        f"{len(recipe.stages) - 1} times, once for each enhancer of growing=enhance")
+    for i, stage in enumerate(recipe.stages):
+        if stage.size % 16:
+            yield f"stages.{i}.size must be a multiple of 16 (a PatchGAN halves it four times), not {stage.size}"
+        if stage.epochs is not None and stage.steps is not None:
+            yield f"stages.{i} has both epochs and steps; set one of them to null"
+        if stage.epochs is None and stage.steps is None:
+            yield f"stages.{i} needs epochs or steps"
+        if own and stage.d_batch_size is None:
+            yield (f"stages.{i}.d_batch_size is needed with adversary.steps above 1 or adversary.real_negatives above "
+                   "0")
+        if stage.d_batch_size is not None and recipe.adversary.pool_size < stage.batch_size:
+            yield (f"adversary.pool_size={recipe.adversary.pool_size} is smaller than "
+                   f"stages.{i}.batch_size={stage.batch_size}; make it at least that")
+    if len(set(recipe.stages)) < len(recipe.stages):  # the second would go on with the optimizers of the first
+        yield "two of the stages are the same; make one of them, with the length of both"
+    if not (recipe.finish.steps or any(s.steps or s.epochs or s.warm_start_steps for s in recipe.stages)):
+        yield "all lengths are 0, so nothing would be trained; give a stage epochs or steps"
+    if recipe.growing == "enhance":
+        for i, (before, stage) in enumerate(itertools.pairwise(recipe.stages), 1):
+            if stage.size != 2 * before.size:
+                yield (f"stages.{i}.size must be {2 * before.size}, twice the size before it, with growing=enhance, "
+                       f"not {stage.size}")
+        growths = len(recipe.stages) - 1
+        if recipe.generator.filters % 2**growths:
+            yield (f"generator.filters={recipe.generator.filters} cannot be halved {growths} times, once for each "
+                   "enhancer of growing=enhance")

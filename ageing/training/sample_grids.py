@@ -35,14 +35,12 @@ def translate(generator, pixels):
 
 def sample_rows(gan, faces):
     """[(title, uint8 (n, H, W, 3))]: translation, cycle and identity of both domains, by the moving averages."""
-    A, B = faces
-    fake_B, fake_A = translate(gan.age, A), translate(gan.rejuvenate, B)
-    return [
-        ("A", A), ("G_AB(A)", fake_B), ("G_BA(G_AB(A))", translate(gan.rejuvenate, fake_B)),
-        ("G_AB(B) identity", translate(gan.age, B)),
-        ("B", B), ("G_BA(B)", fake_A), ("G_AB(G_BA(B))", translate(gan.age, fake_A)),
-        ("G_BA(A) identity", translate(gan.rejuvenate, A)),
-    ]
+    A, B, rows = ("A", faces[0]), ("B", faces[1]), []
+    for (x, sources), (y, targets), G, F in ((A, B, gan.age, gan.rejuvenate), (B, A, gan.rejuvenate, gan.age)):
+        made = translate(G, sources)
+        rows += [(x, sources), (f"G_{x}{y}({x})", made), (f"G_{y}{x}(G_{x}{y}({x}))", translate(F, made)),
+                 (f"G_{x}{y}({y}) identity", translate(G, targets))]
+    return rows
 
 
 def batch_rows(gan, faces):

@@ -18,7 +18,6 @@ from ageing.training.runs import Run
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(monitor, "_tensorboard", lambda folder: None)
     recipe = recipe_file.parse(TINY | {"monitor": {"log_every": 2}}, "tiny")
     return Run.create(tmp_path / "runs", "tiny", recipe)
 
