@@ -118,7 +118,7 @@ class Training:
                 ending = self.interruption.signal  # a signal that comes later ends the next step
                 last = ending or gan.step == phase.stop
                 if last or gan.step % settings.save_every == 0:
-                    monitor.flush()  # raises Diverged, so that no diverged state is saved
+                    monitor.flush()  # raises an error if it diverged, so that no such state is saved
                     if monitor.first:
                         checkpoints.save(self.run, gan, self.recipe, stage_ends)
                 if monitor.first and (last or gan.step % settings.sample_every == 0):

@@ -23,10 +23,6 @@ COLOURS = {term: f"C{i}" for i, term in enumerate(("adversarial", *TERMS, *FINIS
 LOWEST = 1e-4  # of the log axis: a smaller term weighs nothing
 
 
-class Diverged(UserError):
-    """A loss or a gradient is NaN or infinite."""
-
-
 class Monitor:
     """Collects the losses of each step, and checks and logs them every `log_every` steps.
 
@@ -69,7 +65,7 @@ class Monitor:
             self.flush()
 
     def flush(self):
-        """Read, check, log and show the losses since the last time. Raises Diverged."""
+        """Read, check, log and show the losses since the last time. Raises UserError if one is NaN or infinite."""
         if not self.pending:
             return
         begin = time.perf_counter()
@@ -78,8 +74,8 @@ class Monitor:
         for step, losses in every:
             for name, value in losses.items():
                 if not math.isfinite(value):
-                    raise Diverged(f"step {step}: {name} is {value}; training stopped, the last good checkpoint is "
-                                   "kept. Start a new run with a lower learning rate, or with precision=float32")
+                    raise UserError(f"step {step}: {name} is {value}; training stopped, the last good checkpoint is "
+                                    "kept. Start a new run with a lower learning rate, or with precision=float32")
         step, n = every[-1][0], len(every)
         losses = {name: sum(line[name] for _, line in every) / n for name in every[-1][1]}
         seconds = max(self.waiting + self.computing, 1e-9)

@@ -1,7 +1,7 @@
 """A recipe: everything that decides what a training run computes, as one typed value.
 
 Recipes are YAML files in configs/. A comment here says what a key means; a comment in a YAML file says why it has its
-value there. recipe_file.py reads them, recipe_check.py checks every key against the dataclasses below.
+value there. recipe_file.py reads them and checks every key against the dataclasses below.
 
 Some numbers are constants and not keys, because no recipe ever needed another value. They are defined where they are
 used: CELL_CAP in utkface.py, ADAM_BETA_1 and the weights of finishing in cyclegan.py, FINISH_LEARNING_RATE in plan.py,
@@ -163,7 +163,3 @@ class Recipe:
     def scales(self, size):
         """How many PatchGANs each discriminator has at `size` pixels."""
         return 1 + self.growths(size)
-
-    def decisive(self):
-        """The recipe without what may change when a run is resumed: how often it reports."""
-        return dataclasses.replace(self, monitor=Monitor())

@@ -13,7 +13,7 @@ from ageing.errors import UserError, kind_of, reason
 from ageing.storage import clear_leftovers, replacing
 from ageing.training import recipe_file
 from ageing.training.plan import plan
-from ageing.training.recipe import Recipe
+from ageing.training.recipe import Monitor, Recipe
 
 OWNER = "run.txt"  # in the folder of a run's grids: whose they are
 LENGTHS = ("stages.N.epochs", "stages.N.steps", "finish.steps")  # the keys that --resume may override
@@ -256,8 +256,10 @@ def _length(phase):
 
 
 def _without_lengths(recipe):
+    """What must stay. How often a run reports may change, too."""
     stages = tuple(dataclasses.replace(stage, steps=0, epochs=None, warm_start_steps=0) for stage in recipe.stages)
-    return dataclasses.replace(recipe.decisive(), stages=stages, finish=dataclasses.replace(recipe.finish, steps=0))
+    return dataclasses.replace(recipe, stages=stages, finish=dataclasses.replace(recipe.finish, steps=0),
+                               monitor=Monitor())
 
 
 def _differences(before, after):
