@@ -20,7 +20,7 @@ from ageing.utkface import age_of, cell_of
 
 SMALLEST = 32       # pixels per side; a smaller picture shows no skin
 MEGAPIXELS = 150    # a larger picture is a damaged or malicious file, or fills the memory
-Image.MAX_IMAGE_PIXELS = None
+Image.MAX_IMAGE_PIXELS = None  # in place of MEGAPIXELS it would warn from 89 on
 IN_MEMORY = 4e9     # bytes of decoded faces of one domain: 20,000 faces of 256 px
 # The background of transparent pictures. Mid-grey is 0 in a network's [-1, 1]. Black or white would add a strong edge
 # around dark or fair hair, and a discriminator tells the domains apart by that if one of them holds more cut-outs.
