@@ -22,9 +22,10 @@ class LabelledFaces(NamedTuple):
 
 
 class LoadedFaces(NamedTuple):
-    """Faces as they are loaded. images: uint8 (N, H, W, 3). labels: float32 (N, LABELS).
+    """Faces on their way to the device, which flips and moves them and makes LabelledFaces of them.
 
-    transforms: float32 (N, 6), the flip and affine jitter that engine.warp applies; None without any.
+    images: uint8 (N, H, W, 3). labels: float32 (N, LABELS). transforms: float32 (N, 6), how each face is moved, as
+    engine.warp takes it. None: they stay.
     """
 
     images: Any
@@ -32,7 +33,7 @@ class LoadedFaces(NamedTuple):
     transforms: Any
 
     def rows(self, which):
-        """Those of the faces that the slice `which` takes."""
+        """The faces in the slice `which`."""
         return LoadedFaces(*(part if part is None else part[which] for part in self))
 
 

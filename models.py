@@ -25,8 +25,6 @@ class InstanceNormalization(layers.Layer):
 
     def __init__(self, mode="channel", **kwargs):
         super().__init__(**kwargs)
-        if mode not in ("channel", "contrib"):
-            raise ValueError(f"mode must be 'channel' or 'contrib', not {mode!r}")
         self.mode = mode
 
     def build(self, shape):
@@ -90,11 +88,10 @@ class BoundedResidual(layers.Layer):
 
 @register
 class UpsamplingConv2D(layers.Conv2D):
-    """Nearest-neighbour upsampling by 2 and a 3x3 convolution: (N, H, W, C) -> (N, 2H, 2W, filters).
+    """Nearest-neighbour upsampling by 2, then a 3x3 convolution: (N, H, W, C) -> (N, 2H, 2W, filters).
 
-    Computed as the equal transposed convolution of stride 2. Its 4x4 kernel is the sum of four shifted 3x3 kernels, one
-    for each of the four equal pixels. That takes 4/9 of the work and stores no upsampled tensor. Unlike a trained
-    transposed convolution it leaves no checkerboard (Odena et al. 2016).
+    It leaves no checkerboard, as a trained transposed convolution does (Odena et al. 2016). Both steps are computed at
+    once, by a transposed convolution with a 4x4 kernel: 4/9 of the work, and no upsampled tensor in memory.
     """
 
     def __init__(self, filters, **kwargs):
@@ -102,8 +99,9 @@ class UpsamplingConv2D(layers.Conv2D):
         super().__init__(filters, kernel_size=3, **{**kwargs, "padding": "same"})
 
     def call(self, x):
+        # Upsampling makes four equal pixels of one. Each takes the 3x3 kernel to another place of the 4x4 kernel.
         kernel = sum(ops.pad(self.kernel, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1))
-        kernel = ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))
+        kernel = ops.transpose(ops.flip(kernel, (0, 1)), (0, 1, 3, 2))  # as a transposed convolution takes it
         y = ops.conv_transpose(x, kernel, strides=2, padding="same", data_format="channels_last")
         return y + self.bias if self.use_bias else y
 

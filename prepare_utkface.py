@@ -21,11 +21,10 @@ import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
 from tqdm import tqdm
 
 from ageing.errors import UserError, kind_of, reason, run_script
-from ageing.face_folder import MEGAPIXELS, NOT_DECODED, SMALLEST, contents, picture_suffixes
+from ageing.face_folder import SMALLEST, Unusable, contents, decode, picture_suffixes
 from ageing.storage import SYSTEM_FOLDERS, replacing
 from ageing.utkface import GENDERS, RACES, SPLITS, parse_name, split_of
 
@@ -118,16 +117,9 @@ def _pictures(folder):
 def _add(path, data):
     """Write the bytes of a face to `path`. Returns why it cannot be used, or None."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if min(image.size) < SMALLEST:
-                return "tiny image"
-            if image.width * image.height > MEGAPIXELS * 1e6:
-                return "huge image"
-            if image.format in NOT_DECODED:
-                return "unreadable image"
-            image.load()
-    except (OSError, ValueError, SyntaxError):  # what Pillow raises for a broken file
-        return "unreadable image"
+        decode(io.BytesIO(data), SMALLEST)
+    except Unusable as error:
+        return f"{error.why} image"
     with replacing(path) as temporary:
         temporary.write_bytes(data)
     return None

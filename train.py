@@ -9,7 +9,6 @@
     python train.py --minutes 15                        a whole run in 15 minutes: every part is shortened alike
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
-    python train.py --export runs/00001-utkface/export  the ONNX files of a run that was trained without TensorFlow
 
 Watch samples/<run>/: a grid of the same validation faces every few hundred steps, and losses.png.
 """
@@ -24,8 +23,8 @@ import sys
 import time
 from pathlib import Path
 
-from ageing.errors import UserError, kind_of, run_script
-from ageing.training import resume
+from ageing.errors import UserError, run_script
+from ageing.training import runs
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -35,7 +34,7 @@ def parse_arguments(argv=None):
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change a value of the recipe")
     parser.add_argument("--config", metavar="FILE", help="the recipe (default: configs/utkface.yaml)")
     parser.add_argument("--resume", metavar="RUN", help="continue this run folder, with the recipe stored in it; "
-                        f"{', '.join(resume.LENGTHS)} may change, where they are not trained yet")
+                        f"{', '.join(runs.LENGTHS)} may change, where they are not trained yet")
     parser.add_argument("--minutes", type=float, metavar="N", help="end within N minutes: a few steps of each part of "
                         "the training are timed, then all parts are shortened in proportion")
     parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and steps, check the data")
@@ -48,9 +47,9 @@ def parse_arguments(argv=None):
         parser.error("--export uses the recipe stored in the run; it takes no --config and no key=value")
     if args.resume and args.config:
         parser.error("--resume uses the recipe stored in the run; it takes no --config")
-    if args.resume and (refused := [override for override in args.overrides if not resume.is_length(override)]):
+    if args.resume and (refused := [override for override in args.overrides if not runs.is_length(override)]):
         parser.error(f"--resume continues with the recipe stored in the run; {refused[0]} cannot change, only "
-                     f"{', '.join(resume.LENGTHS)}")
+                     f"{', '.join(runs.LENGTHS)}")
     if (args.resume and args.export) or (args.export and args.dry_run):
         parser.error("--export takes neither --resume nor --dry-run")
     if args.minutes is not None and (args.export or args.dry_run or not args.minutes > 0):
@@ -69,28 +68,27 @@ def main(argv=None):
     # Imported here: --help and wrong arguments answer at once.
     from ageing import drawn_faces
     from ageing.training import devices, recipe_file
-    from ageing.training.runs import Run
 
     if args.export:
         export(Path(args.export), args.output, args.checkpoint)
         return 0
 
-    run = Run.open(args.resume) if args.resume else None
+    run = runs.Run.open(args.resume) if args.resume else None
     config = run.folder / "recipe.yaml" if run else args.config or recipe_file.DEFAULT
     recipe = recipe_file.load(config, args.overrides)
     if args.dry_run:  # JAX would reserve three quarters of the GPU's memory
         os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     devices.load_backend()
     if args.dry_run:
-        from ageing.training import dry_run
-        print("\n".join(dry_run.describe(recipe)))
+        from ageing.training import loop
+        print("\n".join(loop.describe(recipe)))
         return 0
 
     if recipe.data.source == "drawn":
         drawn_faces.fill(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B)
-    from ageing.training import loop, time_limit, true_error
+    from ageing.training import loop, sample_grids, time_limit
     limit = time_limit.TimeLimit(args.minutes, started) if args.minutes else None
-    run, gan, stopped = loop.train(recipe, run, lambda: Run.create(args.runs or "runs", Path(config).stem, recipe),
+    run, gan, stopped = loop.train(recipe, run, lambda: runs.Run.create(args.runs or "runs", Path(config).stem, recipe),
                                    limit)
     if run and stopped:
         print(f"stopped by {signal.Signals(stopped).name} at step {gan.step}, saved. "
@@ -98,32 +96,26 @@ def main(argv=None):
     elif run:
         print(f"done: {gan.step} steps. Grids and loss curves: {run.samples}/", flush=True)
         if recipe.data.source == "drawn":
-            print("\n".join(true_error.report(recipe, gan)), flush=True)
+            print("\n".join(sample_grids.true_error(recipe, gan)), flush=True)
         if not (run.folder / "export/card.md").exists():
             export_in_own_process(run)
     return 128 + stopped if stopped else 0
 
 
 def export(source, output, step=None):
-    """Export a checkpoint of the run folder `source`, or the .keras files in the folder `source`."""
+    """Export a checkpoint of the run folder `source`."""
     from ageing.training import devices
-    from ageing.training.runs import Run
 
-    exported = kind_of(source / "metadata.json") == "file"  # .keras files that wait for ONNX
-    if exported and (output or step is not None):
-        raise UserError(f"{source} holds .keras files; their ONNX files are written beside them, without --output and "
-                        "--checkpoint")
-    run = None if exported else Run.open(source)
+    run = runs.Run.open(source)
     devices.hide_gpus()  # a run may be using them
     devices.load_backend()
     from ageing.training import export
 
-    paths = (export.export(run, Path(output or PROJECT / "saved_models" / run.name), step) if run else
-             export.export_onnx(source))
+    paths = export.export(run, Path(output or PROJECT / "saved_models" / run.name), step)
     print(f"exported {', '.join(p.name for p in paths)} to {paths[0].parent}/")
     if not export.writes_onnx():
-        print(f"ONNX files are written where TensorFlow is installed: copy {paths[0].parent}/ there, then: "
-              f"python train.py --export {shlex.quote(str(paths[0].parent))}")
+        print(f"ONNX files are written where TensorFlow is installed: copy {source}/ there, then: "
+              f"python train.py --export {shlex.quote(str(source))}")
 
 
 def export_in_own_process(run):

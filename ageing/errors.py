@@ -75,6 +75,11 @@ def reason(error):
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+def printable(text):
+    """`text` in one line: a file name may hold line breaks and bytes that are no text, which become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def kind_of(path):
     """What is at `path`, links followed: "file", "folder", "other" (a pipe, a device) or None.
 

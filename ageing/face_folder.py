@@ -1,13 +1,12 @@
 """A folder of face pictures: list the files, decode them to one size."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import hashlib
-import importlib.util
 import os
 import tempfile
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -15,39 +14,42 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from ageing.errors import UserError, kind_of, reason
+from ageing.errors import UserError, kind_of, printable, reason
 from ageing.forehead import WORN, spot_contrast
-from ageing.photos import opening, photo_file, sixteen_bit
-from ageing.photos.photo_report import printable
-from ageing.photos.sources import HEIF_SUFFIXES
-from ageing.utkface import cell_of
+from ageing.utkface import age_of, cell_of
 
 SMALLEST = 32       # pixels per side; a smaller picture shows no skin
 MEGAPIXELS = 150    # a larger picture is a damaged or malicious file, or fills the memory
+Image.MAX_IMAGE_PIXELS = None  # in place of MEGAPIXELS it would warn from 89 on
 IN_MEMORY = 4e9     # bytes of decoded faces of one domain: 20,000 faces of 256 px
 # The background of transparent pictures. Mid-grey is 0 in a network's [-1, 1]. Black or white would add a strong edge
 # around dark or fair hair, and a discriminator tells the domains apart by that if one of them holds more cut-outs.
 BACKGROUND = (128, 128, 128)
-NOT_DECODED = {"BUFR", "GRIB", "HDF5", "MPEG", *opening.UNSAFE}  # Pillow knows them, but has no decoder of its own
+# Pillow's decoders for what cameras, phones, scanners and editors write. None of them starts another program.
+FORMATS = {"JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000", "BMP", "GIF", "PPM", "TGA"}
 FILL = ("fill it with `python prepare_utkface.py ARCHIVE`, or train on your own pictures: put them into "
         "DIR/train/YOUNG and DIR/train/OLD (optional: DIR/validation/YOUNG and OLD) and set data.path=DIR "
         "data.domain_A=YOUNG data.domain_B=OLD")
-_photo_reader = threading.Lock()  # photo_file.read closes stderr for a moment, so only one thread may call it
 
 
-class TooSmall(UserError):
-    """A picture below SMALLEST."""
+class Unusable(UserError):
+    """A picture that cannot be trained on. why: "tiny", "huge" or "unreadable"."""
+
+    def __init__(self, path, why):
+        super().__init__(f"{path}: {why} image")
+        self.why = why
 
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """Decoded faces of one age: images uint8 (N, size, size, 3), cells (N,), -1 if unknown, skipped {reason: n}.
+    """Decoded faces: images uint8 (N, size, size, 3), cells (N,) and ages (N,) in years, both -1 if unknown.
 
-    cropped: how many of the pictures were not square.
+    skipped: {reason: n}. cropped: how many of the pictures were not square.
     """
 
     images: np.ndarray
     cells: np.ndarray
+    ages: np.ndarray
     skipped: dict
     cropped: int
 
@@ -110,19 +112,42 @@ def _listed(folder):
 
 
 @functools.cache
+def _formats():
+    """Those of FORMATS that can be read: HEIF if pillow-heif is installed."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return sorted(FORMATS & Image.OPEN.keys())
+
+
+@functools.cache
 def picture_suffixes():
-    """The suffixes of files that are read: those of Pillow's decoders, and HEIF's if pillow-heif is installed."""
-    suffixes = {suffix for suffix, form in Image.registered_extensions().items()
-                if form in Image.OPEN and form not in NOT_DECODED}
-    return suffixes | {".mpo"} | (HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else set())
+    """The suffixes of files that are read."""
+    formats = _formats()  # before Image tells its suffixes: it may add some
+    return {suffix for suffix, form in Image.registered_extensions().items() if form in formats} | {".mpo"}
 
 
-def decode(path, size):
-    """(uint8 RGB (size, size, 3), whether it was cropped): the centre square of the picture at `path`, upright.
+def decode(file, size):
+    """(uint8 RGB (size, size, 3), whether it was cropped): the centre square of the picture in `file`, upright.
 
-    Transparent pixels show BACKGROUND. Raises UserError if the picture is broken, tiny (TooSmall) or huge.
+    file: a path or an open file. Transparent pixels show BACKGROUND. Raises Unusable.
     """
-    image = _plain_image(path, size) or _other_image(path)
+    try:
+        with Image.open(file, formats=_formats()) as stored:
+            if stored.width * stored.height > MEGAPIXELS * 1e6:
+                raise Unusable(file, "huge")
+            if min(stored.size) < SMALLEST:
+                raise Unusable(file, "tiny")
+            stored.draft("RGB", (size, size))  # a JPEG decodes at the power of two above `size`, which is faster
+            stored.load()
+            with contextlib.suppress(Exception):  # damaged EXIF data raise errors of many kinds
+                ImageOps.exif_transpose(stored, in_place=True)
+            image = _opaque(_of_eight_bits(stored))
+    except Unusable:
+        raise
+    except Exception as error:  # so do damaged files
+        raise Unusable(file, "unreadable") from error
     side, cropped = min(image.size), image.width != image.height
     if cropped:
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -132,29 +157,17 @@ def decode(path, size):
     return np.asarray(image), cropped
 
 
-def _plain_image(path, size):
-    """The upright RGB image at `path`, if Pillow reads it right. None if not, or if it is broken."""
-    try:
-        with Image.open(path) as image:
-            if image.format in ("TIFF", *NOT_DECODED) or image.mode not in photo_file.EDITED_AS:
-                return None
-            _check_size(path, *image.size)
-            image.draft("RGB", (size, size))  # a JPEG decodes at the power of two above `size`, which is faster
-            ImageOps.exif_transpose(image, in_place=True)
-            return _opaque(image)
-    except UserError:
-        raise
-    except Exception:  # Pillow raises errors of many kinds for damaged files and odd metadata
-        return None
-
-
-def _other_image(path):
-    """The upright RGB image at `path`: TIFF, HEIF, grey with 16 bits, odd metadata. Slower, and one at a time."""
-    with _photo_reader:
-        photo = photo_file.read(path, MEGAPIXELS)
-    _check_size(path, photo.native.shape[1], photo.native.shape[0])
-    pixels = photo.native if photo.native.dtype == np.uint8 else sixteen_bit.to_eight_bits(photo.native)
-    return _opaque(Image.fromarray(pixels, photo.mode))
+def _of_eight_bits(image):
+    """`image` with at most 8 bits a channel. ValueError if Pillow reads the others wrongly."""
+    if image.format == "TIFF" and max(bits := image.tag_v2.get(258, (1,))) > 8:
+        white_is_zero, planes = image.tag_v2[262] == 0, image.tag_v2.get(284, 1) > 1
+        if set(bits) != {16} or white_is_zero or planes:
+            raise ValueError(f"a TIFF of {bits} bits")
+    if image.mode in ("I", "F"):
+        raise ValueError("nothing says which number is white")
+    if image.mode.startswith("I;16"):  # grey; of colours Pillow reads the upper 8 bits by itself
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
 
 
 def _opaque(image):
@@ -162,13 +175,6 @@ def _opaque(image):
         return image.convert("RGB")
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, (*BACKGROUND, 255)), image).convert("RGB")
-
-
-def _check_size(path, width, height):
-    if min(width, height) < SMALLEST:
-        raise TooSmall(f"{path}: smaller than {SMALLEST} pixels")
-    if width * height > MEGAPIXELS * 1e6:
-        raise UserError(f"{path}: more than {MEGAPIXELS} megapixels")
 
 
 def load_domain(folder, size, progress=True, skip_marked=False):
@@ -183,8 +189,8 @@ def load_domain(folder, size, progress=True, skip_marked=False):
     def read(path):
         try:
             image, was_cropped = decode(path, size)
-        except UserError as error:
-            return "tiny" if isinstance(error, TooSmall) else "unreadable"
+        except Unusable as error:
+            return "tiny" if error.why == "tiny" else "unreadable"
         if skip_marked and spot_contrast(image) >= WORN:
             return "with a mark on the forehead"
         return image, was_cropped
@@ -202,7 +208,8 @@ def load_domain(folder, size, progress=True, skip_marked=False):
     if not good:
         raise UserError(f"{folder}: none of its {len(paths)} images could be read ({_told(skipped + others)}); {FILL}")
     skipped += others
-    return Domain(images[:len(good)], np.array([cell_of(p.name) for p in good]), dict(skipped), cropped)
+    cells, ages = (np.array([of(path.name) for path in good]) for of in (cell_of, age_of))
+    return Domain(images[:len(good)], cells, ages, dict(skipped), cropped)
 
 
 def _room(shape):
@@ -230,7 +237,7 @@ def fixed_faces(folder, size, n):
             break
         try:
             faces.append(decode(path, size)[0])
-        except UserError:
+        except Unusable:
             continue
     if not faces:
         raise UserError(f"{folder}: none of its images could be read; {FILL}")

@@ -47,6 +47,11 @@ def cell_of(name):
     return -1 if parsed is None else parsed[1] * len(RACES) + parsed[2]
 
 
+def age_of(name):
+    """Age in years of a UTKFace file name, -1 if the name has another form."""
+    return (parse_name(name) or (-1,))[0]
+
+
 def cell_name(cell):
     """For example "Asian female"."""
     return f"{RACES[cell % len(RACES)]} {GENDERS[cell // len(RACES)]}"

@@ -44,13 +44,13 @@ def measure(args):
     On drawn faces. The two alternate in one process. The bare step gets one batch again and again.
     """
     from ageing import drawn_faces
-    from ageing.training import batches, devices
+    from ageing.training import devices
 
     devices.load_backend()
     from ageing.training.cyclegan import CycleGAN
     from ageing.training.engine import engine
     from ageing.training.monitor import Monitor
-    from ageing.training.plan import plan
+    from ageing.training.plan import ahead, batch, plan
     from ageing.training.runs import Run
     from data_loader import UnpairedFaces
 
@@ -65,7 +65,7 @@ def measure(args):
         faces = UnpairedFaces("faces/train", phase.stage.size, recipe.data, recipe.seed, progress=False)
         monitor = Monitor(Run.create("runs", "benchmark", recipe), recipe, phase.stop, 0)
         monitor.begin(phase)
-        arrived = batches.ahead(lambda step: engine().place(batches.batch(phase, gan, faces, step)), range(phase.stop))
+        arrived = ahead(lambda step: engine().place(batch(phase, gan, faces, step)), range(phase.stop))
         one = next(arrived)
 
         def bare():

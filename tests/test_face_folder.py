@@ -3,6 +3,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image, features
 
 from ageing import face_folder
@@ -62,6 +63,16 @@ def test_sixteen_bits_become_eight(tmp_path, suffix, kind):
               "alpha": np.dstack([SQUARE[..., ::-1], np.full((40, 40), 255, np.uint8)])}[kind]
     cv2.imwrite(str(tmp_path / f"face{suffix}"), stored.astype(np.uint16) * 257)
     np.testing.assert_array_equal(face_folder.decode(tmp_path / f"face{suffix}", 40)[0], expected)
+
+
+@pytest.mark.parametrize(("dtype", "options"), [
+    ("f4", {}), ("u4", {}), ("u2", {"photometric": "miniswhite"}),
+    ("u2", {"photometric": "rgb", "planarconfig": "separate"})], ids=str)
+def test_what_pillow_would_read_wrongly_is_counted(tmp_path, dtype, options):
+    pixels = np.moveaxis(SQUARE, 2, 0) if "planarconfig" in options else SQUARE[..., 0]
+    tifffile.imwrite(tmp_path / "face.tif", pixels.astype(dtype) * 256, **options)
+    with pytest.raises(UserError, match="face.tif: unreadable image"):
+        face_folder.decode(tmp_path / "face.tif", 40)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
@@ -192,7 +203,7 @@ def test_names_that_are_no_utf8_are_read_as_others_are(tmp_path):
         Image.new("L", (32, 32), grey).save(tmp_path / os.fsdecode(name))
     (tmp_path / os.fsdecode(b"notes.\xe9")).write_text("")
     domain = face_folder.load_domain(tmp_path, 16, progress=False)
-    assert (len(domain), sorted(domain.cells)) == (3, [-1, 0, 0])
+    assert (len(domain), sorted(domain.cells), sorted(domain.ages)) == (3, [-1, 0, 0], [-1, 25, 25])
     assert domain.summary.encode() == b"3 faces, skipped 1 .\\udce9"
     assert len(face_folder.fixed_faces(tmp_path, 16, 8)) == 3
 

@@ -11,6 +11,7 @@ from conftest import ROOT, UTKFACE, bound_by_modes, python
 from PIL import Image
 
 import prepare_utkface
+from ageing import face_folder
 from ageing.errors import UserError
 from ageing.utkface import split_of
 
@@ -281,7 +282,7 @@ def test_postscript_with_the_name_of_a_face_is_not_run(tmp_path, capsys, monkeyp
 
 
 def test_huge_images_are_skipped(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(prepare_utkface, "MEGAPIXELS", 0.002)
+    monkeypatch.setattr(face_folder, "MEGAPIXELS", 0.002)
     files = {"a/25_0_0_huge.jpg": picture(50), "a/25_0_0_good.jpg": picture()}
     run(make_zip(tmp_path / "UTKFace.zip", files), "-o", tmp_path / "out")
     assert "skipped, huge image: 1: 25_0_0_huge.jpg" in capsys.readouterr().out

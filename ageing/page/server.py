@@ -25,10 +25,9 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ageing.errors import UserError, reason
+from ageing.errors import UserError, printable, reason
 from ageing.page import sessions, slider
 from ageing.page.guard import Guard
-from ageing.photos.photo_report import printable
 from ageing.photos.sources import photo_suffixes
 
 mimetypes.add_type("text/javascript", ".js")    # Windows may say that it is plain text, which browsers do not run

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from ageing.errors import UserError
+from ageing.errors import UserError, printable
 from ageing.storage import as_private_as, replacing
 
 MANY = 10   # photos; of more, only errors and the closing summary are shown
@@ -170,11 +170,6 @@ def closing(reports, skipped):
     if skipped:
         parts.append(f"skipped: {skipped}")
     return printable("; ".join(parts))
-
-
-def printable(text):
-    """`text` in one line: a file name may hold line breaks and bytes that are no text, which become escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _faces_of(reports):

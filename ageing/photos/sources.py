@@ -13,9 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ageing.errors import UserError, reason
+from ageing.errors import UserError, printable, reason
 from ageing.photos.metadata import is_marked
-from ageing.photos.photo_report import printable
 from ageing.storage import SYSTEM_FOLDERS
 
 # Files of a folder that are taken for photos. A file that is named itself may be of any format that Pillow reads.

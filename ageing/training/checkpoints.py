@@ -5,6 +5,7 @@ resumes on TensorFlow and on JAX.
 """
 
 import contextlib
+from typing import NamedTuple
 
 import numpy as np
 import yaml
@@ -12,41 +13,36 @@ from keras import ops
 
 from ageing.errors import UserError
 from ageing.storage import replacing
-from ageing.training import recipe_check, recipe_file
+from ageing.training import recipe_file
+from ageing.training.recipe import Recipe
 from ageing.training.runs import Run
 
 KEEP = 3  # newest checkpoints of a run; the last one of each stage is kept too. cpu.yaml's have 90 MB each
 
 
-class Keeper:
-    """Saves and restores the state of a CycleGAN.
+def save(run, gan, recipe, kept=()):
+    """Write the checkpoint of the step that `gan` is at, and remove old ones, but none of the steps `kept`.
 
-    A checkpoint is written to a temporary name and renamed when it is complete, so a kill at any moment leaves the one
-    before. stage_ends: last steps of the stages, whose checkpoints are kept.
+    It is written to a temporary name and renamed when it is complete, so a kill at any moment leaves the one before.
+    Raises UserError if the disk is full.
     """
+    arrays = {name: ops.convert_to_numpy(v) for name, v in _named(gan.state()).items()}
+    try:
+        with replacing(run.checkpoint(gan.step)) as temporary:
+            np.savez(temporary, recipe=recipe_file.dump(recipe), size=gan.stage.size, growths=gan.growths, **arrays)
+        for old in set(run.steps()[:-KEEP]) - set(kept):
+            run.checkpoint(old).unlink()
+    except (OSError, UserError) as error:
+        raise UserError(f"{error}, then resume: the previous checkpoint is kept") from error
 
-    def __init__(self, run, gan, recipe, stage_ends):
-        self.run, self.gan, self.recipe, self.stage_ends = run, gan, recipe, stage_ends
 
-    def save(self, step):
-        """Write the checkpoint of `step`, remove old ones. Raises UserError if the disk is full."""
-        arrays = {name: ops.convert_to_numpy(v) for name, v in _named(self.gan.state()).items()}
-        try:
-            with replacing(self.run.checkpoint(step)) as temporary:
-                np.savez(temporary, recipe=recipe_file.dump(self.recipe), size=self.gan.stage.size,
-                         growths=self.gan.growths, **arrays)
-            for old in set(self.run.steps()[:-KEEP]) - set(self.stage_ends):
-                self.run.checkpoint(old).unlink()
-        except (OSError, UserError) as error:
-            raise UserError(f"{error}, then resume: the previous checkpoint is kept") from error
-
-    def restore(self, step):
-        """Read the checkpoint of `step`. Raises UserError if it is missing, broken or of other networks."""
-        with _reading(self.run, step) as arrays:
-            # finish.steps was 0 when it was saved: that optimizer has not begun.
-            later = {"finish_optimizer"} - {name.split("/")[0] for name in arrays.files}
-        read_into({name: part for name, part in self.gan.state().items() if name not in later}, self.run, step)
-        self.gan.step = step
+def restore(run, gan, step):
+    """Give `gan` the state at `step`. Raises UserError as `read_into`."""
+    with _reading(run, step) as arrays:
+        # finish.steps was 0 when it was saved: that optimizer has not begun.
+        later = {"finish_optimizer"} - {name.split("/")[0] for name in arrays.files}
+    read_into({name: part for name, part in gan.state().items() if name not in later}, run, step)
+    gan.step = step
 
 
 def read_into(parts, run, step):
@@ -78,28 +74,24 @@ def starting_point(recipe):
         return None
     run = Run.open(recipe.start_from)
     for step in reversed(run.steps()):
-        if not growths_at(run, step):
+        if not header(run, step).growths:
             return run, step
     raise UserError(f"start_from={recipe.start_from}: that run has no checkpoint of its first stage")
 
 
-def size_at(run, step):
-    """Image size in pixels at `step`."""
+class Header(NamedTuple):
+    """What a checkpoint says of itself: the recipe that trained it, image size in pixels, growths of its networks."""
+
+    recipe: Recipe
+    size: int
+    growths: int
+
+
+def header(run, step):
+    """The Header of the checkpoint of `step`."""
     with _reading(run, step) as arrays:
-        return int(arrays["size"])
-
-
-def growths_at(run, step):
-    """How many times the networks in the checkpoint of `step` have grown."""
-    with _reading(run, step) as arrays:
-        return int(arrays["growths"])
-
-
-def recipe_at(run, step):
-    """The Recipe that `step` was trained with."""
-    with _reading(run, step) as arrays:
-        text = str(arrays["recipe"])
-    return recipe_check.parse(yaml.safe_load(text), run.checkpoint(step))
+        text, size, growths = (arrays[name].item() for name in ("recipe", "size", "growths"))
+    return Header(recipe_file.parse(yaml.safe_load(text), run.checkpoint(step)), size, growths)
 
 
 def _named(parts):

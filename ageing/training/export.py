@@ -1,11 +1,11 @@
 """Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card.
 
-Keras writes ONNX with the help of TensorFlow. Where that is not installed there are .keras files only, and
-`train.py --export` makes the ONNX files from them on another machine.
+Keras writes ONNX with the help of TensorFlow. Where that is not installed there are .keras files only.
 """
 
+import contextlib
+import datetime
 import importlib.util
-import json
 import os
 import sys
 import tempfile
@@ -17,15 +17,13 @@ import numpy as np
 from keras import ops
 
 from ageing.errors import UserError, kind_of, reason
-from ageing.storage import unfinished
-from ageing.training import card, checkpoints
+from ageing.storage import read_json_lines, unfinished
+from ageing.training import checkpoints, recipe_file
 from ageing.training.cyclegan import build_generator
 from ageing.training.engine import engine
 
 # Largest difference to the network's output, on a scale of -1 to 1: half a grey level, for kernels stored as float16.
 TOLERANCE = 4e-3
-GENERATORS = ("g_AB", "g_BA")
-METADATA = "metadata.json"  # beside .keras files that have no ONNX yet: what the ONNX files are to say
 
 
 def export(run, folder, step=None):
@@ -38,70 +36,39 @@ def export(run, folder, step=None):
     other generators, or if a file does not compute what the network computes.
     """
     step = run.newest_step() if step is None else step
-    growths, size = checkpoints.growths_at(run, step), checkpoints.size_at(run, step)
-    networks = {name: build_generator(run.recipe, growths, name) for name in GENERATORS}
-    checkpoints.read_into({name.replace("g_", "ema_"): network.variables for name, network in networks.items()},
-                          run, step)
-    domains = {"g_AB": run.recipe.data.domain_B, "g_BA": run.recipe.data.domain_A}
-    told = {name: {"size": str(size), "multiple": str(4 * 2**growths), "makes": domain, "run": run.name,
-                   "step": str(step)} for name, domain in domains.items()}
-    endings = (".onnx", ".keras") if writes_onnx() else (".keras",)
-    names = [f"{name}{ending}" for name in GENERATORS for ending in endings]
-    names += ["card.md"] if writes_onnx() else [METADATA, "card.md"]
-
-    def write_all(scratch):
+    header, ways = checkpoints.header(run, step), run.recipe.data.ways
+    multiple = 4 * 2**header.growths
+    networks = {way: build_generator(run.recipe, header.growths, f"g_{way}") for way in ways}
+    checkpoints.read_into({f"ema_{way}": network.variables for way, network in networks.items()}, run, step)
+    kinds = {".onnx": (_write_onnx, _read_onnx)} if writes_onnx() else {}
+    kinds |= {".keras": (_write_keras, _read_keras)}
+    names = [f"g_{way}{ending}" for way in ways for ending in kinds] + ["card.md"]  # last: where it is, all are
+    with _complete(folder, names) as scratch:
         errors = {}
-        for ending in endings:
-            errors |= _written(networks, scratch, told, ending)
-        if not writes_onnx():
-            Path(scratch, METADATA).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        Path(scratch, "card.md").write_text(card.text(run, step, size, 4 * 2**growths, errors), encoding="utf-8")
-
-    return _complete(folder, names, write_all)
-
-
-def export_onnx(folder):
-    """Write the ONNX files of the .keras files in `folder`, which `export` made where TensorFlow was not installed.
-
-    Returns the paths. Raises UserError as `export` does.
-    """
-    if not writes_onnx():
-        raise UserError(f"{folder} holds .keras files; ONNX files are written where TensorFlow is installed: "
-                        "pip install -r requirements.txt")
-    try:
-        told = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        networks = {name: keras.models.load_model(folder / f"{name}.keras", compile=False) for name in GENERATORS}
-        text = (folder / "card.md").read_text(encoding="utf-8")
-    except Exception as error:  # Keras raises errors of many kinds for damaged files
-        raise UserError(f"{folder}: its .keras files cannot be read ({' '.join(str(error).split())[:100]}); export the "
-                        "run again where it was trained") from error
-
-    def write_all(scratch):
-        errors = _written(networks, scratch, told, ".onnx")
-        Path(scratch, "card.md").write_text(card.with_checks(text, errors), encoding="utf-8")
-
-    paths = _complete(folder, [f"{name}.onnx" for name in GENERATORS], write_all, replaced="card.md")
-    (folder / METADATA).unlink()
-    return paths
+        for ending, (write, read) in kinds.items():
+            for way, network in networks.items():
+                path = scratch / f"g_{way}{ending}"
+                write(network, path, {"size": str(header.size), "multiple": str(multiple), "makes": ways[way][1],
+                                      "run": run.name, "step": str(step)})
+                errors[path.name] = _difference(network, read(path), path.name, multiple)
+        (scratch / "card.md").write_text(card(run, step, header.size, multiple, errors), encoding="utf-8")
+    return [folder / name for name in names]
 
 
 def writes_onnx():
     return keras.backend.backend() == "tensorflow" and importlib.util.find_spec("tf2onnx") is not None
 
 
-def _complete(folder, names, write_all, replaced=None):
-    """The files `names` in `folder`, which write_all(scratch folder) makes. None of them may exist; `replaced` must.
-
-    Returns the paths. A file gets its name when all are written and checked.
-    """
+@contextlib.contextmanager
+def _complete(folder, names):
+    """Yield a temporary folder. Its files `names` move to `folder`, which may hold none, if the block succeeds."""
     if taken := [name for name in names if kind_of(folder / name)]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=unfinished()) as scratch:
-            write_all(Path(scratch))
-            names = [*names, *filter(None, [replaced])]
-            for name in names:  # the card comes last: where it is, the files are
+            yield Path(scratch)
+            for name in names:
                 Path(scratch, name).replace(folder / name)
     except OSError as error:
         raise UserError(f"{folder} could not be written: {reason(error)}; free space or choose another folder with "
@@ -110,18 +77,6 @@ def _complete(folder, names, write_all, replaced=None):
         short = " ".join(str(error).split())[:200]
         raise UserError(f"{folder}: exporting failed ({type(error).__name__}: {short}); install the versions that "
                         "requirements.txt names") from error
-    return [folder / name for name in names]
-
-
-def _written(networks, folder, told, ending):
-    """Write and check the files of one kind; {file name: difference to the network}."""
-    write, read = {".onnx": (_write_onnx, _read_onnx), ".keras": (_write_keras, _read_keras)}[ending]
-    errors = {}
-    for name, network in networks.items():
-        path = folder / f"{name}{ending}"
-        write(network, path, told[name])
-        errors[path.name] = _difference(network, read(path), path.name, int(told[name]["multiple"]))
-    return errors
 
 
 def _write_onnx(network, path, metadata):
@@ -188,3 +143,66 @@ def _difference(network, other, name, multiple):
         raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
                         "it was not written, please report your versions of tensorflow, keras and tf2onnx")
     return worst
+
+
+def card(run, step, size, multiple, errors):
+    """The card of exported generators: what they are, what they were trained on, with which recipe.
+
+    Markdown. size: pixels of the stage. H and W must be multiples of `multiple`. errors: {file: difference}."""
+    recipe = run.recipe
+    data = recipe.data
+    origin = ("drawn faces (ageing/drawn_faces.py), no photo of anyone" if data.source == "drawn" else
+              f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
+    rows = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
+    return f"""# {run.name}
+
+`g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
+(N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.
+
+- date: {datetime.date.today().isoformat()}
+- step: {step}, after {hours(run, step)} of training; moving average of the generators ({recipe.optimizer.ema_decay})
+- training images: {_counts(run)}
+- data: {origin}
+
+Largest difference to the network after writing and reading back, on a scale of -1 to 1:
+
+| file | difference |
+|---|---|
+{rows}
+
+## Use
+
+The .onnx files need nothing of this project. The .keras files need its layers: put the project's folder on the Python
+path, and import `models` before you load one.
+
+```python
+import keras, models
+g_AB = keras.models.load_model("g_AB.keras", compile=False)
+```
+
+## Recipe
+
+```yaml
+{recipe_file.dump(recipe)}```
+"""
+
+
+def hours(run, step):
+    """How long the steps up to `step` took, according to the run's log."""
+    seconds, before = 0.0, 0
+    if not run.log.exists():
+        return "an unknown time"
+    for line in read_json_lines(run.log):
+        if line["step"] <= step:
+            seconds += (line["step"] - before) * (line["data_s_per_step"] + line["compute_s_per_step"])
+            before = line["step"]
+    return f"{seconds / 3600:.2f} hours"
+
+
+def _counts(run):
+    """Of the images that it was trained on: the folder may hold others by now."""
+    data, images = run.recipe.data, run.images()
+    if images is None:
+        return "unknown"
+    less = "; less those with a mark on the forehead" if data.forehead_marks == "skip" else ""
+    return ", ".join(f"{images[domain][0]} {domain}" for domain in (data.domain_A, data.domain_B)) + less

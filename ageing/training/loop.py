@@ -9,13 +9,14 @@ from pathlib import Path
 import keras
 
 import data_loader
+from ageing import drawn_faces
 from ageing.errors import UserError
 from ageing.face_folder import list_images
-from ageing.training import batches, checkpoints, devices, resume, sample_grids
+from ageing.training import checkpoints, devices, recipe_file, runs, sample_grids
 from ageing.training.cyclegan import CycleGAN
 from ageing.training.engine import engine
 from ageing.training.monitor import Monitor
-from ageing.training.plan import plan
+from ageing.training.plan import ahead, batch, plan
 from ageing.utkface import cell_of
 
 # What TensorFlow, JAX, CUDA's libraries and C++ say when memory runs out, in lower case.
@@ -33,118 +34,141 @@ def train(recipe, run, create_run, limit=None):
     time_limit.TimeLimit. Returns (run, gan, number of the signal that stopped it or 0). run is None in all but the
     first of several processes.
     """
+    first = engine().first  # the others read what they need and write nothing
     devices.share_batches(recipe, engine())
     if limit and engine().several_processes:
         raise UserError("--minutes: several processes would not agree on the time; set the lengths in the recipe")
     images = training_images(recipe)
-    origin = checkpoints.starting_point(recipe) if not (run and run.newest_step()) else None
-    first = engine().first
-    if first and run is None:
-        run = create_run()
+    origin = None if run and run.newest_step() else checkpoints.starting_point(recipe)
+    if first:
+        run = run or create_run()
     with run.locked() if first else contextlib.nullcontext():
-        start = run.newest_step() if run else 0
-        if start:
-            changes = resume.check(run, checkpoints.recipe_at(run, start), recipe, start, images)
-            for line in changes if first else ():
-                print(line)
-        if first:
-            run.store_images(images)
-            run = run.change_recipe(recipe, start) if recipe != run.recipe else run
-        training = Training(recipe, run, start, origin, images, limit)
-        training.run_phases()
+        training = Training(recipe, run, origin, images, limit)
+        training.train()
     return training.run if first else None, training.gan, training.interruption.signal
 
 
 class Training:
-    """The phases of a run after step `start`. origin: checkpoints.starting_point. Other arguments: as in `train`."""
+    """The phases of `run` after its newest checkpoint. origin: checkpoints.starting_point. The rest: as in `train`."""
 
-    def __init__(self, recipe, run, start, origin, images, limit):
-        self.recipe, self.run, self.start, self.origin, self.limit = recipe, run, start, origin, limit
-        self.images, self.epoch = images, max(count for count, _ in images.values())  # pairs
-        self.phases = plan(recipe, self.epoch)
-        self.precision, self.gan, self.faces = engine().precision(recipe.precision), None, None
-        self.measured = {}  # {stage: (gan, faces)} that the limit has timed
-        total = self.phases[-1].stop
+    def __init__(self, recipe, run, origin, images, limit):
+        self.recipe, self.run, self.origin, self.images, self.limit = recipe, run, origin, images, limit
+        self.start = run.newest_step() if run else 0
+        self.epoch = max(count for count, _ in images.values())  # pairs
+        self.phases, self.precision = plan(recipe, self.epoch), engine().precision(recipe.precision)
+        self.place = self.gan = self.faces = None  # of the stage that trains: its index, networks and faces
+        self.ready = {}  # {index of a stage: (gan, faces)} of those that train later
+        changes = runs.check_recipe(run, checkpoints.header(run, self.start).recipe, recipe, self.start,
+                                    images) if self.start else []
         if engine().first:
-            if start < total:
-                run.set_export_aside(start)
-            counts = " + ".join(str(count) for count, _ in images.values())
-            print(f"{run.folder}: {counts} images, {total} steps, {engine().describe(self.precision)}")
-        self.interruption, self.monitor = Interruption(), Monitor(run if engine().first else None, recipe, total, start)
+            self._write_down(changes)
+        self.interruption = Interruption()
+        self.monitor = Monitor(run if engine().first else None, recipe, self.phases[-1].stop, self.start)
 
-    def run_phases(self):
+    def _write_down(self, changes):
+        """What is trained from here on. changes: lines of text, how it differs from what the run trained before."""
+        total = self.phases[-1].stop
+        self.run.store_images(self.images)
+        if self.recipe != self.run.recipe:
+            self.run = self.run.change_recipe(self.recipe, self.start)
+        if self.start < total:
+            self.run.set_export_aside(self.start)
+        counts = " + ".join(str(count) for count, _ in self.images.values())
+        print("\n".join([*changes, f"{self.run.folder}: {counts} images, {total} steps, "
+                                   f"{engine().describe(self.precision)}"]))
+
+    def train(self):
         try:
             if self.limit:
-                self._plan_within_limit()
-            for place in range(len(self.phases)):
-                phase = self.phases[place]  # of the plan as it is now
+                self._time_phases()
+            for number in range(len(self.phases)):
+                phase = self.phases[number]  # of the plan as it is now
                 if phase.stop < self.start:
                     continue
                 with memory_errors_named(self.recipe, phase):
-                    self._run_phase(phase)
+                    self._train_phase(phase)
                 if self.interruption.signal:
                     break
+                if self.limit and phase is not self.phases[-1]:
+                    self._shorten(phase.stop)
         finally:
             self.monitor.close()
 
-    def _run_phase(self, phase):
-        if self.gan is None or self.gan.stage != phase.stage:
-            self._begin_stage(phase.stage)
-        keeper = checkpoints.Keeper(self.run, self.gan, self.recipe, [p.stop for p in self.phases if p.kind == "train"])
+    def _train_phase(self, phase):
+        """Steps gan.step to phase.stop. Logs, draws and saves as the recipe says. Ends early when interrupted."""
+        self._begin(phase)
+        gan, (faces, grid_faces), monitor, settings = self.gan, self.faces, self.monitor, self.recipe.monitor
+        stage_ends = [p.stop for p in self.phases if p.kind == "train"]
         if phase.start < self.start <= phase.stop:
-            keeper.restore(self.start)
+            checkpoints.restore(self.run, gan, self.start)
+        if gan.step >= phase.stop:
+            return
+        if phase.kind == "finish" and gan.step == phase.start:
+            gan.begin_finish()
+        if monitor.first and gan.step == 0:
+            monitor.grid(0, sample_grids.sample_rows(gan, grid_faces))
+        arrived = ahead(lambda step: gan.engine.place(batch(phase, gan, faces, step)), range(gan.step, phase.stop))
+        with contextlib.closing(arrived):
+            while gan.step < phase.stop:
+                begin = time.perf_counter()
+                placed = next(arrived)
+                middle = time.perf_counter()
+                losses = gan.compute(phase.kind, placed)
+                monitor.add(gan.step, losses, middle - begin, time.perf_counter() - middle)
+                ending = self.interruption.signal  # a signal that comes later ends the next step
+                last = ending or gan.step == phase.stop
+                if last or gan.step % settings.save_every == 0:
+                    monitor.flush()  # raises an error if it diverged, so that no such state is saved
+                    if monitor.first:
+                        checkpoints.save(self.run, gan, self.recipe, stage_ends)
+                if monitor.first and (last or gan.step % settings.sample_every == 0):
+                    monitor.grid(gan.step, sample_grids.sample_rows(gan, grid_faces))
+                if ending:
+                    break
+
+    def _begin(self, phase):
+        """Networks and faces of the phase's stage. The networks have what those before them, or `origin`, learned."""
+        place, previous = self.recipe.stages.index(phase.stage), self.gan
+        if place != self.place:
+            self.gan, self.faces = self._ready(place)
+            self.place = place
+            del self.ready[place]
+            if previous is not None:
+                self.gan.continue_from(previous)
+            elif self.origin:  # the networks of another run, but not its optimizers, pools and classifier
+                checkpoints.read_into({name: network.variables for name, network in self.gan.networks().items()},
+                                      *self.origin)
         self.monitor.begin(phase)
-        run_phase(phase, self.gan, *self.faces, self.monitor, keeper, self.interruption)
-        if self.limit and phase is not self.phases[-1] and not self.interruption.signal:
-            self._shorten(phase.stop)
 
-    def _begin_stage(self, stage):
-        """The networks of `stage`, with what those of the stage before, or `origin`, have learned, and its faces."""
-        previous = self.gan
-        self.gan, self.faces = self.measured.pop(stage, None) or self._built(stage)
-        if previous is not None:
-            self.gan.continue_from(previous)
-        elif self.origin:  # the networks of another run, but not its optimizers, pools and classifier
-            checkpoints.read_into({name: network.variables for name, network in self.gan.networks().items()},
-                                  *self.origin)
+    def _ready(self, place):
+        """(CycleGAN, (training faces, faces of the sample grids)) of a stage, built if they are not there yet."""
+        if place not in self.ready:
+            keras.utils.set_random_seed(self.recipe.seed)  # the same initial state whether the run was resumed or not
+            gan = CycleGAN(self.recipe, self.recipe.stages[place], self.precision)
+            faces = load_faces(self.recipe, gan, self.monitor)
+            runs.check_images(self.recipe, self.images, training_images(self.recipe))  # what was loaded just now
+            self.ready[place] = gan, faces
+        return self.ready[place]
 
-    def _built(self, stage):
-        """(CycleGAN, (training faces, faces of the sample grids))"""
-        keras.utils.set_random_seed(self.recipe.seed)  # the same initial state whether the run was resumed or not
-        gan = CycleGAN(self.recipe, stage, self.precision)
-        faces = load_faces(self.recipe, gan, self.monitor)
-        resume.check_images(self.recipe, self.images, training_images(self.recipe))  # what was loaded just now
-        return gan, faces
-
-    def _plan_within_limit(self):
-        """Time the steps of every phase and shorten them."""
-        for place, phase in enumerate(self.phases):
+    def _time_phases(self):
+        """Time some steps of every phase, and shorten the phases."""
+        for number, phase in enumerate(self.phases):
             if phase.stop > max(self.start, phase.start):
                 with memory_errors_named(self.recipe, phase):
-                    if phase.stage not in self.measured:
-                        self.measured[phase.stage] = self._built(phase.stage)
-                    gan, (faces, _) = self.measured[phase.stage]
-                    self.limit.measure(place, phase, gan, faces)
+                    gan, (faces, _) = self._ready(self.recipe.stages.index(phase.stage))
+                    self.limit.measure(number, phase, gan, faces)
             if self.interruption.signal:
                 return
         self._shorten(self.start)
 
     def _shorten(self, step):
         """Let the phases after `step` fit into the time that is left."""
-        before = self.recipe
-        self.recipe, line = self.limit.shorten(before, self.phases, step)
-        if self.recipe == before:
-            return
-        self.monitor.say(line)
-        self.phases = plan(self.recipe, self.epoch)
-        self.monitor.change_plan(self.recipe, self.phases[-1].stop)
-        if engine().first:
-            self.run = self.run.change_recipe(self.recipe, step)
-        stages = dict(zip(before.stages, self.recipe.stages, strict=True))
-        self.measured = {stages[stage]: ready for stage, ready in self.measured.items()}
-        for gan in (self.gan, *(gan for gan, _ in self.measured.values())):
-            if gan:
-                gan.recipe, gan.stage = self.recipe, stages[gan.stage]
+        shorter, line = self.limit.shorten(self.recipe, self.phases, step)
+        if shorter != self.recipe:
+            self.monitor.say(line)
+            self.recipe, self.phases = shorter, plan(shorter, self.epoch)
+            self.monitor.change_plan(shorter, self.phases[-1].stop)
+            self.run = self.run.change_recipe(shorter, step)
 
 
 @contextlib.contextmanager
@@ -197,6 +221,27 @@ def training_images(recipe):
     return found
 
 
+def describe(recipe):
+    """What a run would do, as lines of text: recipe, networks, data, phases. Raises UserError as training would."""
+    devices.share_batches(recipe, engine())
+    data = recipe.data
+    counts = (drawn_faces.count(data.path, data.domain_A, data.domain_B) if data.source == "drawn"
+              else [count for count, _ in training_images(recipe).values()])
+    lines = [recipe_file.dump(recipe)]
+    gan = CycleGAN(recipe, recipe.stages[-1])
+    lines.append(f"networks at {recipe.stages[-1].size} px:")
+    for name in ("g_AB", "g_BA", "d_A", "d_B", "classifier"):
+        if network := getattr(gan, name):
+            lines.append(f"{name}: {network.count_params():,} parameters")
+    lines.append(f"data: {data.path}/train: {data.domain_A} {counts[0]} images, {data.domain_B} {counts[1]}")
+    lines.append(f"device: {engine().describe(engine().precision(recipe.precision))}")
+    if origin := checkpoints.starting_point(recipe):
+        lines.append(f"starts from: {origin[0].folder}, step {origin[1]}")
+    for phase in plan(recipe, max(counts)):
+        lines.append(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")
+    return lines
+
+
 def load_faces(recipe, gan, monitor):
     """(training faces, the faces of the sample grids) at gan's image size. Says what was read and shows a batch."""
     root, data, size = Path(recipe.data.path), recipe.data, gan.stage.size
@@ -214,36 +259,6 @@ def load_faces(recipe, gan, monitor):
     if monitor.first:
         monitor.picture(f"batch_{size}px", sample_grids.batch_rows(gan, faces))
     return faces, grid_faces
-
-
-def run_phase(phase, gan, faces, grid_faces, monitor, keeper, interruption):
-    """Steps gan.step to phase.stop. Logs, draws and saves as the recipe says. Ends early when interrupted."""
-    settings = gan.recipe.monitor
-    if gan.step >= phase.stop:
-        return
-    if phase.kind == "finish" and gan.step == phase.start:
-        gan.begin_finish()
-    if monitor.first and gan.step == 0:
-        monitor.grid(0, sample_grids.sample_rows(gan, grid_faces))
-    arrived = batches.ahead(lambda step: gan.engine.place(batches.batch(phase, gan, faces, step)),
-                            range(gan.step, phase.stop))
-    with contextlib.closing(arrived):
-        while gan.step < phase.stop:
-            begin = time.perf_counter()
-            batch = next(arrived)
-            middle = time.perf_counter()
-            losses = gan.compute(phase.kind, batch)
-            monitor.add(gan.step, losses, middle - begin, time.perf_counter() - middle)
-            ending = interruption.signal  # a signal that comes later ends the next step
-            last = ending or gan.step == phase.stop
-            if last or gan.step % settings.save_every == 0:
-                monitor.flush()  # raises Diverged, so that no diverged state is saved
-                if monitor.first:
-                    keeper.save(gan.step)
-            if monitor.first and (last or gan.step % settings.sample_every == 0):
-                monitor.grid(gan.step, sample_grids.sample_rows(gan, grid_faces))
-            if ending:
-                break
 
 
 class Interruption:

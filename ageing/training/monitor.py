@@ -1,25 +1,26 @@
-"""Progress and logging of a run: progress bar, log.jsonl, warnings, pictures, TensorBoard."""
+"""Progress and logging of a run: progress bar, log.jsonl, warnings, pictures."""
 
-import importlib.util
+import itertools
 import json
 import math
-import os
 import sys
 import time
 
+import numpy as np
 from tqdm import tqdm
 
 from ageing import pictures
 from ageing.errors import UserError, reason
 from ageing.storage import read_json_lines, replacing
-from ageing.training.advice import advice, shares
-from ageing.training.loss_curves import save_curves
+from ageing.training.recipe import TERMS
 
-SETTLED = 100  # steps of a phase before advice is given
-
-
-class Diverged(UserError):
-    """A loss or a gradient is NaN or infinite."""
+SETTLED = 100     # steps of a phase before advice is given
+DOMINATES = 0.8   # share of the generators' loss above which a term is said to dominate
+DEAD = 0.01       # below this a discriminator's gradient is uninformative
+FINISHING = ("teacher", "spot")
+STYLES = {"AB": "-", "BA": "--", "A": "-", "B": "--", "": "-"}  # by the end of a loss' name: its way or its domain
+COLOURS = {term: f"C{i}" for i, term in enumerate(("adversarial", *TERMS, *FINISHING, "d"))}  # in all panels
+LOWEST = 1e-4  # of the log axis: a smaller term weighs nothing
 
 
 class Monitor:
@@ -36,9 +37,7 @@ class Monitor:
         # In a log file, as of nohup or a job queue, one line per minute is enough.
         self.bar = tqdm(total=total, initial=step, unit="step", dynamic_ncols=True, disable=not self.first,
                         mininterval=0.5 if sys.stderr.isatty() else 60, maxinterval=60)
-        self.board = None
         if self.first:
-            self.board = _tensorboard(run.folder / "tensorboard")
             self._drop_lines_after(step)
 
     @property
@@ -66,7 +65,7 @@ class Monitor:
             self.flush()
 
     def flush(self):
-        """Read, check, log and show the losses since the last time. Raises Diverged."""
+        """Read, check, log and show the losses since the last time. Raises UserError if one is NaN or infinite."""
         if not self.pending:
             return
         begin = time.perf_counter()
@@ -75,8 +74,8 @@ class Monitor:
         for step, losses in every:
             for name, value in losses.items():
                 if not math.isfinite(value):
-                    raise Diverged(f"step {step}: {name} is {value}; training stopped, the last good checkpoint is "
-                                   "kept. Start a new run with a lower learning rate, or with precision=float32")
+                    raise UserError(f"step {step}: {name} is {value}; training stopped, the last good checkpoint is "
+                                    "kept. Start a new run with a lower learning rate, or with precision=float32")
         step, n = every[-1][0], len(every)
         losses = {name: sum(line[name] for _, line in every) / n for name in every[-1][1]}
         seconds = max(self.waiting + self.computing, 1e-9)
@@ -121,8 +120,6 @@ class Monitor:
                 log.write(json.dumps(line) + "\n")
         except OSError as error:
             raise UserError(f"{self.run.log} could not be written: {reason(error)}; free space and resume") from error
-        if self.board:
-            self.board.scalars(line)
 
     def _drop_lines_after(self, step):
         """When a run is resumed: drop the lines of steps that will be computed again."""
@@ -134,17 +131,13 @@ class Monitor:
 
     def grid(self, step, rows):
         """Write the sample grid of `step` and redraw the loss curves. rows: as of pictures.grid."""
-        sheet = self.picture(f"step{step:08}", rows)
+        self.picture(f"step{step:08}", rows)
         if self.run.log.exists():
             save_curves(self.run.log, self.run.samples / "losses.png")
-        if self.board:
-            self.board.image(step, sheet)
 
     def picture(self, name, rows):
-        """Write the grid of `rows` as samples/<run>/<name>.png; its pixels."""
-        sheet = pictures.grid(rows)
-        pictures.save(self.run.samples / f"{name}.png", sheet)
-        return sheet
+        """Write the grid of `rows` as samples/<run>/<name>.png."""
+        pictures.save_grid(self.run.samples / f"{name}.png", rows)
 
     def say(self, text):
         if self.first:
@@ -154,24 +147,83 @@ class Monitor:
         self.bar.close()
 
 
-class _Board:
-    """Writes for TensorBoard."""
-
-    def __init__(self, folder):
-        import tensorflow as tf
-        self.summary, self.writer = tf.summary, tf.summary.create_file_writer(os.fspath(folder))
-
-    def scalars(self, line):
-        with self.writer.as_default():
-            for name, value in line.items():
-                if isinstance(value, float):
-                    self.summary.scalar(name, value, step=line["step"])
-
-    def image(self, step, picture):
-        with self.writer.as_default():
-            self.summary.image("faces", picture[None], step=step)
+def shares(losses, weights):
+    """{term: share of the generators' weighted loss}. losses: {name: value}; weights: of Recipe.weights."""
+    parts = {term: weight * (losses.get(f"{term}_AB", 0.0) + losses.get(f"{term}_BA", 0.0))
+             for term, weight in weights.items()}
+    total = sum(parts.values()) or 1.0
+    return {term: part / total for term, part in parts.items()}
 
 
-def _tensorboard(folder):
-    """A _Board where TensorFlow, which writes for TensorBoard, computes and tensorboard is installed, else None."""
-    return _Board(folder) if "tensorflow" in sys.modules and importlib.util.find_spec("tensorboard") else None
+def advice(share, losses, keys, scales=1):
+    """[(kind, sentence)] for everything in `share` and `losses` that a practitioner would act on.
+
+    keys: {term: key of its weight}. scales: PatchGANs per discriminator. Their losses are added up, so each is judged
+    by its part.
+    """
+    found = []
+    for term, key in keys.items():
+        if share[term] > DOMINATES:
+            found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
+                                f"change; lower {key}"))
+    one = share["adversarial"] / scales
+    if one > DOMINATES * (one + 1 - share["adversarial"]):
+        found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
+                                     f"faces may become other people; raise {keys['cycle']}"))
+    for name in ("d_A", "d_B"):
+        one = losses[name] / scales
+        if one < DEAD:
+            found.append((name, f"the loss of {name} fell to {one:.4f}: it tells real from translated faces "
+                                "perfectly, so its gradient is uninformative; lower adversary.steps, or set "
+                                "adversary.augment=true"))
+    return found
+
+
+def save_curves(log_path, path):
+    """Draw the losses in the log at `log_path` over steps into the picture `path`. Stages are marked."""
+    lines = read_json_lines(log_path)
+    if not lines:
+        return
+    figure, (terms, shares, discriminators) = pictures.panels(3, 16, 5)
+    # The terms differ by factors of a hundred: on a linear axis all but the adversarial ones would lie on zero.
+    _draw(terms, lines, [f"{term}_{way}" for term in ("adversarial", *TERMS, *FINISHING) for way in ("AB", "BA")])
+    terms.set(title="generators: terms, unweighted (log axis)", yscale="log", ylim=(LOWEST, None))
+    _draw(shares, lines, [f"share_{term}" for term in ("adversarial", *TERMS)])
+    shares.set(title="generators: share of the weighted loss", ylim=(0, 1))
+    _draw(discriminators, lines, ["d_A", "d_B"])
+    discriminators.set(title="discriminators", ylim=(0, None))
+    for panel in (terms, shares, discriminators):
+        _mark_stages(panel, lines)
+        panel.set_xlabel("step")
+        if panel.get_legend_handles_labels()[1]:  # a warm start draws no generator term
+            panel.legend(fontsize=8, ncols=2)
+    pictures.save_figure(path, figure)
+
+
+def _draw(panel, lines, names):
+    """One smoothed curve for each of `names` that the log holds and that is not zero throughout."""
+    for name in names:
+        points = [(line["step"], line[name]) for line in lines if name in line]
+        if not any(value for _, value in points):
+            continue
+        steps, values = np.array(points).T
+        term, _, end = name.removeprefix("share_").partition("_")
+        panel.plot(steps, values, alpha=0.15, color=COLOURS[term])
+        panel.plot(steps, _smooth(values), label=name.removeprefix("share_"), color=COLOURS[term],
+                   linestyle=STYLES[end])
+
+
+def _mark_stages(panel, lines):
+    for before, after in itertools.pairwise(lines):
+        if before["size"] != after["size"]:
+            panel.axvline(after["step"], color="grey", linestyle=":")
+            panel.text(after["step"], 0.98, f" {after['size']} px", transform=panel.get_xaxis_transform(), va="top")
+
+
+def _smooth(values, weight=0.9):
+    """Exponential moving average, with the bias of its start corrected."""
+    out, total, mass = [], 0.0, 0.0
+    for value in values:
+        total, mass = weight * total + (1 - weight) * value, weight * mass + 1 - weight
+        out.append(total / mass)
+    return out

@@ -1,7 +1,7 @@
 """A recipe: everything that decides what a training run computes, as one typed value.
 
 Recipes are YAML files in configs/. A comment here says what a key means; a comment in a YAML file says why it has its
-value there. recipe_file.py reads them, recipe_check.py checks every key against the dataclasses below.
+value there. recipe_file.py reads them and checks every key against the dataclasses below.
 
 Some numbers are constants and not keys, because no recipe ever needed another value. They are defined where they are
 used: CELL_CAP in utkface.py, ADAM_BETA_1 and the weights of finishing in cyclegan.py, FINISH_LEARNING_RATE in plan.py,
@@ -35,6 +35,11 @@ class Data:
     shift: float = between(0, 0.25, 0.03)      # affine jitter: share of the side, each way
     scale: float = between(0, 0.5, 0.05)       # affine jitter: +- around 1
     rotation: float = between(0, 45, 5.0)      # affine jitter: degrees, each way
+
+    @property
+    def ways(self):
+        """{way of translation: (source domain, target domain)}"""
+        return {"AB": (self.domain_A, self.domain_B), "BA": (self.domain_B, self.domain_A)}
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,3 @@ class Recipe:
     def scales(self, size):
         """How many PatchGANs each discriminator has at `size` pixels."""
         return 1 + self.growths(size)
-
-    def decisive(self):
-        """The recipe without what may change when a run is resumed: how often it reports."""
-        return dataclasses.replace(self, monitor=Monitor())

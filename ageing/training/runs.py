@@ -1,4 +1,4 @@
-"""The folder of a training run."""
+"""The folder of a training run, and whether the run may continue: with which recipe, and with which images."""
 
 import contextlib
 import dataclasses
@@ -7,21 +7,22 @@ import json
 import os
 import re
 import shutil
-import uuid
 from pathlib import Path
 
 from ageing.errors import UserError, kind_of, reason
 from ageing.storage import clear_leftovers, replacing
 from ageing.training import recipe_file
-from ageing.training.recipe import Recipe
+from ageing.training.plan import plan
+from ageing.training.recipe import Monitor, Recipe
 
 OWNER = "run.txt"  # in the folder of a run's grids: whose they are
+LENGTHS = ("stages.N.epochs", "stages.N.steps", "finish.steps")  # the keys that --resume may override
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """runs/<number>-<recipe>/ with recipe.yaml, run.json, images.json, log.jsonl and checkpoints/. Its grids are in
-    samples/<same name>/, beside runs/. run.json in the one and OWNER in the other tell which two belong together."""
+    """runs/<number>-<recipe>/ with recipe.yaml, images.json, log.jsonl and checkpoints/. Its grids are in
+    samples/<same name>/, beside runs/."""
 
     folder: Path
     recipe: Recipe
@@ -43,7 +44,7 @@ class Run:
         except OSError as error:
             raise UserError(f"{root}: no run folder can be made there, and one for its grids in {samples} "
                             f"({reason(error)}); choose another with --runs") from error
-        run._take_name(*run._identity())
+        run._own(samples / run.name)
         with replacing(run.folder / "recipe.yaml") as temporary:
             temporary.write_text(recipe_file.dump(recipe), encoding="utf-8")
         return run
@@ -61,8 +62,8 @@ class Run:
     def locked(self):
         """Inside the block no other process may train this run. Raises UserError if one does already.
 
-        A copy gets a name of its own, and files that a killed process left half written are removed. The lock belongs
-        to the process: it is free again when the process is dead, however it died.
+        Files that a killed process left half written are removed. The lock belongs to the process: it is free again
+        when the process is dead, however it died.
         """
         try:
             file = open(self.folder / "lock", "a", encoding="utf-8")  # noqa: SIM115, closed below
@@ -77,46 +78,14 @@ class Run:
                                 "stop it") from error
             except OSError:
                 pass  # some network file systems have no locks
-            self._settle_name()
+            self._own(self.samples)
             for folder in (self.folder, self.checkpoints, self.samples, self.folder / "export"):
                 clear_leftovers(folder)
             yield
 
-    def _settle_name(self):
-        """Go on under another name if the grids under this one are those of another run: one that this is a copy of."""
-        (name, key), before = self._identity(), self.samples
-        owned, known = kind_of(before / OWNER), kind_of(self.folder / "run.json")
-        mine = owned and (before / OWNER).read_text(encoding="utf-8", errors="replace") == self._mark(key)
-        if mine or not kind_of(before) or not (owned or known):  # the last: both are from before there was an OWNER
-            self._take_name(name, key)
-            return
-        stem = self.place.name
-        names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
-        self._take_name(next(name for name in names if not kind_of(before.parent / name)
-                             and (name == stem or not kind_of(self.place.parent / name))), key)
-        print(f"{self.folder} was copied or moved: its grids are now in {self.samples}, not in {before}")
-
-    def _take_name(self, name, key):
-        with replacing(self.folder / "run.json") as temporary:
-            temporary.write_text(json.dumps({"name": name, "key": key}) + "\n", encoding="utf-8")
-        with replacing(self.samples / OWNER) as temporary:
-            temporary.write_text(self._mark(key), encoding="utf-8")
-
-    def _mark(self, key):
-        """The text of OWNER. It stays right when the project's folder is moved."""
-        return f"{'/'.join(self.place.parts[-2:])}\n{key}\n"
-
-    def _identity(self):
-        """(name, key) in run.json. A run from before that file is called like its folder."""
-        path = self.folder / "run.json"
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            return told["name"], told["key"]
-        except FileNotFoundError:
-            return self.place.name, uuid.uuid4().hex
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: cannot be read ({error}); remove it, and the run is called like its folder"
-                            ) from error
+    def _own(self, samples):
+        with replacing(samples / OWNER) as temporary:
+            temporary.write_text(self._owner, encoding="utf-8")
 
     def change_recipe(self, recipe, step):
         """This run with another recipe, from `step` on. The old one is kept as recipe-before-<step>.yaml."""
@@ -155,20 +124,28 @@ class Run:
             temporary.write_text(json.dumps(images, indent=1) + "\n", encoding="utf-8")
 
     @property
-    def name(self):
-        """Written inside the folder, so that a copy or a link exports under it too."""
-        return self._identity()[0]
-
-    @property
     def place(self):
         """The folder's own absolute path, also if it was named "." or by a link to it."""
         folder = Path(os.path.abspath(self.folder))
         return folder.resolve() if folder.is_symlink() else folder
 
     @property
+    def name(self):
+        return self.place.name
+
+    @property
+    def _owner(self):
+        """The text of OWNER. It stays right when the project's folder is moved."""
+        return "/".join(self.place.parts[-2:]) + "\n"
+
+    @property
     def samples(self):
-        """Where its grids are: beside the folder of runs, whatever the working folder is."""
-        return self.place.parent.parent / "samples" / self.name
+        """Where its grids are: beside the folder of runs. A copy in another folder of runs gets a name of its own."""
+        for i in itertools.count(1):
+            samples = self.place.parent.parent / "samples" / (self.name if i == 1 else f"{self.name}-{i}")
+            owned = kind_of(samples / OWNER) and (samples / OWNER).read_text(encoding="utf-8", errors="replace")
+            if not kind_of(samples) or (owned or "").startswith(self._owner):
+                return samples
 
     @property
     def checkpoints(self):
@@ -221,3 +198,80 @@ def _lock(file):
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+# Resuming
+
+def is_length(override):
+    """Whether `override`, "key=value", changes only how long a part of the training is."""
+    return re.fullmatch(r"(stages\.\d+\.(epochs|steps)|finish\.steps)=.*", override, re.DOTALL) is not None
+
+
+def check_recipe(run, trained, recipe, step, images):
+    """Whether `run` can continue after `step` with `recipe`. Lines of text: which lengths differ from before.
+
+    trained: the recipe that `step` was trained with. images: as of loop.training_images. Raises UserError if the images
+    are others than those of the steps before, if more than lengths differ, or if the length of a part that is trained
+    differs.
+    """
+    place = run.folder / "recipe.yaml"
+    if changes := _differences(_without_lengths(trained), _without_lengths(recipe)):
+        raise UserError(f"{place} is another recipe than the one that step {step} was trained with "
+                        f"({'; '.join(changes[:3])}); restore it, or start a new run with --config")
+    check_images(recipe, run.images() or images, images)
+    epoch = max(count for count, _ in images.values())
+    before, after = plan(trained, epoch), plan(recipe, epoch)
+    if step > before[-1].stop:
+        raise UserError(f"{run.folder}: step {step} is beyond the end of its own recipe, {before[-1].stop}: training "
+                        "images were removed since; restore them, or start a new run")
+    begun = [phase for phase in before if phase.start < step]
+    for old, new in zip(begun, after, strict=False):
+        if old is begun[-1] and new.stop < step:
+            raise UserError(f"{place}: {old.title} would end at step {new.stop}, but {step} steps are trained already; "
+                            "make it longer")
+        if old is not begun[-1] and new.stop != old.stop:
+            raise UserError(f"{place}: the length of {old.title} cannot change: what follows it is trained already, up "
+                            f"to step {step}. To train it longer, move the checkpoints after step {old.stop} out of "
+                            f"{run.checkpoints} and run the same command again")
+    if len(after) < len(begun):  # only finishing can be left out
+        raise UserError(f"{place}: finish.steps=0, but finishing has begun; {step} steps are trained already")
+    pairs = itertools.zip_longest(before, after)  # finishing is in one of them only if it is 0 steps in the other
+    return [f"{(old or new).title} now takes {_length(new)} steps instead of {_length(old)}; its learning rate follows "
+            "the new length from here on" for old, new in pairs if _length(old) != _length(new)]
+
+
+def check_images(recipe, before, now):
+    """Raises UserError if the training images differ. before, now: as of loop.training_images."""
+    changes = [f"{domain}: {before[domain][0]} before, {count} now" if before[domain][0] != count else
+               f"{domain}: {count} before and now, but other files"
+               for domain, (count, digest) in now.items() if before[domain] != [count, digest]]
+    if changes:
+        raise UserError(f"the images in {Path(recipe.data.path, 'train')} changed since the run began "
+                        f"({'; '.join(changes)}); restore them to resume, or start a new run "
+                        "(start_from=RUN takes over the networks of this one)")
+
+
+def _length(phase):
+    return phase.stop - phase.start if phase else 0
+
+
+def _without_lengths(recipe):
+    """What must stay. How often a run reports may change, too."""
+    stages = tuple(dataclasses.replace(stage, steps=0, epochs=None, warm_start_steps=0) for stage in recipe.stages)
+    return dataclasses.replace(recipe, stages=stages, finish=dataclasses.replace(recipe.finish, steps=0),
+                               monitor=Monitor())
+
+
+def _differences(before, after):
+    """["key: value, was value"] of all keys in which two recipes differ."""
+    before, after = (_flat(dataclasses.asdict(recipe)) for recipe in (before, after))
+    return [f"{key}: {after.get(key, 'missing')}, was {before.get(key, 'missing')}"
+            for key in [*before, *(after.keys() - before.keys())] if before.get(key, ...) != after.get(key, ...)]
+
+
+def _flat(tree, prefix=""):
+    """{dotted key: value} of nested dicts and lists."""
+    if not isinstance(tree, (dict, list, tuple)):
+        return {prefix[:-1]: tree}
+    entries = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    return {key: value for name, child in entries for key, value in _flat(child, f"{prefix}{name}.").items()}

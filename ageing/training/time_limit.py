@@ -5,7 +5,7 @@ import time
 
 from keras import ops
 
-from ageing.training import batches
+from ageing.training.plan import batch
 
 TIMED = 4        # steps that are timed in each phase, after one that compiles
 FOR_STEPS = 0.9  # share of the time for steps; sample grids, checkpoints and the export take the rest
@@ -27,7 +27,7 @@ class TimeLimit:
         for k in range(TIMED + 1):
             if k == 1:  # the first one compiled
                 begin = time.perf_counter()
-            losses = gan.compute(phase.kind, gan.engine.place(batches.batch(phase, gan, faces, phase.start)))
+            losses = gan.compute(phase.kind, gan.engine.place(batch(phase, gan, faces, phase.start)))
             if k in (0, TIMED):
                 float(next(iter(losses.values())))  # wait for the device
         self.seconds[place], self.full[place] = (time.perf_counter() - begin) / TIMED, phase.stop - phase.start

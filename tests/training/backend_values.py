@@ -19,11 +19,11 @@ from keras import ops
 from training_pieces import NoiseFaces
 
 import models
-from ageing.training import batches, losses, recipe_check
+from ageing.training import losses, recipe_file
 from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance
 from ageing.training.engine import engine
 from ageing.training.image_pool import ImagePool, choose
-from ageing.training.plan import plan
+from ageing.training.plan import batch, plan
 from ageing.utkface import LABELS, labels_of
 from data_loader import LabelledFaces
 
@@ -77,7 +77,7 @@ def steps():
     """{name: array}: losses of two training steps, and weights, averages, optimizers and pools after them."""
     from ageing.training.cyclegan import CycleGAN
 
-    recipe = recipe_check.parse(STEPS, "steps")
+    recipe = recipe_file.parse(STEPS, "steps")
     keras.utils.set_random_seed(1)
     gan = CycleGAN(recipe, recipe.stages[0])
     for network in (gan.g_AB, gan.g_BA, gan.classifier):
@@ -86,8 +86,8 @@ def steps():
     phase, = plan(recipe, 8)
     faces, found = NoiseFaces(recipe.stages[0].size, [1, 0.1, -1, -0.1, 1, 1]), {}
     for step in (0, 1):
-        batch = batches.batch(phase, gan, faces, step)
-        found[f"losses {step}"] = dict(sorted(gan.compute("train", engine().place(batch)).items()))
+        one = batch(phase, gan, faces, step)
+        found[f"losses {step}"] = dict(sorted(gan.compute("train", engine().place(one)).items()))
     state = {name: [v.value for v in some] for name, some in gan.state().items()}
     pools = {name: ops.cast(state.pop(name)[0], "float32") / 255 for name in ("pool_A", "pool_B")}
     return _arrays(found | state | pools)

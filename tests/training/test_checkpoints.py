@@ -11,8 +11,7 @@ from conftest import TINY, write_recipe
 from keras import ops
 
 from ageing.errors import UserError
-from ageing.training import checkpoints, recipe_check
-from ageing.training.checkpoints import Keeper
+from ageing.training import checkpoints, recipe_file
 from ageing.training.runs import Run
 
 
@@ -38,20 +37,21 @@ class Toy:
 
 @pytest.fixture
 def run(tmp_path):
-    return Run.create(tmp_path / "runs", "tiny", recipe_check.parse(TINY, "tiny"))
+    return Run.create(tmp_path / "runs", "tiny", recipe_file.parse(TINY, "tiny"))
 
 
-def keeper(run, toy=None, stage_ends=()):
-    return Keeper(run, toy or Toy(), run.recipe, stage_ends)
+def save(run, toy, step, kept=()):
+    toy.step = step
+    checkpoints.save(run, toy, run.recipe, kept)
 
 
 def saved(run, *steps, **more):
-    """A Keeper of a Toy, saved at each of `steps` with other values."""
-    mine = keeper(run, toy := Toy(), **more)
+    """A Toy, saved at each of `steps` with other values."""
+    toy = Toy()
     for step in steps:
         toy.fill(step)
-        mine.save(step)
-    return mine
+        save(run, toy, step, **more)
+    return toy
 
 
 def same(toy, step):
@@ -64,20 +64,20 @@ def same(toy, step):
 
 @pytest.mark.parametrize("names", [("runs", "tiny"), ("my runs [*]", "tiny[v2]?")], ids=repr)
 def test_what_was_saved_is_restored(tmp_path, names):
-    run = Run.create(tmp_path / names[0], names[1], recipe_check.parse(TINY, "tiny"))
+    run = Run.create(tmp_path / names[0], names[1], recipe_file.parse(TINY, "tiny"))
     saved(run, 5, 7)
     toy = Toy()
-    keeper(run, toy).restore(5)
+    checkpoints.restore(run, toy, 5)
     assert same(toy, 5)
     assert toy.step == 5
     checkpoints.read_into({"weights": [toy.weights, toy.count], "pool_A": [toy.pool]}, run, 7)
     assert same(toy, 7)
-    assert checkpoints.size_at(run, 7) == 16
+    assert checkpoints.header(run, 7).size == 16
 
 
 def test_the_newest_and_the_ends_of_stages_are_kept(run, monkeypatch):
     monkeypatch.setattr(checkpoints, "KEEP", 2)
-    saved(run, *range(1, 9), stage_ends=[3, 5])
+    saved(run, *range(1, 9), kept=[3, 5])
     assert run.steps() == [3, 5, 7, 8]
 
 
@@ -93,7 +93,7 @@ def restored(run):
     """Whether checkpoint 10 is restored exactly. False if it is refused, which must leave the Toy as it was."""
     toy = Toy()
     try:
-        keeper(run, toy).restore(10)
+        checkpoints.restore(run, toy, 10)
     except UserError as error:
         assert "step00000010.npz: the checkpoint is broken" in str(error)  # noqa: PT017
         assert "move it away" in str(error)  # noqa: PT017
@@ -130,16 +130,15 @@ def test_a_truncated_checkpoint_is_named(run, share, end):
     kept = int(len(data) * share)
     run.checkpoint(10).write_bytes(data[:kept] + end * (len(data) - kept))
     assert not restored(run)
-    for read in (checkpoints.size_at, checkpoints.recipe_at):
-        with pytest.raises(UserError, match=r"step00000010.npz: the checkpoint is broken"):
-            read(run, 10)
+    with pytest.raises(UserError, match=r"step00000010.npz: the checkpoint is broken"):
+        checkpoints.header(run, 10)
     assert run.checkpoint(10).exists()
 
 
 def test_a_missing_checkpoint_is_named(run):
     saved(run, 5)
     with pytest.raises(UserError, match="no checkpoint of step 6; there are: 5"):
-        keeper(run).restore(6)
+        checkpoints.restore(run, Toy(), 6)
 
 
 def test_a_checkpoint_of_other_networks_is_named(run):
@@ -149,7 +148,7 @@ def test_a_checkpoint_of_other_networks_is_named(run):
     more.state = lambda: Toy.state(more) | {"classifier": [keras.Variable(1.0)]}
     for other in (Toy(n=99), more):
         with pytest.raises(UserError, match=others):
-            keeper(run, other).restore(5)
+            checkpoints.restore(run, other, 5)
         assert not any(value.any() for value in Toy.values(other)[:1])
     with pytest.raises(UserError, match=others):
         checkpoints.read_into({"g_AB": [keras.Variable(1.0)]}, run, 5)
@@ -158,14 +157,14 @@ def test_a_checkpoint_of_other_networks_is_named(run):
 def test_a_checkpoint_tells_its_recipe(run):
     saved(run, 5)
     write_recipe(run.folder / "recipe.yaml", TINY | {"seed": 2})
-    assert checkpoints.recipe_at(Run.open(run.folder), 5) == run.recipe
+    assert checkpoints.header(Run.open(run.folder), 5).recipe == run.recipe
 
 
 def test_finishing_that_the_recipe_got_later_begins_with_a_fresh_optimizer(run):
     saved(run, 5)
     toy, optimizer = Toy(), keras.Variable(3.0)
     toy.state = lambda: Toy.state(toy) | {"finish_optimizer": [optimizer]}
-    keeper(run, toy).restore(5)
+    checkpoints.restore(run, toy, 5)
     assert float(optimizer) == 3
     toy.state = lambda: Toy.state(toy)
     assert same(toy, 5)
@@ -181,20 +180,20 @@ def test_a_full_disk_is_one_line_and_loses_nothing(run, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", full)
         with pytest.raises(UserError, match=r"could not be written: .*No space left.*resume: the previous .* is kept"):
-            mine.save(6)
+            save(run, mine, 6)
     assert run.steps() == [5]
     assert [path.name for path in run.checkpoints.iterdir()] == ["step00000005.npz"]
-    mine.save(6)
+    save(run, mine, 6)
     assert run.newest_step() == 6
 
 
 def test_another_run_starts_from_the_newest_step_before_growing(run):
-    recipe = recipe_check.parse(TINY | {"start_from": str(run.folder)}, "other")
+    recipe = recipe_file.parse(TINY | {"start_from": str(run.folder)}, "other")
     with pytest.raises(UserError, match="no checkpoint of its first stage"):
         checkpoints.starting_point(recipe)
-    keeper(run, Toy(size=16)).save(3)
-    keeper(run, Toy(size=16)).save(4)
-    keeper(run, Toy(size=32)).save(5)
-    assert [checkpoints.growths_at(run, step) for step in (4, 5)] == [0, 1]
+    save(run, Toy(size=16), 3)
+    save(run, Toy(size=16), 4)
+    save(run, Toy(size=32), 5)
+    assert [checkpoints.header(run, step).growths for step in (4, 5)] == [0, 1]
     found, step = checkpoints.starting_point(recipe)
     assert (found.folder, step) == (run.folder, 4)

@@ -9,10 +9,11 @@ from training_pieces import COMPILE, NoiseFaces
 from training_pieces import labelled_faces as faces
 
 import models
-from ageing.training import batches, cyclegan, recipe_check, recipe_file
+from ageing.training import cyclegan, recipe_file
 from ageing.training.augmentation import disturb, disturbance
 from ageing.training.engine import TensorFlow
 from ageing.training.losses import mean_absolute, spots_drawn
+from ageing.training.plan import batch as batch_of
 from ageing.training.plan import plan
 from ageing.training.recipe import TERMS, Loss
 from ageing.utkface import LABELS, labels_of
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 
 def build(tree, precision="float32", **loss):
-    recipe = recipe_check.parse(tree, "tiny")
+    recipe = recipe_file.parse(tree, "tiny")
     recipe = dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, **loss))
     keras.utils.set_random_seed(1)
     return cyclegan.CycleGAN(recipe, recipe.stages[0], precision)
@@ -31,7 +32,7 @@ def build(tree, precision="float32", **loss):
 def batch(gan, kind="train", step=0, **phase):
     """What a step of `gan` gets, with noise for faces. phase: fields of the plan.Phase that are to be others."""
     first = next(p for p in plan(gan.recipe, 40) if (p.kind, p.stage.size) == (kind, gan.stage.size))
-    return batches.batch(dataclasses.replace(first, **phase), gan, NoiseFaces(gan.stage.size), step)
+    return batch_of(dataclasses.replace(first, **phase), gan, NoiseFaces(gan.stage.size), step)
 
 
 def take(gan, kind="train", **more):

@@ -4,10 +4,10 @@ import subprocess
 import types
 
 import pytest
-from conftest import python
+from conftest import python, write_recipe
 
 from ageing.errors import UserError
-from ageing.training import devices, recipe_check, recipe_file
+from ageing.training import devices, recipe_file
 
 
 @pytest.fixture
@@ -90,14 +90,14 @@ class Machine:
 
 
 def test_batches_of_every_stage_are_checked_before_the_first_step(tiny):
-    devices.share_batches(recipe_check.parse(tiny, "tiny"), Machine(2, True))
+    devices.share_batches(recipe_file.parse(tiny, "tiny"), Machine(2, True))
     for part, key, name in ((tiny["stages"][1], "batch_size", "stages.1.batch_size"),
                             (tiny["stages"][0], "warm_start_batch", "stages.0.warm_start_batch"),
                             (tiny["finish"], "batch_size", "finish.batch_size")):
         kept, part[key] = part[key], 5
         with pytest.raises(UserError, match=f"{name}=5 cannot be shared by 2 devices; make it a multiple of 2, or"):
-            devices.share_batches(recipe_check.parse(tiny, "tiny"), Machine(2, True))
-        devices.share_batches(recipe_check.parse(tiny, "tiny"), Machine(1))
+            devices.share_batches(recipe_file.parse(tiny, "tiny"), Machine(2, True))
+        devices.share_batches(recipe_file.parse(tiny, "tiny"), Machine(1))
         part[key] = kept
 
 
@@ -120,7 +120,7 @@ def test_exporting_takes_no_gpu(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     monkeypatch.setattr(devices, "load_backend", load_backend)
-    (tmp_path / "metadata.json").write_text("{}")
+    write_recipe(tmp_path / "recipe.yaml")
     with pytest.raises(UserError, match="-1 cpu"):
         train.main(["--export", str(tmp_path)])
 

@@ -8,10 +8,10 @@ import tensorflow as tf
 from conftest import TINY
 
 from ageing.errors import UserError
-from ageing.training import loop, recipe_check
+from ageing.training import loop, recipe_file
 from ageing.training.plan import plan
 
-RECIPE = recipe_check.parse(TINY, "tiny")
+RECIPE = recipe_file.parse(TINY, "tiny")
 WARM, _, _, TRAIN, FINISH = plan(RECIPE, 40)
 
 
@@ -69,7 +69,7 @@ def faces_in(folder, *names):
         (folder / "train" / domain).mkdir(parents=True, exist_ok=True)
         for name in names:
             (folder / "train" / domain / name).write_text("")
-    return recipe_check.parse(TINY | {"data": {"path": str(folder), "sampling": "matched"}}, "tiny")
+    return recipe_file.parse(TINY | {"data": {"path": str(folder), "sampling": "matched"}}, "tiny")
 
 
 def test_only_images_that_can_be_drawn_are_counted(tmp_path):

@@ -1,12 +1,16 @@
+import dataclasses
 import json
 import math
+import subprocess
 
+import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, python
+from PIL import Image
 from training_pieces import GOOD_LOSSES as GOOD
 
 from ageing.errors import UserError
-from ageing.training import monitor, recipe_check
+from ageing.training import monitor, recipe_file
 from ageing.training.plan import plan
 from ageing.training.runs import Run
 
@@ -14,8 +18,7 @@ from ageing.training.runs import Run
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(monitor, "_tensorboard", lambda folder: None)
-    recipe = recipe_check.parse(TINY | {"monitor": {"log_every": 2}}, "tiny")
+    recipe = recipe_file.parse(TINY | {"monitor": {"log_every": 2}}, "tiny")
     return Run.create(tmp_path / "runs", "tiny", recipe)
 
 
@@ -83,3 +86,63 @@ def test_resuming_forgets_steps_that_come_again(run):
         file.write('{"step": 9, "cut')
     watch(run, GOOD, 4, start=4)
     assert [line["step"] for line in log(run)] == [2, 4, 6, 8]
+
+
+def test_shares_are_weighted():
+    weights = {"adversarial": 1.0, "cycle": 2.0, "identity": 0.5, "consistency": 1.5, "colour": 1.0, "label": 2.0}
+    share = monitor.shares(GOOD, weights)
+    assert share == pytest.approx({"adversarial": 0.6 / 2, "cycle": 0.4 / 2, "identity": 0.1 / 2,
+                                   "consistency": 0.3 / 2, "colour": 0.2 / 2, "label": 0.4 / 2})
+
+
+def test_a_stage_with_its_own_weight_is_judged_by_it_and_told_its_key():
+    recipe = recipe_file.parse(TINY, "tiny")
+    first, second = recipe.stages
+    own = dataclasses.replace(recipe, stages=(first, dataclasses.replace(second, lambda_cycle=0.0)))
+    share = monitor.shares(GOOD | {"cycle_AB": 5.0}, own.weights(own.stages[1]))
+    assert share["cycle"] == 0
+    share = monitor.shares(GOOD | {"cycle_AB": 5.0}, own.weights(first))
+    assert share["cycle"] > monitor.DOMINATES
+    (_, said), = monitor.advice(share, GOOD, own.weight_keys(own.stages[1]))
+    assert said.endswith("lower stages.1.lambda_cycle")
+
+
+def test_curves_are_drawn_from_a_log_that_is_being_written(tmp_path):
+    lines = [{"step": s, "phase": "train", "size": 64 if s < 5 else 128, "d_A": 0.2, "cycle_AB": 0.1, "label_AB": 0.0}
+             for s in range(9)]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 9, "pha')
+    monitor.save_curves(tmp_path / "log.jsonl", tmp_path / "losses.png")
+    with Image.open(tmp_path / "losses.png") as picture:
+        assert np.asarray(picture).std() > 1
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "widget"])
+def test_curves_are_drawn_whatever_a_notebook_has_set(tmp_path, backend):
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "phase": "train", "size": 64, "d_A": 0.2}\n')
+    command, settings = python("-c", "from ageing.training.monitor import save_curves\n"
+                               "save_curves('log.jsonl', 'losses.png')", cwd=tmp_path, env={"MPLBACKEND": backend})
+    done = subprocess.run(command, check=False, capture_output=True, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "losses.png").is_file()
+
+
+def test_a_small_term_is_seen_beside_a_large_one(tmp_path, monkeypatch):
+    """Ten terms on one linear axis: all but the adversarial ones lay on zero."""
+    import matplotlib.figure
+
+    drawn = []
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *a, **k: drawn.append(figure))
+    lines = [{"step": s, "phase": "train", "size": 64, "adversarial_AB": 0.9, "cycle_AB": 0.01, "cycle_BA": 0.01,
+              "share_adversarial": 0.98, "share_cycle": 0.02} for s in range(9)]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    monitor.save_curves(tmp_path / "log.jsonl", tmp_path / "losses.png")
+    terms, shares, _ = drawn[0].axes
+    assert terms.get_yscale() == "log"
+    curves = {line.get_label(): line for line in terms.get_lines() if line.get_label()[0] != "_"}
+    low, high = terms.transAxes.inverted().transform(
+        [terms.transData.transform((4, curves[name].get_ydata()[4])) for name in ("cycle_AB", "adversarial_AB")])[:, 1]
+    assert 0.2 < low < high - 0.2
+    assert curves["cycle_AB"].get_color() == curves["cycle_BA"].get_color() == monitor.COLOURS["cycle"]
+    for way in ("AB", "BA"):
+        assert curves[f"cycle_{way}"].get_linestyle() == monitor.STYLES[way]
+    assert {line.get_label() for line in shares.get_lines()} >= {"adversarial", "cycle"}

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import shutil
 import subprocess
@@ -8,11 +9,11 @@ import pytest
 from conftest import TINY, python
 
 from ageing.errors import UserError
-from ageing.training import recipe_check, recipe_file
+from ageing.training import recipe_file, runs
 from ageing.training.recipe import Finish
 from ageing.training.runs import Run
 
-RECIPE = recipe_check.parse(TINY, "tiny")
+RECIPE = recipe_file.parse(TINY, "tiny")
 
 
 def test_runs_are_numbered(tmp_path):
@@ -52,9 +53,9 @@ def draws(run):
 
 
 def test_runs_of_two_roots_do_not_draw_over_each_other(tmp_path):
-    runs = [Run.create(tmp_path / root, "tiny", RECIPE) for root in "ABA"]
-    assert len({draws(run) for run in runs}) == 3
-    for run in runs:
+    made = [Run.create(tmp_path / root, "tiny", RECIPE) for root in "ABA"]
+    assert len({draws(run) for run in made}) == 3
+    for run in made:
         assert run.samples == tmp_path / "samples" / run.name
         assert (run.samples / "grid.png").read_text() == str(run.place)
 
@@ -67,21 +68,18 @@ def test_grids_outlive_their_run(tmp_path):
     assert (kept / "grid.png").read_text() == str(run.place)
 
 
-@pytest.mark.parametrize("copy", ["runs/backup", "B/00001-tiny", "other/runs/00001-tiny"])
-def test_a_copied_run_gets_its_own_name_when_it_goes_on(tmp_path, copy, capsys):
+@pytest.mark.parametrize("place", ["runs/backup", "B/00001-tiny", "other/runs/00001-tiny"])
+def test_a_copied_run_draws_into_a_folder_of_its_own(tmp_path, place):
     run = Run.create(tmp_path / "runs", "tiny", RECIPE)
-    if copy.startswith("other"):  # where the grids of another run have this name, made before there were names
+    if place.startswith("other"):  # where the grids of another run have this name
         (tmp_path / "other/samples/00001-tiny").mkdir(parents=True)
         (tmp_path / "other/samples/00001-tiny/grid.png").write_text("old")
     draws(run)
-    copied = Run.open(shutil.copytree(run.folder, tmp_path / copy))
-    assert copied.name == run.name  # the one that made its checkpoints
+    copied = Run.open(shutil.copytree(run.folder, tmp_path / place))
     kept = {path: path.read_text() for path in tmp_path.rglob("grid.png")}
-    assert draws(copied) == draws(Run.open(copied.folder))
-    assert copied.name != run.name
-    assert copied.samples == copied.folder.parent.parent / "samples" / copied.name
+    assert draws(copied) == draws(Run.open(copied.folder)) != run.samples
+    assert copied.samples.parent == copied.folder.parent.parent / "samples"
     assert {path: path.read_text() for path in kept} == kept
-    assert capsys.readouterr().out.count("was copied or moved: its grids are now in") == 1
     assert draws(run) == tmp_path / "samples/00001-tiny"
 
 
@@ -99,16 +97,6 @@ def test_a_moved_project_goes_on_with_its_names(tmp_path):
     Run.create(tmp_path / "old/runs", "tiny", RECIPE)
     (tmp_path / "old").rename(tmp_path / "new")
     assert draws(Run.open(tmp_path / "new/runs/00001-tiny")) == tmp_path / "new/samples/00001-tiny"
-
-
-def test_a_run_from_before_there_were_names_keeps_its_folders(tmp_path):
-    run = Run.create(tmp_path / "runs", "tiny", RECIPE)
-    (run.folder / "run.json").unlink()
-    (run.samples / "run.txt").unlink()
-    copied = shutil.copytree(run.folder, tmp_path / "B/00001-tiny")
-    assert Run.open(run.folder).name == "00001-tiny"
-    assert draws(Run.open(run.folder)) == tmp_path / "samples/00001-tiny"
-    assert draws(Run.open(copied)) == tmp_path / "samples/00001-tiny-2"
 
 
 def test_what_a_killed_process_left_is_removed_when_the_run_goes_on(tmp_path):
@@ -167,3 +155,101 @@ def test_images_are_remembered(tmp_path):
     (run.folder / "images.json").write_text("{")
     with pytest.raises(UserError, match=r"images.json: cannot be read"):
         run.images()
+
+
+# Resuming: what may change. Phases of the tiny recipe: 0 warm 1, 16 px 4, warm 5, 32 px 7, finish 9
+
+IMAGES = {"20s": [40, "abc"], "50s": [30, "def"]}
+
+
+def recipe(first=3, second=2, finish=2, **changes):
+    tree = copy.deepcopy(TINY) | changes
+    for stage, steps in zip(tree["stages"], (first, second), strict=False):
+        stage |= steps if isinstance(steps, dict) else {"steps": steps}
+    return recipe_file.parse(tree | {"finish": {"steps": finish, "batch_size": 2}}, "tiny")
+
+
+@pytest.fixture
+def resumed(tmp_path):
+    run = Run.create(tmp_path / "runs", "tiny", recipe())
+    run.store_images(IMAGES)
+    return run
+
+
+def check(run, new, step, images=IMAGES, trained=None):
+    return runs.check_recipe(run, trained or recipe(), new, step, images)
+
+
+def test_only_lengths_may_be_overridden():
+    for key in ("stages.0.epochs=3", "stages.12.steps=null", "finish.steps=0"):
+        assert runs.is_length(key)
+    for key in ("stages.0.size=3", "finish.batch_size=4", "seed=1", "stages.0.steps", "stages=3", "xfinish.steps=1"):
+        assert not runs.is_length(key)
+
+
+@pytest.mark.parametrize(("step", "lengths", "said"), [
+    (9, {}, []),
+    (9, {"finish": 5}, ["finish now takes 5 steps instead of 2"]),
+    (8, {"finish": 1}, ["finish now takes 1 steps instead of 2"]),
+    (7, {"second": 9}, ["32px now takes 9 steps instead of 2"]),
+    (7, {"finish": 0}, ["finish now takes 0 steps instead of 2"]),
+    (6, {"second": 1}, ["32px now takes 1 steps instead of 2"]),
+    (2, {"first": 9, "second": 1}, ["16px now takes 9", "32px now takes 1"]),
+    (4, {"first": {"steps": None, "epochs": 1}}, ["16px now takes 20 steps instead of 3"]),
+])
+def test_the_length_of_what_is_not_over_may_change(resumed, step, lengths, said):
+    lines = check(resumed, recipe(**lengths), step)
+    assert len(lines) == len(said)
+    for line, words in zip(lines, said, strict=True):
+        assert line.startswith(words)
+        assert "its learning rate follows the new length" in line
+
+
+@pytest.mark.parametrize(("step", "lengths", "words"), [
+    (5, {"first": 9}, r"length of 16px cannot change.*up to step 5.*move the checkpoints after step 4 out of"),
+    (9, {"second": 9}, r"length of 32px cannot change.*move the checkpoints after step 7 out of"),
+    (9, {"finish": 1}, "finish would end at step 8, but 9 steps are trained already"),
+    (9, {"finish": 0}, "finishing has begun; 9 steps"),
+    (6, {"second": 0}, "32px would end at step 5, but 6 steps are trained already"),
+])
+def test_what_is_trained_keeps_its_length(resumed, step, lengths, words):
+    with pytest.raises(UserError, match=words):
+        check(resumed, recipe(**lengths), step)
+
+
+def test_finishing_may_be_added(resumed):
+    assert check(resumed, recipe(finish=4), 7, trained=recipe(finish=0)) == [
+        "finish now takes 4 steps instead of 0; its learning rate follows the new length from here on"]
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"loss": {**TINY["loss"], "lambda_cycle": 3.0}}, r"\(loss.lambda_cycle: 3.0, was 2.0\); restore it"),
+    ({"seed": 7}, r"\(seed: 7, was 1\); restore it, or start a new run"),
+    ({"stages": TINY["stages"][:1]}, r"stages.1.size: missing, was 32; "),
+    ({"stages": [{**stage, "size": 2 * stage["size"]} for stage in TINY["stages"]]}, r"stages.0.size: 32, was 16; "),
+])
+def test_another_recipe_is_named_by_its_keys(resumed, changes, words):
+    with pytest.raises(UserError, match=r"recipe.yaml is another recipe than the one that step 5 .*" + words):
+        check(resumed, recipe(**changes), 5)
+
+
+def test_how_it_reports_may_change(resumed):
+    assert check(resumed, recipe(monitor={"log_every": 7}), 5) == []
+
+
+@pytest.mark.parametrize(("now", "words"), [
+    ({"20s": [41, "new"], "50s": [30, "def"]}, r"\(20s: 40 before, 41 now\)"),
+    ({"20s": [1, "a"], "50s": [2, "b"]}, r"\(20s: 40 before, 1 now; 50s: 30 before, 2 now\)"),
+    ({"20s": [40, "abc"], "50s": [30, "new"]}, r"\(50s: 30 before and now, but other files\)"),
+])
+def test_changed_images_are_counted(resumed, now, words):
+    with pytest.raises(UserError, match=words + ".*restore them to resume, or start a new run .start_from="):
+        check(resumed, recipe(), 9, now)
+
+
+def test_a_run_that_did_not_store_its_images_is_not_done_early(resumed):
+    (resumed.folder / "images.json").unlink()
+    epochs = recipe(first={"steps": None, "epochs": 1}, finish=0)
+    assert check(resumed, epochs, 9, trained=epochs) == []
+    with pytest.raises(UserError, match="step 9 is beyond the end of its own recipe, 5"):
+        check(resumed, epochs, 9, {"20s": [1, "a"], "50s": [2, "b"]}, trained=epochs)

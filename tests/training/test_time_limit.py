@@ -10,7 +10,7 @@ from keras import ops
 from training_pieces import NoiseFaces
 
 import train
-from ageing.training import recipe_check, recipe_file, time_limit
+from ageing.training import recipe_file, time_limit
 from ageing.training.cyclegan import CycleGAN
 from ageing.training.plan import plan
 from ageing.training.runs import Run
@@ -35,18 +35,18 @@ def lengths(recipe):
 
 
 def test_every_phase_is_shortened_by_one_factor(limit):
-    recipe = recipe_check.parse(LONG, "long")
+    recipe = recipe_file.parse(LONG, "long")
     assert lengths(recipe) == [100, 300, 100, 200, 100]  # 1,700 seconds
     shorter, told = limit.shorten(recipe, plan(recipe, 40), 0)
     factor = 600 * time_limit.FOR_STEPS / 1700
     assert lengths(shorter) == [int(n * factor) for n in (100, 300, 100, 200, 100)]
-    assert recipe_check.parse(yaml.safe_load(recipe_file.dump(shorter)), "shorter") == shorter
+    assert recipe_file.parse(yaml.safe_load(recipe_file.dump(shorter)), "shorter") == shorter
     assert told.startswith("--minutes 10 leaves time for 32% of the steps: 16px warm start 31 steps of 1 s, 16px 95 ")
 
 
 @pytest.mark.parametrize("slower", [0.1, 1.0, 1.5])
 def test_lost_and_won_time_is_shared_by_what_follows(limit, monkeypatch, slower):
-    recipe = recipe_check.parse(LONG, "long")
+    recipe = recipe_file.parse(LONG, "long")
     recipe, _ = limit.shorten(recipe, plan(recipe, 40), 0)
     before = lengths(recipe)
     clock = slower * (before[0] + 2.0 * before[1])  # after two phases, grids and all
@@ -60,14 +60,14 @@ def test_lost_and_won_time_is_shared_by_what_follows(limit, monkeypatch, slower)
 
 
 def test_a_run_is_never_longer_than_its_recipe(limit):
-    recipe = recipe_check.parse(LONG, "long")
+    recipe = recipe_file.parse(LONG, "long")
     limit.end = 1e6
     assert lengths(limit.shorten(recipe, plan(recipe, 40), 0)[0]) == [100, 300, 100, 200, 100]
     assert lengths(limit.shorten(recipe, plan(recipe, 40), 150)[0]) == [100, 300, 100, 200, 100]
 
 
 def test_of_a_phase_that_has_begun_the_rest_is_shortened(limit):
-    recipe = recipe_check.parse(LONG, "long")
+    recipe = recipe_file.parse(LONG, "long")
     for place in (0,):  # it is over
         del limit.seconds[place], limit.full[place]
     factor = 600 * time_limit.FOR_STEPS / (2 * 250 + 100 + 4 * 200 + 100)
@@ -76,7 +76,7 @@ def test_of_a_phase_that_has_begun_the_rest_is_shortened(limit):
 
 
 def test_time_enough_changes_nothing(limit):
-    recipe = recipe_check.parse(TINY, "tiny")
+    recipe = recipe_file.parse(TINY, "tiny")
     limit.full = dict(enumerate([1, 3, 1, 2, 2]))
     shorter, told = limit.shorten(recipe, plan(recipe, 40), 0)
     assert lengths(shorter) == lengths(recipe) == [1, 3, 1, 2, 2]
@@ -85,13 +85,13 @@ def test_time_enough_changes_nothing(limit):
 
 def test_no_time_at_all_leaves_a_step_of_each(limit, monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 1e6)
-    recipe = recipe_check.parse(LONG, "long")
+    recipe = recipe_file.parse(LONG, "long")
     assert lengths(limit.shorten(recipe, plan(recipe, 40), 0)[0]) == [1, 1, 1, 1, 1]
 
 
 def test_timing_a_step_leaves_no_trace(eager, tiny, monkeypatch):
     monkeypatch.setattr(time_limit, "TIMED", 1)
-    recipe = recipe_check.parse(tiny, "tiny")
+    recipe = recipe_file.parse(tiny, "tiny")
     gan = CycleGAN(recipe, recipe.stages[0])
     gan.step = 5
     before = [ops.convert_to_numpy(v).copy() for some in gan.state().values() for v in some]
