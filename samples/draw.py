@@ -24,7 +24,7 @@ from ageing.errors import run_script  # noqa: E402
 from ageing.faces.alignment import Aligner, about_centre, cut, placement_of  # noqa: E402
 from ageing.faces.blending import changes_of, edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
-from ageing.faces.translator import Translator  # noqa: E402
+from ageing.faces.translator import load  # noqa: E402
 from ageing.photos import sheets  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 
@@ -42,7 +42,7 @@ def main(argv=None):
     parser.add_argument("-o", "--output", default=SAMPLES, type=Path, metavar="DIR", help="default: samples")
     args = parser.parse_args(argv)
     finder = Finder()
-    younger, older = (Translator(args.weights / name) for name in ("g_BA.onnx", "g_AB.onnx"))
+    older, younger = load(args.weights).values()
     astronaut, hopper = (Image.open(SAMPLES / name).convert("RGB") for name in ("astronaut.jpg", "grace-hopper.jpg"))
     for name, picture in (("ageing.jpg", ageing((astronaut, hopper), finder, younger, older)),
                           ("astronaut-strengths.jpg", strengths(astronaut, finder, older)),

@@ -23,7 +23,8 @@ from ageing.errors import run_script  # noqa: E402
 from ageing.faces import blending  # noqa: E402
 from ageing.faces.alignment import Aligner  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
-from ageing.faces.translator import Translator  # noqa: E402
+from ageing.faces.direction import Direction  # noqa: E402
+from ageing.faces.translator import load  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 
 STRENGTH = 1.5      # as in ageing.jpg
@@ -39,12 +40,11 @@ def main(argv=None):
     parser.add_argument("-o", "--output", default=SAMPLES, type=Path, metavar="DIR", help="default: samples")
     args = parser.parse_args(argv)
     portrait = moving_portrait.portrait("astronaut")
-    tracker, translator = tracking.Tracker(Detector(), Aligner()), Translator(args.weights / "g_AB.onnx")
-    steady = SteadyChanges({"age": translator})
+    tracker, steady = tracking.Tracker(Detector(), Aligner()), SteadyChanges(load(args.weights, [Direction.AGE]))
     columns = []
     for i, (photo, _) in enumerate(moving_portrait.frames(portrait, SHOWN[-1] + 0.1, RATE, motion=MOTION)):
         now = i / RATE
-        changes = steady.update(photo, tracker.update(photo, now), now)["age"]
+        changes = steady.update(photo, tracker.update(photo, now), now)[Direction.AGE]
         if any(round(time * RATE) == i for time in SHOWN):
             both = [photo, blending.blend(photo, changes, STRENGTH)]
             parts = [np.asarray(Image.fromarray(one[:RIGHT - LEFT, LEFT:RIGHT]).resize((SIDE, SIDE))) for one in both]

@@ -39,7 +39,7 @@ class Face:
 
     @property
     def area(self):
-        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+        return _area(self.box)
 
 
 class Network:
