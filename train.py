@@ -9,6 +9,7 @@
     python train.py --minutes 15                        a whole run in 15 minutes: every part is shortened alike
     python train.py --dry-run                           what would happen
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
+    python train.py --export runs/00001-utkface/export  the ONNX files of a run that was trained without TensorFlow
 
 Watch samples/<run>/: a grid of the same validation faces every few hundred steps, and losses.png.
 """
@@ -23,7 +24,7 @@ import sys
 import time
 from pathlib import Path
 
-from ageing.errors import UserError, run_script
+from ageing.errors import UserError, kind_of, run_script
 from ageing.training import runs
 
 PROJECT = Path(__file__).resolve().parent
@@ -103,19 +104,24 @@ def main(argv=None):
 
 
 def export(source, output, step=None):
-    """Export a checkpoint of the run folder `source`."""
+    """Export a checkpoint of the run folder `source`, or the .keras files in the folder `source` as ONNX."""
     from ageing.training import devices
 
-    run = runs.Run.open(source)
+    exported = kind_of(source / "metadata.json") == "file"  # .keras files, of which ONNX files are wanted
+    if exported and (output or step is not None):
+        raise UserError(f"{source} holds .keras files; their ONNX files are written beside them, without --output and "
+                        "--checkpoint")
+    run = None if exported else runs.Run.open(source)
     devices.hide_gpus()  # a run may be using them
     devices.load_backend()
     from ageing.training import export
 
-    paths = export.export(run, Path(output or PROJECT / "saved_models" / run.name), step)
+    paths = (export.export_onnx(source) if exported else
+             export.export(run, Path(output or PROJECT / "saved_models" / run.name), step))
     print(f"exported {', '.join(p.name for p in paths)} to {paths[0].parent}/")
     if not export.writes_onnx():
-        print(f"ONNX files are written where TensorFlow is installed: copy {source}/ there, then: "
-              f"python train.py --export {shlex.quote(str(source))}")
+        print(f"ONNX files are written where TensorFlow is installed: copy {paths[0].parent}/ there, then: "
+              f"python train.py --export {shlex.quote(str(paths[0].parent))}")
 
 
 def export_in_own_process(run):

@@ -18,6 +18,7 @@ from PIL import Image
 import models
 import train
 from ageing.errors import UserError
+from ageing.faces.translator import Translator
 from ageing.training import checkpoints, cyclegan, devices, export, loop, recipe_file
 from ageing.training.engine import TensorFlow
 from ageing.training.runs import Run
@@ -215,11 +216,32 @@ def test_an_export_that_fails_leaves_nothing(whole, tmp_path, monkeypatch, fault
     assert list((tmp_path / "export").iterdir()) == []
 
 
-def test_a_run_without_tensorflow_says_where_its_onnx_files_are_made(whole, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(export, "writes_onnx", lambda: False)
-    assert train.main(["--export", str(whole), "-o", str(tmp_path)]) == 0
-    assert f"copy {whole}/ there, then: python train.py --export {whole}\n" in capsys.readouterr().out
-    assert {path.name for path in tmp_path.iterdir()} == {"g_AB.keras", "g_BA.keras", "card.md"}
+def test_onnx_files_of_a_run_without_tensorflow_are_made_from_its_keras_files(whole, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "writes_onnx", lambda: False)
+        assert train.main(["--export", str(whole), "-o", str(tmp_path)]) == 0
+        assert f"copy {tmp_path}/ there, then: python train.py --export {tmp_path}\n" in capsys.readouterr().out
+        assert {path.name for path in tmp_path.iterdir()} == {"g_AB.keras", "g_BA.keras", "metadata.json", "card.md"}
+        with pytest.raises(UserError, match="holds .keras files; ONNX files are written where TensorFlow is installed"):
+            train.main(["--export", str(tmp_path)])
+    assert train.main(["--export", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"g_AB.keras", "g_BA.keras", "card.md", "g_AB.onnx",
+                                                          "g_BA.onnx"}
+    card = (tmp_path / "card.md").read_text()
+    assert all(f"| {name}.{kind} |" in card for name in ("g_AB", "g_BA") for kind in ("keras", "onnx"))
+    for name, makes in (("g_AB", "50s"), ("g_BA", "20s")):
+        translator = Translator(tmp_path / f"{name}.onnx")
+        assert (translator.size, translator.multiple, translator.title) == (32, 8, makes)
+    with pytest.raises(UserError, match="not a run folder"):  # nothing is left to do
+        train.main(["--export", str(tmp_path)])
+
+
+def test_damaged_keras_files_are_one_line(tmp_path):
+    for name in ("metadata.json", "card.md"):
+        (tmp_path / name).write_text('{"g_AB": {}}')
+    (tmp_path / "g_AB.keras").write_bytes(b"half")
+    with pytest.raises(UserError, match=r".keras files cannot be read .*export the run again where it was trained"):
+        train.main(["--export", str(tmp_path)])
 
 
 def test_a_finished_run_is_exported_by_tensorflow_on_the_cpu_in_a_process_of_its_own(whole, monkeypatch):

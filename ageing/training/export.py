@@ -1,11 +1,13 @@
 """Generators of a checkpoint as files that others can run: ONNX and .keras, checked, with a card.
 
-Keras writes ONNX with the help of TensorFlow. Where that is not installed there are .keras files only.
+Keras writes ONNX with the help of TensorFlow. Where that is not installed there are .keras files only, from which
+`train.py --export` makes the ONNX files on another machine: they are small, a run is not.
 """
 
 import contextlib
 import datetime
 import importlib.util
+import json
 import os
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from ageing.training.engine import engine
 
 # Largest difference to the network's output, on a scale of -1 to 1: half a grey level, for kernels stored as float16.
 TOLERANCE = 4e-3
+METADATA = "metadata.json"  # beside .keras files: what ONNX files made from them say
 
 
 def export(run, folder, step=None):
@@ -42,17 +45,47 @@ def export(run, folder, step=None):
     checkpoints.read_into({f"ema_{way}": network.variables for way, network in networks.items()}, run, step)
     kinds = {".onnx": (_write_onnx, _read_onnx)} if writes_onnx() else {}
     kinds |= {".keras": (_write_keras, _read_keras)}
-    names = [f"g_{way}{ending}" for way in ways for ending in kinds] + ["card.md"]  # last: where it is, all are
+    told = {f"g_{way}": {"size": str(header.size), "multiple": str(multiple), "makes": target, "run": run.name,
+                         "step": str(step)} for way, (_, target) in ways.items()}
+    names = [f"{name}{ending}" for name in told for ending in kinds]
+    names += ["card.md"] if writes_onnx() else [METADATA, "card.md"]  # the card is last: where it is, all are
     with _complete(folder, names) as scratch:
         errors = {}
         for ending, (write, read) in kinds.items():
             for way, network in networks.items():
                 path = scratch / f"g_{way}{ending}"
-                write(network, path, {"size": str(header.size), "multiple": str(multiple), "makes": ways[way][1],
-                                      "run": run.name, "step": str(step)})
+                write(network, path, told[f"g_{way}"])
                 errors[path.name] = _difference(network, read(path), path.name, multiple)
+        (scratch / METADATA).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         (scratch / "card.md").write_text(card(run, step, header.size, multiple, errors), encoding="utf-8")
     return [folder / name for name in names]
+
+
+def export_onnx(folder):
+    """Write the ONNX files of the .keras files in `folder`, which `export` made where TensorFlow was not installed.
+
+    Returns the paths. Raises UserError as `export` does.
+    """
+    if not writes_onnx():
+        raise UserError(f"{folder} holds .keras files; ONNX files are written where TensorFlow is installed: "
+                        "pip install -r requirements.txt")
+    try:
+        told = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        networks = {name: keras.models.load_model(folder / f"{name}.keras", compile=False) for name in told}
+        text = (folder / "card.md").read_text(encoding="utf-8")
+    except Exception as error:  # Keras raises errors of many kinds for damaged files
+        raise UserError(f"{folder}: its .keras files cannot be read ({' '.join(str(error).split())[:100]}); export the "
+                        "run again where it was trained") from error
+    with _complete(folder, [f"{name}.onnx" for name in told], replaced=["card.md"]) as scratch:
+        errors = {}
+        for name, network in networks.items():
+            path = scratch / f"{name}.onnx"
+            _write_onnx(network, path, told[name])
+            errors[path.name] = _difference(network, _read_onnx(path), path.name, int(told[name]["multiple"]))
+        text = text.replace("\n\n## Use", f"\n{_rows(errors)}\n\n## Use", 1)
+        (scratch / "card.md").write_text(text, encoding="utf-8")
+    (folder / METADATA).unlink()
+    return [folder / f"{name}.onnx" for name in told]
 
 
 def writes_onnx():
@@ -60,15 +93,15 @@ def writes_onnx():
 
 
 @contextlib.contextmanager
-def _complete(folder, names):
-    """Yield a temporary folder. Its files `names` move to `folder`, which may hold none, if the block succeeds."""
+def _complete(folder, names, replaced=()):
+    """Yield a temporary folder. If the block succeeds, its files move to `folder`, which may hold none of `names`."""
     if taken := [name for name in names if kind_of(folder / name)]:
         raise UserError(f"{folder} holds {taken[0]} already; choose another folder with --output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=unfinished()) as scratch:
             yield Path(scratch)
-            for name in names:
+            for name in (*names, *replaced):
                 Path(scratch, name).replace(folder / name)
     except OSError as error:
         raise UserError(f"{folder} could not be written: {reason(error)}; free space or choose another folder with "
@@ -153,7 +186,6 @@ def card(run, step, size, multiple, errors):
     data = recipe.data
     origin = ("drawn faces (ageing/drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
-    rows = "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
     return f"""# {run.name}
 
 `g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
@@ -168,7 +200,7 @@ Largest difference to the network after writing and reading back, on a scale of 
 
 | file | difference |
 |---|---|
-{rows}
+{_rows(errors)}
 
 ## Use
 
@@ -185,6 +217,10 @@ g_AB = keras.models.load_model("g_AB.keras", compile=False)
 ```yaml
 {recipe_file.dump(recipe)}```
 """
+
+
+def _rows(errors):
+    return "\n".join(f"| {name} | {error:.1e} |" for name, error in errors.items())
 
 
 def hours(run, step):
