@@ -2,7 +2,7 @@
 
 import onnxruntime
 
-onnxruntime.disable_telemetry_events()  # Windows has no other switch; see ageing/__init__.py
+onnxruntime.disable_telemetry_events()  # of use on Windows only; for the others see ageing/__init__.py
 
 
 def open_session(network, threads=0):

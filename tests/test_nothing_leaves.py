@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, write_recipe
+from conftest import ROOT, python, write_recipe
 from PIL import Image
 
 sys.path.append(str(ROOT / "tests/page"))
@@ -121,3 +121,12 @@ def test_training(tmp_path, drawn, tiny, backend):
 @pytest.mark.slow
 def test_a_benchmark_that_imports_onnx_runtime_itself(tmp_path):
     assert Watched(tmp_path, ROOT / "benchmarks/infer.py", "--translator").found() == SILENT
+
+
+@pytest.mark.parametrize(("first", "warned"), [("sys.modules['onnxruntime'] = sys", True), ("", False), (
+    "os.environ['ORT_DISABLE_TELEMETRY'] = '1'; sys.modules['onnxruntime'] = sys", False)])
+def test_a_program_that_imports_onnx_runtime_before_ageing_is_warned(first, warned):
+    command, settings = python("-c", f"import os, sys; os.environ.pop('ORT_DISABLE_TELEMETRY', 0); {first}\n"
+                               "import ageing")
+    done = subprocess.run(command, check=True, capture_output=True, **settings)
+    assert ("UserWarning: onnxruntime was imported before ageing" in done.stderr) == warned
