@@ -20,7 +20,7 @@ from ageing.errors import UserError, reason
 SYSTEM_FOLDERS = {"@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@__thumb", "$recycle.bin",
                   "recycler", "system volume information", "lost+found", "__macosx"}
 UNFINISHED = re.compile(r"\.writing-([0-9a-f]{8})-(\d{1,9})-\w+(\.\w+)?")    # host, process
-FORGOTTEN = 24 * 3600   # seconds without a change, after which an unfinished file has no writer on any machine
+FORGOTTEN = 24 * 3600   # seconds without a change, after which an unfinished file of another machine has no writer
 _mode = contextvars.ContextVar("mode", default=0o666)   # of new files, before the umask
 
 
@@ -74,8 +74,8 @@ def clear_leftovers(folder):
         if not (match := UNFINISHED.fullmatch(path.name)):
             continue
         with contextlib.suppress(OSError):  # gone meanwhile, or another user's
-            ended = match[1] == _host() and not _runs(int(match[2]))
-            if ended or path.stat().st_mtime < time.time() - FORGOTTEN:
+            known = match[1] == _host() and os.name != "nt"  # there os.kill would end the process
+            if not _runs(int(match[2])) if known else path.stat().st_mtime < time.time() - FORGOTTEN:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -83,12 +83,14 @@ _clear_once = functools.cache(clear_leftovers)  # a folder may take thousands of
 
 
 def _host():
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    """This machine and, of containers that share its name, the one whose process numbers are known here."""
+    numbering = ""
+    with contextlib.suppress(OSError):  # Linux only
+        numbering = os.readlink("/proc/self/ns/pid")
+    return f"{zlib.crc32((platform.node() + numbering).encode()):08x}"
 
 
 def _runs(process):
-    if os.name == "nt":  # os.kill would end it there
-        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -121,6 +121,21 @@ def test_what_a_killed_writer_left_goes_at_the_next_write_and_nothing_else_does(
     assert {path.name for path in tmp_path.iterdir()} == {".writing-abcdefgh.txt", "b"}
 
 
+def test_a_writer_on_this_machine_may_pause_for_days(tmp_path, writer):
+    half, = tmp_path.iterdir()
+    os.utime(half, (0, time.time() - 2 * storage.FORGOTTEN))
+    storage.clear_leftovers(tmp_path)
+    assert half.exists()
+
+
+def test_another_container_with_this_machines_name_is_another_machine(tmp_path, writer, monkeypatch):
+    half, = tmp_path.iterdir()
+    monkeypatch.setattr(os, "readlink", lambda path: "pid:[1]")    # where the writer's number means nothing
+    monkeypatch.setattr(storage, "_runs", lambda process: False)
+    storage.clear_leftovers(tmp_path)
+    assert half.exists()
+
+
 def test_what_another_machine_writes_stays_for_a_day(tmp_path):
     (tmp_path / ".writing-00000000-1-12345678").mkdir()     # a folder, as an export makes it
     storage.clear_leftovers(tmp_path)
