@@ -23,6 +23,7 @@ SUPERSAMPLING = 3
 SKINS = ((238, 205, 180), (120, 78, 54), (226, 184, 140), (176, 124, 88), (205, 160, 125))
 HAIRS = ((40, 28, 22), (22, 18, 18), (92, 58, 32), (150, 104, 54), (62, 40, 28))
 GREY = np.array((205, 205, 208))
+OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}    # Windows leaves them in folders that it shows
 
 
 def draw(person, age, size=128):
@@ -203,7 +204,8 @@ def _people(root, domain_A, domain_B, train, validation):
                 known[place.parent].add(place.name)
     for folder, names in known.items():
         try:
-            others = sorted(name for name in os.listdir(folder) if name not in names and name[0] != ".")
+            others = sorted(name for name in os.listdir(folder)
+                            if name not in names and name[0] != "." and name.lower() not in OF_THE_SYSTEM)
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -50,6 +50,13 @@ def test_a_folder_that_holds_anything_else_is_refused_and_stays_as_it_is(tmp_pat
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", ".DS_Store"])
+def test_what_systems_leave_in_folders_is_no_ones_photo(tmp_path, name):
+    (tmp_path / "train/20s").mkdir(parents=True)
+    (tmp_path / "train/20s" / name).write_text("")
+    assert drawn_faces.count(tmp_path, train=3, validation=2) == (3, 3)
+
+
 def test_a_linked_folder_of_photos_is_refused(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/me.jpg").write_text("")
