@@ -34,7 +34,7 @@ class Run:
         Raises UserError if that cannot be written.
         """
         root = Path(root)
-        samples = Path(os.path.abspath(root)).parent / "samples"
+        samples = root.resolve().parent / "samples"
         try:
             for folder in (root, samples):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -125,9 +125,8 @@ class Run:
 
     @property
     def place(self):
-        """The folder's own absolute path, also if it was named "." or by a link to it."""
-        folder = Path(os.path.abspath(self.folder))
-        return folder.resolve() if folder.is_symlink() else folder
+        """The folder's own absolute path, also if it was named "." or by a link."""
+        return self.folder.resolve()
 
     @property
     def name(self):

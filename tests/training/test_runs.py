@@ -93,6 +93,14 @@ def test_a_link_or_a_dot_is_the_run_itself(tmp_path, monkeypatch):
         assert draws(Run.open(same)) == tmp_path / "samples/00001-tiny"
 
 
+def test_a_run_draws_into_one_folder_also_by_a_link_to_the_folder_of_runs(tmp_path):
+    (tmp_path / "disk/runs").mkdir(parents=True)
+    (tmp_path / "D").symlink_to(tmp_path / "disk/runs")
+    run = Run.create(tmp_path / "D", "tiny", RECIPE)
+    assert draws(run) == draws(Run.open(tmp_path / "disk/runs" / run.name)) == tmp_path / "disk/samples/00001-tiny"
+    assert not (tmp_path / "samples").exists()
+
+
 def test_a_moved_project_goes_on_with_its_names(tmp_path):
     Run.create(tmp_path / "old/runs", "tiny", RECIPE)
     (tmp_path / "old").rename(tmp_path / "new")
