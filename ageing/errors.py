@@ -1,11 +1,13 @@
 """Errors that the user can fix, in one line."""
 
 import argparse
+import contextlib
 import errno
 import os
 import signal
 import stat
 import sys
+import threading
 
 
 class UserError(Exception):
@@ -25,39 +27,53 @@ def run_script(main, requirements):
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not in a notebook
             stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
-    ended_by = _end_like_ctrl_c()
-    try:
-        code = main()
-        sys.stdout.flush()
-    except UserError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        code = 1
-    except ModuleNotFoundError as error:
-        print(f"error: the package {error.name} is missing; install it with: pip install -r {requirements}",
-              file=sys.stderr)
-        code = 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = 128 + ended_by[-1]
-    except BrokenPipeError:  # the reader closed the pipe, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    with _ending_like_ctrl_c() as ended_by:
+        try:
+            code = main()
+            sys.stdout.flush()
+        except UserError as error:
+            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            code = 1
+        except ModuleNotFoundError as error:
+            print(f"error: the package {error.name} is missing; install it with: pip install -r {requirements}",
+                  file=sys.stderr)
+            code = 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            code = 128 + ended_by[-1]
+        except BrokenPipeError:  # the reader closed the pipe, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
     raise SystemExit(code)
 
 
-def _end_like_ctrl_c():
-    """Let TERM and HUP do what Ctrl-C does at that moment. Returns the list of the signals; its last one ended it."""
+@contextlib.contextmanager
+def _ending_like_ctrl_c():
+    """Inside the block, TERM and HUP do what Ctrl-C does. Yields a list of signals: its last one ended the block."""
     ended_by = [signal.SIGINT]
 
     def end(number, frame):
-        ended_by.append(number)
-        for_ctrl_c = signal.getsignal(signal.SIGINT)
-        (for_ctrl_c if callable(for_ctrl_c) else signal.default_int_handler)(number, frame)
+        if len(ended_by) == 1:  # a closed terminal and its shell may both send HUP
+            ended_by.append(number)
+            for_ctrl_c = signal.getsignal(signal.SIGINT)
+            (for_ctrl_c if callable(for_ctrl_c) else signal.default_int_handler)(number, frame)
 
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has no HUP
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup does
-            signal.signal(number, end)
-    return ended_by
+    in_main = threading.current_thread() is threading.main_thread()  # no other may change what signals do
+    before = {number: signal.getsignal(number) for number in signals_to_end() if in_main}
+    for number in before.keys() - {signal.SIGINT}:
+        signal.signal(number, end)
+    try:
+        yield ended_by
+    finally:
+        for number, handler in before.items():  # a notebook lives on
+            signal.signal(number, handler)
+
+
+def signals_to_end():
+    """The signals that ask the process to end: Ctrl-C, a shutdown, a closed terminal. Those that it ignores are left
+    out, as with nohup."""
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]  # Windows has no HUP
 
 
 def between(low, high, kind=float):

@@ -1,5 +1,7 @@
 import os
+import signal
 import subprocess
+import threading
 
 import pytest
 from conftest import bound_by_modes, python
@@ -68,6 +70,44 @@ def test_a_script_runs_in_a_notebook_whose_streams_are_no_files(monkeypatch):
     with pytest.raises(SystemExit) as stop:
         run_script(stumble(UserError("no")), "x")
     assert (stop.value.code, cell.text) == (1, "error: no\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (getattr(signal, "SIGHUP", signal.SIGTERM), 129)])
+def test_what_asks_to_end_may_ask_again_while_the_script_ends(number, code):
+    script = ("import builtins, signal, sys; from ageing.errors import run_script\ntell = print\n"
+              "def ask(*text, **more):\n    signal.raise_signal(int(sys.argv[1]))\n    tell(*text, **more)\n"
+              "builtins.print = ask\nrun_script(ask, 'x')")
+    command, settings = python("-c", script, int(number))
+    done = subprocess.run(command, check=False, capture_output=True, **settings)
+    assert (done.returncode, done.stderr) == (code, "interrupted\n")
+
+
+def ends():
+    signal.signal(signal.SIGINT, lambda *_: None)   # as training does
+    return 0
+
+
+def test_a_notebooks_signals_are_its_own_again_after_a_script():
+    numbers = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    before = [signal.getsignal(number) for number in numbers]
+    with pytest.raises(SystemExit):
+        run_script(ends, "x")
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_script_runs_in_a_thread():
+    codes = []
+
+    def call():
+        try:
+            run_script(lambda: 3, "x")
+        except SystemExit as stop:
+            codes.append(stop.code)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    assert codes == [3]
 
 
 def test_what_is_at_a_path(tmp_path):
