@@ -10,7 +10,7 @@ import keras
 
 import data_loader
 from ageing import drawn_faces
-from ageing.errors import UserError
+from ageing.errors import UserError, signals_to_end
 from ageing.face_folder import list_images
 from ageing.training import checkpoints, devices, recipe_file, runs, sample_grids
 from ageing.training.cyclegan import CycleGAN
@@ -262,7 +262,7 @@ def load_faces(recipe, gan, monitor):
 
 
 class Interruption:
-    """Ctrl-C and SIGTERM end the run after the current step, saved. A second Ctrl-C stops it at once.
+    """Ctrl-C, SIGTERM and SIGHUP end the run after the current step, saved. A second Ctrl-C stops it at once.
 
     signal: the signal's number once the run is to end, else 0. Of several processes, which would have to agree on a
     step, each stops at once: the newest checkpoint is kept.
@@ -270,7 +270,7 @@ class Interruption:
 
     def __init__(self):
         self.signal = 0
-        for which in (signal.SIGINT, signal.SIGTERM):
+        for which in signals_to_end():
             signal.signal(which, signal.SIG_DFL if engine().several_processes else self._note)
 
     def _note(self, number, _frame):

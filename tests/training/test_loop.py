@@ -1,6 +1,7 @@
 """Errors of the training loop. Whole runs: test_train.py."""
 
 import dataclasses
+import signal
 import types
 
 import pytest
@@ -92,3 +93,17 @@ def test_other_errors_stay_what_they_are(error):
     with pytest.raises(type(error)) as caught, loop.memory_errors_named(RECIPE, TRAIN):
         raise error
     assert caught.value is error
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no HUP")
+def test_a_terminal_that_closes_lets_the_step_end_also_if_it_says_so_twice():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        interruption = loop.Interruption()
+        for _ in range(2):
+            signal.raise_signal(signal.SIGHUP)
+        assert interruption.signal == signal.SIGHUP
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
