@@ -18,6 +18,7 @@ be read or written, 2 wrong arguments, 3 no face found.
 
 import argparse
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 
@@ -109,8 +110,8 @@ def edit_files(args, strengths):
     try:
         for job in reports.progress(jobs):
             reports.add((clip_editor if job.photo in clips else editor).attempt(job))
-            if "interrupted" in reports.all[-1]:
-                raise KeyboardInterrupt
+            if job.photo in clips and (number := clip_editor.asked_to_end()):
+                signal.raise_signal(number)
         reports.close(found.told_skipped)
     finally:  # also after Ctrl-C
         if args.json:

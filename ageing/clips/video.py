@@ -12,6 +12,7 @@ import itertools
 import os
 import signal
 import time
+from collections.abc import Callable
 
 import av
 from tqdm import tqdm
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from ageing.clips import clip_file
 from ageing.clips.steady_changes import SteadyChanges
 from ageing.clips.tracking import Tracker
-from ageing.errors import UserError, reason
+from ageing.errors import UserError, reason, signals_to_end
 from ageing.photos import outputs, photo_report
 from ageing.photos.editor import Editor
 from ageing.photos.outputs import Kind
@@ -33,10 +34,14 @@ class Discarded(Exception):
 
 @dataclasses.dataclass
 class ClipEditor:
-    """editor: what is loaded, and how faces are chosen and changed. codec: a key of clip_file.CODECS or None."""
+    """editor: what is loaded, and how faces are chosen and changed. codec: a key of clip_file.CODECS or None.
+
+    asked_to_end(): the number of the signal that asked for it during the last clip, or 0.
+    """
 
     editor: Editor
     codec: str | None = None
+    asked_to_end: Callable[[], int] = int
 
     def attempt(self, job):
         """As `process`, but an error becomes the report, so that the clips after this one are still edited."""
@@ -51,20 +56,18 @@ class ClipEditor:
         editor, missing = self.editor, outputs.missing(job, self.editor.protected, self.editor.force)
         if not missing:
             return photo_report.report_finished(job.photo, job.outputs.values(), "clip")
-        with clip_file.Clip(job.photo, editor.max_megapixels) as clip, interrupts() as stopped:
+        with clip_file.Clip(job.photo, editor.max_megapixels) as clip, interrupts() as self.asked_to_end:
             report = photo_report.report_on_clip(job.photo, clip, editor.strengths)
             paths = {direction: missing[Kind(domain)] for direction, domain in editor.domains.items()
                      if Kind(domain) in missing}
             with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
                 temporary = {direction: files.enter_context(replacing(path)) for direction, path in paths.items()}
-                report["outputs"] = self._edit(clip, temporary, paths, report, stopped)
+                report["outputs"] = self._edit(clip, temporary, paths, report)
                 if "interrupted" in report:
                     raise Discarded
-        if stopped() and "interrupted" not in report:
-            raise KeyboardInterrupt  # pressed when the clip was complete already
         return report
 
-    def _edit(self, clip, temporary, paths, report, stopped):
+    def _edit(self, clip, temporary, paths, report):
         """Write the clip to `temporary`, {direction: path}, and complete the report. Returns the names it will have.
 
         They are `paths`, or those of parts. Raises Discarded if there is no face.
@@ -72,7 +75,7 @@ class ClipEditor:
         editor = self.editor
         tracker = Tracker(editor.detector, editor.aligner, editor.face)
         try:
-            self._write(clip, tracker, temporary, report, stopped)
+            self._write(clip, tracker, temporary, report)
         except Exception as error:
             parts = [kept(temporary[direction], path) for direction, path in paths.items()
                      if tracker.appeared and clip_file.plays(temporary[direction])]
@@ -91,8 +94,8 @@ class ClipEditor:
                             "stood")
         return [str(path) for path in paths.values()]
 
-    def _write(self, clip, tracker, paths, report, stopped):
-        """Write the clip to `paths`, {direction: path}, until its end or `stopped()`.
+    def _write(self, clip, tracker, paths, report):
+        """Write the clip to `paths`, {direction: path}, until its end or until it is asked to end.
 
         Another thread encodes, while this one finds the faces of the next frame.
         """
@@ -104,7 +107,7 @@ class ClipEditor:
             writers = {direction: files.enter_context(clip_file.Writer(path, clip, codec))
                        for direction, path in paths.items()}
             for item in clip:
-                if stopped():
+                if self.asked_to_end():
                     report["interrupted"] = clock(now) + (f" of {clock(clip.seconds)}" if clip.seconds else "")
                     break
                 if isinstance(item, av.Packet):
@@ -187,7 +190,7 @@ def clock(seconds):
 
 @contextlib.contextmanager
 def interrupts():
-    """Yield a function that says whether the process was asked to end: by Ctrl-C, a shutdown, or a closed terminal.
+    """Yield a function that returns the number of the signal that asked the process to end, or 0.
 
     A second Ctrl-C raises KeyboardInterrupt at once.
     """
@@ -196,13 +199,11 @@ def interrupts():
     def note(number, frame):
         if pressed and number == signal.SIGINT:
             raise KeyboardInterrupt
-        pressed.append(True)
+        pressed.append(number)
 
-    # A signal that is ignored stays so, as with nohup. Windows has no SIGHUP.
-    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {one: signal.signal(one, note) for one in signals if signal.getsignal(one) != signal.SIG_IGN}
+    before = {one: signal.signal(one, note) for one in signals_to_end()}
     try:
-        yield lambda: bool(pressed)
+        yield lambda: pressed[0] if pressed else 0
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

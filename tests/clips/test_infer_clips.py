@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 import infer_faces
 from ageing.clips import clip_file
-from ageing.errors import UserError
+from ageing.errors import UserError, run_script
 from ageing.faces import translator
 from ageing.photos import sources
 
@@ -55,6 +56,26 @@ def test_a_name_with_a_colon_is_a_file(place, capsys):
     assert "done before" in capsys.readouterr().out
     assert sorted(path.name for path in place.glob("*.mp4")) == [
         "2024-05-01T12:30:15.mp4", "2024-05-01T12:30:15_50s.mp4", "http:older.mp4"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143),
+                                              (getattr(signal, "SIGHUP", signal.SIGTERM), 129)])
+def test_what_ends_a_clip_early_is_the_exit_code(place, monkeypatch, capsys, number, code):
+    write, calls = clip_file.Writer.write, []
+
+    def ask(*arguments):
+        write(*arguments)
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(clip_file.Writer, "write", ask)
+    with pytest.raises(SystemExit) as stop:
+        run_script(lambda: run("in/clip.mp4", "in/photo.png", "-o", "out", "--json", "report.json"), "x")
+    assert stop.value.code == code
+    assert capsys.readouterr().err == "interrupted\n"
+    assert [report["clip"] for report in json.loads((place / "report.json").read_text())] == ["in/clip.mp4"]
+    assert len(list((place / "out").iterdir())) == 1    # all of the clip, or its first part
 
 
 def test_photos_and_clips_in_one_folder_and_again(place, capsys):
