@@ -11,11 +11,10 @@ import struct
 import cv2
 import numpy as np
 
-from ageing.errors import UserError
+from ageing import hdr
 from ageing.photos import exif, sixteen_bit
 
 BT2020, DISPLAY_P3 = 9, 12  # primaries
-PQ, HLG = 16, 18            # transfer functions of HDR
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}   # of other transfer functions; all that are not here are viewed as sRGB's
 D65 = (0.3127, 0.329)
 SRGB = (*D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)     # chromaticities x, y of white, red, green and blue
@@ -29,7 +28,7 @@ COLOUR_SPACE = 0xA001       # EXIF's tag; 2 is Adobe RGB to some cameras
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """chromaticities: as SRGB. gamma: None is sRGB's curve. hdr: PQ, HLG or None."""
+    """chromaticities: as SRGB. gamma: None is sRGB's curve. hdr: hdr.PQ, hdr.HLG or None."""
 
     chromaticities: tuple = SRGB
     gamma: float | None = None
@@ -39,7 +38,7 @@ class Space:
 def stated(image, path, meta):
     """The Space that a loaded image states by other means than an ICC profile, or one as sRGB. meta: with "exif"."""
     primaries, transfer = _code_points(image, path)
-    if transfer in (PQ, HLG) and (image.format == "PNG" or not meta["icc_profile"]):
+    if transfer in (hdr.PQ, hdr.HLG) and (image.format == "PNG" or not meta["icc_profile"]):
         return Space(CHROMATICITIES.get(primaries, SRGB), hdr=transfer)
     if meta["icc_profile"]:
         return Space()
@@ -69,19 +68,15 @@ def _code_points(image, path):
     return [ord(value) for value in found.groups() if value] if found else (None, None)
 
 
-def reduced(path, native, mode, space):
+def reduced(native, mode, space):
     """(uint8 pixels in SDR, the Space in which they are) of HDR pixels, uint8 or uint16 (H, W) or (H, W, C)."""
-    try:
-        from ageing.clips import clip_colour
-    except ImportError as error:
-        raise UserError(f"{path}: HDR needs one more package; install it with pip install av") from error
     colour = native[..., :3] if mode in ("RGB", "RGBA") else native
     wide = colour if native.dtype == np.uint16 else colour.astype(np.uint16) * 257
-    made = np.take(clip_colour.Curve.of(space.hdr).table, wide)
+    made = np.take(hdr.Curve.of(space.hdr).table, wide)
     if space.chromaticities == CHROMATICITIES[BT2020]:
         space = Space()
         if made.ndim == 3 and made.shape[2] == 3:
-            made = cv2.transform(made, clip_colour.TO_BT709)
+            made = cv2.transform(made, hdr.TO_BT709)
     if mode in ("RGBA", "LA"):
         alpha = native[..., -1:] if native.dtype == np.uint8 else sixteen_bit.to_eight_bits(native[..., -1:])
         made = np.concatenate([made[..., :native.shape[2] - 1], alpha], axis=2)

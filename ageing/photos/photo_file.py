@@ -106,7 +106,7 @@ def _read(path, megapixels):
     if space.hdr:
         if form == "HEIF":
             native = opening.deep_heif(path)
-        native, space = colour_tags.reduced(path, native, mode, space)
+        native, space = colour_tags.reduced(native, mode, space)
         meta["icc_profile"] = None
         notes.append("its HDR became SDR")
     meta["icc_profile"] = meta["icc_profile"] or colour_tags.profile(space, grey=mode in ("L", "LA"))
