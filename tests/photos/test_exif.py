@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import odd_tags
 import pytest
+import tifffile
 from PIL import ExifTags, Image
 from sample_photos import RGB, round_trip
 
@@ -26,7 +27,7 @@ def test_resolution_unit_as_byte_and_large_positioning(tmp_path, suffix, number,
     assert not odd_tags.faults(tmp_path, suffix, "first", number, kind, 1, value)
 
 
-@pytest.mark.parametrize(("kind", "data"), [(1, b"\6"), (2, b"6\0"), (3, b"\6\0"), (4, b"\6\0\0\0"), (6, b"\6"),
+@pytest.mark.parametrize(("kind", "data"), [(1, b"\6"), (3, b"\6\0"), (4, b"\6\0\0\0"), (6, b"\6"),
                                             (9, b"\6\0\0\0"), (5, b"\6\0\0\0\1\0\0\0"), (3, b"\6\0\6\0\6\0")])
 def test_orientation_of_any_type_is_read(kind, data):
     assert exif.Exif({exif.ORIENTATION: exif.Tag(kind, data)}).orientation() == 6
@@ -46,37 +47,23 @@ def test_values_come_back_to_the_byte(order):
     tags.put(0, exif.BYTE, 2, 3, 0, 0, inside=exif.GPS)
     tags.tags[exif.EXIF][exif.INTEROP] = {1: exif.Tag(exif.TEXT, b"R98\0")}
     tags.tags[exif.EXIF][0x927C] = exif.Tag(7, b"odd length!")
-    again = exif.parse(tags.tobytes()[0])
+    again = exif.parse(tags.tobytes())
     assert again == tags
     pillow = Image.Exif()
-    pillow.load(tags.tobytes()[0])
+    pillow.load(tags.tobytes())
     assert pillow[exif.X_RESOLUTION] == 300 / 7
     assert pillow.get_ifd(ExifTags.IFD.Interop)[1] == "R98"
 
 
-def test_the_largest_values_make_room():
-    tags = exif.Exif()
-    tags.put(0x10F, exif.TEXT, b"Camera")
-    tags.put(0x9286, exif.TEXT, b"x" * 50_000, inside=exif.EXIF)
-    tags.put(0x9003, exif.TEXT, b"2026:11:24 12:00:00", inside=exif.EXIF)
-    tags.put(exif.SOFTWARE, exif.TEXT, b"y" * 60_000)
-    data, left_out = tags.tobytes(65_533)
-    assert left_out == 1
-    assert set(exif.parse(data).tags) == {0x10F, exif.SOFTWARE, exif.EXIF}
-    assert 0x9286 in tags.tags[exif.EXIF]
-
-
-@pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_tags_are_added_to_any_tiff(tmp_path, big, order):
-    tifffile = pytest.importorskip("tifffile")
+def test_tags_are_added_to_any_tiff(tmp_path, order):
     path = tmp_path / "in.tif"
-    tifffile.imwrite(path, RGB, photometric="rgb", bigtiff=big, byteorder=order, metadata=None, software="before")
+    tifffile.imwrite(path, RGB, photometric="rgb", byteorder=order, metadata=None, software="before")
     tags = exif.Exif(order=">")
     tags.put(exif.SOFTWARE, exif.TEXT, b"after")
     tags.put(0xC612, exif.SHORT, 1, 2, 3, 4, 5)
     tags.put(0x9003, exif.TEXT, b"2026:11:24 12:00:00", inside=exif.EXIF)
-    exif.add_to_tiff(path, tags, replaced=(exif.SOFTWARE,))
+    exif.add_to_tiff(path, tags.tags)
     with tifffile.TiffFile(path) as file:
         np.testing.assert_array_equal(file.pages[0].asarray(), RGB)
         assert file.pages[0].tags[exif.SOFTWARE].value == "after"
@@ -107,7 +94,7 @@ def test_the_size_of_a_turned_photo_is_told(tmp_path):
     tags.put(exif.ORIENTATION, exif.SHORT, 6)
     tags.put(exif.PIXEL_WIDTH, exif.SHORT, 60, inside=exif.EXIF)
     tags.put(exif.PIXEL_HEIGHT, exif.SHORT, 40, inside=exif.EXIF)
-    Image.fromarray(RGB).save(tmp_path / "in.jpg", exif=tags.tobytes()[0])
+    Image.fromarray(RGB).save(tmp_path / "in.jpg", exif=tags.tobytes())
     round_trip(tmp_path / "in.jpg")
     with Image.open(tmp_path / "out.jpg") as image:
         inside = image.getexif().get_ifd(ExifTags.IFD.Exif)

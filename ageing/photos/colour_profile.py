@@ -1,7 +1,7 @@
-"""What a file without an ICC profile says about its colours.
+"""A photo's colour profile. Its own stays as it is, as Metadata.icc_profile; here one is made for a photo without it.
 
-It becomes an ICC profile, which every format can carry, or, for HDR, an SDR picture. Sources: code points of ITU-T
-H.273 (HEIF, AVIF, PNG), a PNG's gamma and chromaticities, Adobe RGB by EXIF.
+Each format can carry an ICC profile. It says what the file says in other ways: by code points of ITU-T H.273 (HEIF,
+AVIF, PNG), a PNG's gamma and chromaticities, or EXIF (Adobe RGB). A picture in HDR becomes one in SDR.
 """
 
 import dataclasses
@@ -36,11 +36,11 @@ class Space:
 
 
 def stated(image, path, meta):
-    """The Space that a loaded image states by other means than an ICC profile, or one as sRGB. meta: with "exif"."""
+    """The Space that a loaded image states by other means than an ICC profile, or one as sRGB. meta: its Metadata."""
     primaries, transfer = _code_points(image, path)
-    if transfer in (hdr.PQ, hdr.HLG) and (image.format == "PNG" or not meta["icc_profile"]):
+    if transfer in (hdr.PQ, hdr.HLG) and (image.format == "PNG" or not meta.icc_profile):
         return Space(CHROMATICITIES.get(primaries, SRGB), hdr=transfer)
-    if meta["icc_profile"]:
+    if meta.icc_profile:
         return Space()
     if primaries is not None:
         return Space(CHROMATICITIES.get(primaries, SRGB), GAMMAS.get(transfer))
@@ -49,7 +49,7 @@ def stated(image, path, meta):
         usual = not gamma or abs(gamma * 2.2 - 1) < 0.05     # a display's: written by programs that mean sRGB
         near = not chromaticities or np.allclose(chromaticities, SRGB, atol=0.005)
         return Space(SRGB if near else tuple(chromaticities), None if usual else 1 / gamma)
-    tags = meta["exif"].tags.get(exif.EXIF, {})
+    tags = meta.exif.tags.get(exif.EXIF, {})
     index = tags.get(exif.INTEROP, {}).get(1)
     if (index and index.data[:3] == b"R03") or (COLOUR_SPACE in tags and tags[COLOUR_SPACE].data.strip(b"\0") == b"\2"):
         return Space(ADOBE_RGB, 563 / 256)
@@ -64,47 +64,44 @@ def _code_points(image, path):
     if image.format not in ("PNG", "AVIF"):
         return None, None
     with open(path, "rb") as file:
-        found = CODE_POINTS.search(file.read(HEAD))
-    return [ord(value) for value in found.groups() if value] if found else (None, None)
+        code_points = CODE_POINTS.search(file.read(HEAD))
+    return [ord(value) for value in code_points.groups() if value] if code_points else (None, None)
 
 
 def reduced(native, mode, space):
-    """(uint8 pixels in SDR, the Space in which they are) of HDR pixels, uint8 or uint16 (H, W) or (H, W, C)."""
-    colour = native[..., :3] if mode in ("RGB", "RGBA") else native
-    wide = colour if native.dtype == np.uint16 else colour.astype(np.uint16) * 257
-    made = np.take(hdr.Curve.of(space.hdr).table, wide)
+    """((uint8 pixels in SDR, mode), the Space in which they are) of HDR pixels, uint8 or uint16 (H, W) or (H, W, C)."""
+    deep = native if native.dtype == np.uint16 else native.astype(np.uint16) * 257
+    made = np.take(hdr.Curve.of(space.hdr).table, deep)
     if space.chromaticities == CHROMATICITIES[BT2020]:
         space = Space()
-        if made.ndim == 3 and made.shape[2] == 3:
-            made = cv2.transform(made, hdr.TO_BT709)
+        if mode in ("RGB", "RGBA"):
+            made[..., :3] = cv2.transform(made[..., :3], hdr.TO_BT709)
     if mode in ("RGBA", "LA"):
-        alpha = native[..., -1:] if native.dtype == np.uint8 else sixteen_bit.to_eight_bits(native[..., -1:])
-        made = np.concatenate([made[..., :native.shape[2] - 1], alpha], axis=2)
-    return made, dataclasses.replace(space, hdr=None)
+        made[..., -1] = sixteen_bit.to_eight_bits(deep[..., -1])
+    return (made, mode), dataclasses.replace(space, hdr=None)
 
 
-def profile(space, grey):
-    """The bytes of an ICC profile for RGB or `grey` in a Space. None for one as sRGB, and for impossible numbers."""
-    if space == Space() or (grey and space.gamma is None):
+def made(space, is_grey):
+    """The bytes of an ICC profile for RGB or grey in a Space. None for one as sRGB, and for impossible numbers."""
+    if space == Space() or (is_grey and space.gamma is None):
         return None
     try:
-        return _profile(space, grey)
+        return _made(space, is_grey)
     except (ArithmeticError, ValueError, np.linalg.LinAlgError, struct.error):
         return None
 
 
-def _profile(space, grey):
-    """As `profile`: version 4, ICC.1:2022."""
+def _made(space, is_grey):
+    """As `made`: version 4, ICC.1:2022."""
     white, colours, adaptation = _colorants(space.chromaticities)
-    if space.gamma is None:
-        curve = b"para" + struct.pack(">LHH", 0, 3, 0) + _fixed([2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045])
-    else:
-        curve = b"para" + struct.pack(">LHH", 0, 0, 0) + _fixed([space.gamma])
+    kind, numbers = (3, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045]) if space.gamma is None else (
+        0, [space.gamma])
+    curve = b"para" + struct.pack(">LHH", 0, kind, 0) + _fixed(numbers)
     text = "Colours as the photo's file states them".encode("utf-16-be")
     text = b"mluc" + struct.pack(">LLL2s2sLL", 0, 1, 12, b"en", b"US", len(text), 28) + text
     tags = {b"desc": text, b"cprt": text, b"wtpt": b"XYZ \0\0\0\0" + _fixed(white),
             b"chad": b"sf32\0\0\0\0" + _fixed(adaptation.ravel())}
-    if grey:
+    if is_grey:
         tags[b"kTRC"] = curve
     else:
         for name, xyz in zip("rgb", colours.T, strict=True):
@@ -113,10 +110,9 @@ def _profile(space, grey):
     for name, value in tags.items():
         table += struct.pack(">4sLL", name, start + len(data), len(value))
         data += value + bytes(-len(value) % 4)
-    head = struct.pack(">L4sL4s4s4s", 128 + len(table) + len(data), b"", 0x04400000, b"mntr",
-                       b"GRAY" if grey else b"RGB ", b"XYZ ")
-    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + _fixed(white)
-    return head.ljust(128, b"\0") + table + data
+    head = struct.pack(">L4sL4s4s4s6H4s", 128 + len(table) + len(data), b"", 0x04400000, b"mntr",
+                       b"GRAY" if is_grey else b"RGB ", b"XYZ ", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
+    return (head + _fixed(white)).ljust(128, b"\0") + table + data
 
 
 def _fixed(numbers):
