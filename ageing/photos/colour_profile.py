@@ -40,7 +40,9 @@ def stated(image, path, meta):
     primaries, transfer = _code_points(image, path)
     if transfer in (hdr.PQ, hdr.HLG) and (image.format == "PNG" or not meta.icc_profile):
         return Space(CHROMATICITIES.get(primaries, SRGB), hdr=transfer)
-    if meta.icc_profile:
+    if image.mode == "LAB":  # it becomes RGB
+        meta.icc_profile = None
+    if meta.icc_profile or image.mode == "LAB":
         return Space()
     if primaries is not None:
         return Space(CHROMATICITIES.get(primaries, SRGB), GAMMAS.get(transfer))
@@ -68,32 +70,44 @@ def _code_points(image, path):
     return [ord(value) for value in code_points.groups() if value] if code_points else (None, None)
 
 
-def reduced(native, mode, space):
-    """((uint8 pixels in SDR, mode), the Space in which they are) of HDR pixels, uint8 or uint16 (H, W) or (H, W, C)."""
+def settle(native, mode, meta, space):
+    """(pixels, [what is to be told]) of pixels in a Space. meta, their Metadata, gets the ICC profile that they need.
+
+    native: uint8 or uint16 (H, W) or (H, W, C).
+    """
+    notes = []
+    if space.hdr:
+        native, space = _reduced(native, mode, space)
+        meta.icc_profile, notes = None, ["its HDR became SDR"]
+    meta.icc_profile = meta.icc_profile or _made(space, is_grey=mode in ("L", "LA"))
+    return native, notes
+
+
+def _reduced(native, mode, space):
+    """(uint8 pixels in SDR, the Space in which they are) of HDR pixels."""
     deep = native if native.dtype == np.uint16 else native.astype(np.uint16) * 257
-    made = np.take(hdr.Curve.of(space.hdr).table, deep)
+    sdr = np.take(hdr.Curve.of(space.hdr).table, deep)
     if space.chromaticities == CHROMATICITIES[BT2020]:
         space = Space()
         if mode in ("RGB", "RGBA"):
-            made[..., :3] = cv2.transform(made[..., :3], hdr.TO_BT709)
+            sdr[..., :3] = cv2.transform(sdr[..., :3], hdr.TO_BT709)
     if mode in ("RGBA", "LA"):
-        made[..., -1] = sixteen_bit.to_eight_bits(deep[..., -1])
-    return (made, mode), dataclasses.replace(space, hdr=None)
+        sdr[..., -1] = sixteen_bit.to_eight_bits(deep[..., -1])
+    return sdr, dataclasses.replace(space, hdr=None)
 
 
-def made(space, is_grey):
-    """The bytes of an ICC profile for RGB or grey in a Space. None for one as sRGB, and for impossible numbers."""
+def _made(space, is_grey):
+    """The bytes of an ICC profile (version 4, ICC.1:2022), None for a Space as sRGB or with impossible numbers."""
     if space == Space() or (is_grey and space.gamma is None):
         return None
     try:
-        return _made(space, is_grey)
+        white, colours, adaptation = _colorants(space.chromaticities)
+        return _icc(space, None if is_grey else colours, white, adaptation)
     except (ArithmeticError, ValueError, np.linalg.LinAlgError, struct.error):
         return None
 
 
-def _made(space, is_grey):
-    """As `made`: version 4, ICC.1:2022."""
-    white, colours, adaptation = _colorants(space.chromaticities)
+def _icc(space, colours, white, adaptation):
     kind, numbers = (3, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045]) if space.gamma is None else (
         0, [space.gamma])
     curve = b"para" + struct.pack(">LHH", 0, kind, 0) + _fixed(numbers)
@@ -101,7 +115,7 @@ def _made(space, is_grey):
     text = b"mluc" + struct.pack(">LLL2s2sLL", 0, 1, 12, b"en", b"US", len(text), 28) + text
     tags = {b"desc": text, b"cprt": text, b"wtpt": b"XYZ \0\0\0\0" + _fixed(white),
             b"chad": b"sf32\0\0\0\0" + _fixed(adaptation.ravel())}
-    if is_grey:
+    if colours is None:
         tags[b"kTRC"] = curve
     else:
         for name, xyz in zip("rgb", colours.T, strict=True):
@@ -111,7 +125,7 @@ def _made(space, is_grey):
         table += struct.pack(">4sLL", name, start + len(data), len(value))
         data += value + bytes(-len(value) % 4)
     head = struct.pack(">L4sL4s4s4s6H4s", 128 + len(table) + len(data), b"", 0x04400000, b"mntr",
-                       b"GRAY" if is_grey else b"RGB ", b"XYZ ", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
+                       b"GRAY" if colours is None else b"RGB ", b"XYZ ", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
     return (head + _fixed(white)).ljust(128, b"\0") + table + data
 
 

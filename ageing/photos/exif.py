@@ -14,16 +14,12 @@ POINTERS = {EXIF, GPS, INTEROP}
 ORIENTATION, SOFTWARE, MAKER_NOTE, MICRO_VIDEO = 274, 305, 37500, 34967
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 PIXEL_WIDTH, PIXEL_HEIGHT = 40962, 40963
-# Tags of a TIFF that say how the pixels are stored.
-STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290,
-                291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
-                347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 32997, 32998}
 BYTE, TEXT, SHORT, LONG, RATIONAL = 1, 2, 3, 4, 5
 # struct's code of one value, by type; a rational has two numbers.
 CODES = {1: "B", 2: "s", 3: "H", 4: "L", 5: "LL", 6: "b", 7: "s", 8: "h", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L"}
 SIZES = {kind: struct.calcsize("<" + code) for kind, code in CODES.items()}
 MOST_BYTES = 32 << 20       # of all values together: the entries of a hostile file can share one large value
-MOST_PAGES = 10_000         # of a document that are counted
+MOST_PAGES = 10_000         # of a document
 HEADER = b"Exif\0\0"
 
 
@@ -48,11 +44,15 @@ class Tag:
 
 @dataclasses.dataclass
 class Exif:
-    """All tags of a photo. order: "<" or ">", how they are written. lost: how many tags could not be read."""
+    """All tags of a photo. order: "<" or ">", how they are written.
+
+    lost: how many tags could not be read. pages: how many pictures the file holds, at most MOST_PAGES are counted.
+    """
 
     tags: dict = dataclasses.field(default_factory=dict)
     order: str = "<"
     lost: int = 0
+    pages: int = 1
 
     def numbers(self, number):
         """All values of tag `number`; () if it is missing or holds no numbers."""
@@ -70,9 +70,9 @@ class Exif:
 
     def dpi(self):
         """(horizontal, vertical) pixels an inch, or None."""
-        per_inch = {3: 2.54}.get(self.number(RESOLUTION_UNIT), 1)
+        per_inch = {None: 1, 2: 1, 3: 2.54}.get(self.number(RESOLUTION_UNIT))
         both = [self.number(number) for number in (X_RESOLUTION, Y_RESOLUTION)]
-        return None if None in both else tuple(float(value) * per_inch for value in both)
+        return None if None in (*both, per_inch) else tuple(value * per_inch for value in both)
 
     def put(self, number, kind, *values, inside=None):
         """Set a tag. inside: the directory's tag; None: the first directory."""
@@ -107,19 +107,13 @@ def read(file, wanted=None):
     if head is None:
         return Exif(lost=1)
     order, place = head
-    exif = Exif(order=order)
-    exif.tags = _directory(file, place, exif, wanted, [MOST_BYTES])[0]
-    return exif
-
-
-def count_pages(file):
-    """How many pictures an open TIFF file holds: at most MOST_PAGES are counted."""
-    order, place = _head(file)
-    seen = set()
+    exif, seen = Exif(order=order), {place}
+    exif.tags, place = _directory(file, place, exif, wanted, [MOST_BYTES])
     while place and place not in seen and len(seen) < MOST_PAGES:
         seen.add(place)
         place = _directory(file, place, Exif(order=order), lambda number: False, [0])[1]
-    return len(seen)
+    exif.pages = len(seen)
+    return exif
 
 
 def add_to_tiff(path, added):

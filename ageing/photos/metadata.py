@@ -22,6 +22,10 @@ EDITED_MARK = "Face ageing with CycleGAN: faces in this picture were changed by 
 XMP_TAG, ICC_TAG, C2PA_TAG = 700, 34675, 52545     # of a TIFF
 XMP_KEY = "XML:com.adobe.xmp"                       # of a text chunk of a PNG
 RAW_PROFILE = "raw profile type "                   # begins the keys of texts in which ImageMagick keeps other metadata
+# Tags that say how the pixels of a TIFF are stored.
+STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290,
+                291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 332, 334, 336, 338, 339, 340, 341,
+                347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 32997, 32998}
 # Tags with other pictures of the unedited face (thumbnails, Photoshop's resources and layers, pages inside, previews in
 # maker notes, raw files), or that are kept in another way.
 DROPPED_TAGS = {exif_tags.ORIENTATION, 330, XMP_TAG, 34377, ICC_TAG, exif_tags.MAKER_NOTE, 37724, 50341, C2PA_TAG,
@@ -56,6 +60,7 @@ class Metadata:
 
     exif: without orientation. xmp, icc_profile: bytes. dpi: (horizontal, vertical) pixels an inch. texts: of a PNG,
     {key: text}. resources: of a JPEG, {Photoshop's number: bytes}, the IPTC caption. comment: a JPEG's bytes.
+    pictures: how many the file holds.
     """
 
     exif: exif_tags.Exif = dataclasses.field(default_factory=lambda: marked_exif(exif_tags.Exif()))
@@ -65,6 +70,7 @@ class Metadata:
     texts: dict = dataclasses.field(default_factory=dict)
     resources: dict = dataclasses.field(default_factory=dict)
     comment: bytes = b""
+    pictures: int = 1
 
     def describe_edited(self, width, height, turned):
         """Set the mark, and what is true of the upright picture. Returns [what is not kept]."""
@@ -106,15 +112,13 @@ class Metadata:
             note(f"too large for a JPEG: {', '.join(too_large)}")
         return {name: instead if what in too_large else value for what, (name, value, _, instead) in pieces.items()}
 
-    def add_to_tiff(self, path, with_resolution):
-        """Add EXIF's tags and XMP to the TIFF file at `path`. with_resolution: also the tags of the resolution."""
-        resolution = exif_tags.X_RESOLUTION, exif_tags.Y_RESOLUTION, exif_tags.RESOLUTION_UNIT
-        tags = {number: tag for number, tag in self.exif.tags.items() if with_resolution or number not in resolution}
-        exif_tags.add_to_tiff(path, tags | {XMP_TAG: exif_tags.Tag(exif_tags.BYTE, self.xmp)})
+    def add_to_tiff(self, path):
+        """Add EXIF's tags and XMP to the TIFF file at `path`."""
+        exif_tags.add_to_tiff(path, self.exif.tags | {XMP_TAG: exif_tags.Tag(exif_tags.BYTE, self.xmp)})
 
 
 def read(path, image=None):
-    """(Metadata without the mark, EXIF's orientation or None, [what is not kept]) of a photo.
+    """(Metadata without the mark, orientation, [what is not kept]) of a photo. It is turned if orientation is 2 to 8.
 
     image: as Pillow loaded it, None for a TIFF that it cannot load. EXIF tags that cannot be read are left out, each by
     itself.
@@ -124,13 +128,16 @@ def read(path, image=None):
         with open(path, "rb") as file:
             exif = exif_tags.read(file, _is_read)
         xmp, profile = (tag and tag.data for tag in (exif.tags.get(XMP_TAG), exif.tags.get(ICC_TAG)))
-        metadata = Metadata(exif, xmp, profile, exif.dpi())
+        metadata = Metadata(exif, xmp, profile, exif.dpi(), pictures=exif.pages)
     else:
         exif = exif_tags.parse(_exif_of(info), _is_read)
         metadata = Metadata(exif, _xmp_of(info), info.get("icc_profile"), info.get("dpi"), _texts_of(image),
-                            _photoshop_resources(image), info.get("comment") or b"")
-    metadata.dpi = _possible(metadata.dpi)
-    orientation = exif.orientation()
+                            _photoshop_resources(image), info.get("comment") or b"", _pictures(image))
+    if not (metadata.dpi and all(0.5 < float(value) < 65_535 for value in metadata.dpi)):  # not all formats can hold it
+        metadata.dpi = None
+    orientation = exif.orientation() or xmp_packets.orientation(metadata.xmp)
+    if image and image.format == "HEIF":
+        orientation = info.get("original_orientation")
     not_kept = [f"{exif.lost} damaged EXIF tag{'s' * (exif.lost > 1)}"] if exif.lost else []
     if C2PA_TAG in exif.tags:
         not_kept.append("content credentials")
@@ -143,9 +150,14 @@ def read(path, image=None):
     return metadata, orientation, not_kept + (_other_claims(image) if image else [])
 
 
+def _pictures(image):
+    """How many pictures a file holds. Layers of a PSD are none; those of a JPEG are told by `_other_claims`."""
+    return 1 if image.format in ("MPO", "PSD") else getattr(image, "n_frames", 1)
+
+
 def _is_read(number):
     """Whether an EXIF or TIFF tag is read. All that are not in READ_TAGS are copied to the output."""
-    return number in READ_TAGS or (number not in exif_tags.STORAGE_TAGS and number not in DROPPED_TAGS)
+    return number in READ_TAGS or (number not in STORAGE_TAGS and number not in DROPPED_TAGS)
 
 
 def holds_picture(data):
@@ -160,15 +172,6 @@ def _remove_pictures(metadata):
                                           for values in before[:2])
     metadata.comment = b"" if holds_picture(metadata.comment) else metadata.comment
     return before != (metadata.texts, metadata.resources, metadata.comment)
-
-
-def _possible(dpi):
-    """(horizontal, vertical) pixels an inch as numbers that every format can hold, or None."""
-    try:
-        dpi = tuple(float(value) for value in dpi)
-        return dpi if len(dpi) == 2 and all(0.5 < value < 65_535 for value in dpi) else None
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        return None
 
 
 def _exif_of(info):

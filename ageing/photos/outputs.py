@@ -10,7 +10,7 @@ from PIL import Image
 
 from ageing.errors import UserError, kind_of
 from ageing.photos import photo_file
-from ageing.photos.sources import HEIF_SUFFIXES, check_writable, is_clip, is_output, names_a_file
+from ageing.photos.sources import HEIF_SUFFIXES, check_writable, clip_files, is_clip, is_output, names_a_file
 
 
 class Header(typing.NamedTuple):
@@ -87,19 +87,15 @@ def _kinds_of(source, kinds):
 
 def _suffix(path, codec):
     """The suffix of outputs for the photo or clip at `path`."""
-    if not is_clip(path):
-        return photo_file.target_suffix(_header(path), path)
-    from ageing.clips import clip_file
-
-    return clip_file.target_suffix(path, codec)
+    if is_clip(path):
+        return clip_files().target_suffix(path, codec)
+    return photo_file.target_suffix(_header(path), path)
 
 
 def _named(source, file, kinds, codec):
     """{kind: path}: the edited photo is `file` itself, sheets lie beside it."""
     if is_clip(source.path):
-        from ageing.clips import clip_file
-
-        clip_file.check_suffix(file, codec)
+        clip_files().check_suffix(file, codec)
     else:
         photo_file.output_format(None, file.suffix)  # raises if there is no such format
     kinds = _kinds_of(source, kinds)

@@ -7,6 +7,7 @@ Every file that is written says in its metadata that faces in it were edited.
 """
 
 import dataclasses
+import re
 import warnings
 from pathlib import Path
 
@@ -14,8 +15,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from ageing.errors import UserError, reason
-from ageing.photos import colour_profile, metadata, opening, sixteen_bit, xmp
-from ageing.photos.exif import X_RESOLUTION, count_pages
+from ageing.photos import colour_profile, metadata, opening, sixteen_bit
 from ageing.photos.metadata import Metadata
 from ageing.storage import replacing
 
@@ -87,58 +87,43 @@ def read(path, megapixels=150):
 
 def _read(path, megapixels):
     opening.check_file(path)
-    layout = sixteen_bit.tiff_layout(path)
-    if layout is not None:
-        sixteen_bit.check_layout(path, layout)
-        if layout.is_deep:  # Pillow would read 8 of the 16 bits
-            opening.check_size(path, layout.width, layout.height, megapixels)
-            pixels = sixteen_bit.read_tiff(path, layout)
-            encoding = {"compression": "tiff_adobe_deflate"} if layout.compression in sixteen_bit.DEFLATE else {}
-            return _photo(pixels, "TIFF", metadata.read(path), encoding, _pages(path), [])
+    page = sixteen_bit.tiff_page(path)
+    if page is not None:
+        sixteen_bit.check_page(path, page)
+        if sixteen_bit.is_deep(page):  # Pillow would read 8 of the 16 bits
+            opening.check_size(path, page.imagewidth, page.imagelength, megapixels)
+            native, mode = sixteen_bit.read_tiff(path, page)
+            encoding = {"compression": "tiff_adobe_deflate"} if page.compression in sixteen_bit.DEFLATE else {}
+            return _photo(native, mode, "TIFF", encoding, *metadata.read(path), notes=[])
     image, is_upright, is_deep_png = opening.load(path, megapixels)
     with image:
+        form = {"MPO": "JPEG"}.get(image.format, image.format)
         pixels = None if is_deep_png else _pixels(image, path)
         meta, orientation, not_kept = metadata.read(path, image)
-        form = {"MPO": "JPEG"}.get(image.format, image.format)
-        orientation = image.info.get("original_orientation") if form == "HEIF" else orientation
-        stated = colour_profile.stated(image, path, meta)
+        space = colour_profile.stated(image, path, meta)
         encoding = _encoding(image, path)
-        # Layers of a PSD are no pictures; those of a JPEG are told by metadata.read.
-        pictures = _pages(path) if form == "TIFF" else 1 if form in ("JPEG", "PSD") else getattr(image, "n_frames", 1)
-        if image.mode == "LAB":  # it becomes RGB
-            meta.icc_profile = None
-    pixels = pixels or sixteen_bit.read_png(path)  # after the block above, which holds Pillow's copy of them
-    notes = ["its 16 bits a channel became 8"] if layout is not None and set(layout.bits) == {16} else []
-    if stated.hdr:
-        native = opening.deep_heif(path) if form == "HEIF" else pixels[0]
-        pixels, stated = colour_profile.reduced(native, pixels[1], stated)
-        meta.icc_profile = None
-        notes.append("its HDR became SDR")
-    meta.icc_profile = meta.icc_profile or colour_profile.made(stated, is_grey=pixels[1] in ("L", "LA"))
-    return _photo(pixels, form, (meta, orientation, not_kept), encoding, pictures, notes, is_upright)
+    native, mode = pixels or sixteen_bit.read_png(path)  # here, because the block above holds a copy
+    if space.hdr and form == "HEIF":
+        native = opening.deep_heif(path)
+    native, notes = colour_profile.settle(native, mode, meta, space)
+    if page is not None and sixteen_bit.bits(page) == 16:
+        notes.append("its 16 bits a channel became 8")
+    return _photo(native, mode, form, encoding, meta, orientation, not_kept, notes, is_upright)
 
 
-def _photo(pixels, form, read_metadata, encoding, pictures, notes, is_upright=False):
-    """The upright Photo of `pixels` (array, mode) as they are stored, or already upright. read_metadata: of a file."""
-    (native, mode), (meta, orientation, not_kept) = pixels, read_metadata
-    if orientation is None and not is_upright:
-        orientation = xmp.orientation(meta.xmp)
+def _photo(native, mode, form, encoding, meta, orientation, not_kept, notes, is_upright=False):
+    """The upright Photo of pixels as they are stored, or already upright."""
     turned = orientation in TURNS
     native = np.ascontiguousarray(TURNS[orientation](native) if turned and not is_upright else native)
     height, width = native.shape[:2]
     if not height or not width:
         raise ValueError("no pixels")
     not_kept += meta.describe_edited(width, height, turned)
-    if pictures > 1:
-        notes.append(f"only the first of its {pictures} pictures is read")
+    if meta.pictures > 1:
+        notes.append(f"only the first of its {meta.pictures} pictures is read")
     if not_kept:
         notes.append("not kept: " + ", ".join(dict.fromkeys(not_kept)))
     return Photo(native, _rgb(native, mode), mode, form, meta, encoding, notes)
-
-
-def _pages(path):
-    with open(path, "rb") as file:
-        return count_pages(file)
 
 
 def _pixels(image, path):
@@ -156,7 +141,7 @@ def _pixels(image, path):
 def _encoding(image, path):
     """Pillow's options to write a loaded image as its file is written."""
     if image.format == "WEBP":
-        return {"lossless": _is_lossless_webp(path)}
+        return {"lossless": re.search(rb"VP8[ L]", path.read_bytes())[0] == b"VP8L"}  # the first chunk of pixels
     if image.format == "TIFF" and image.info.get("compression") in TIFF_COMPRESSIONS:
         return {"compression": image.info["compression"]}
     if image.format not in ("JPEG", "MPO"):
@@ -177,17 +162,6 @@ def _rgb(native, mode):
     if mode == "CMYK":
         return np.array(Image.fromarray(native, "CMYK").convert("RGB"))
     return native if mode == "RGB" else np.ascontiguousarray(native[..., :3])
-
-
-def _is_lossless_webp(path):
-    with open(path, "rb") as file:
-        file.seek(12)
-        while len(header := file.read(8)) == 8:
-            kind, size = header[:4], int.from_bytes(header[4:], "little")
-            if kind in (b"VP8 ", b"VP8L"):
-                return kind == b"VP8L"
-            file.seek(16 if kind == b"ANMF" else size + size % 2, 1)  # a frame's chunks follow its 16-byte header
-    return False
 
 
 def output_format(photo, suffix=None):
@@ -246,10 +220,8 @@ def _save(path, form, photo, native):
     if deep and form not in ("PNG", "TIFF"):
         native, deep = sixteen_bit.to_eight_bits(native), False
         photo.note("its 16 bits a channel became 8")
-    same = form == photo.format
-    options = DEFAULTS.get(form, {}) | (photo.encoding if same else {}) | photo.meta.options(form, photo.note)
-    if form == "TIFF" and same and photo.meta.exif.number(X_RESOLUTION) is not None:
-        options.pop("dpi", None)  # the tags say it exactly
+    encoding = photo.encoding if form == photo.format else {}
+    options = DEFAULTS.get(form, {}) | encoding | photo.meta.options(form, photo.note)
     with replacing(path) as temporary:
         if deep and photo.mode != "L":
             write = {"PNG": sixteen_bit.write_png, "TIFF": sixteen_bit.write_tiff}[form]
@@ -262,4 +234,4 @@ def _save(path, form, photo, native):
                 image = image.convert("RGBA" if image.mode == "LA" and "RGBA" in WRITABLE[form] else "RGB")
             image.save(temporary, form, **options)
         if form == "TIFF":
-            photo.meta.add_to_tiff(temporary, with_resolution="dpi" not in options)
+            photo.meta.add_to_tiff(temporary)

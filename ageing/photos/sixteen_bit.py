@@ -1,6 +1,5 @@
 """16-bit pixels of PNG and TIFF files, read and written by OpenCV and tifffile: Pillow has 8-bit colour only."""
 
-import dataclasses
 import io
 import logging
 import zlib
@@ -10,15 +9,11 @@ import numpy as np
 from PIL import Image
 
 from ageing.errors import UserError
-from ageing.photos import exif
 
 # OpenCV would print its own warnings about damaged files. They are reported as one UserError.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-# TIFF tags, and values of theirs.
-SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES = 254, 256, 257, 258, 259, 262, 277, 284
-EXTRA, FORMAT = 338, 339
-PIECES = (273, 279), (324, 325)         # places and lengths: of strips, of tiles
+# Values of a TIFF's tags.
 BLACK_IS_ZERO, COLOUR, INKS = 1, 2, 5
 UNSIGNED = (1, 4)                       # 4: not stated
 DEFLATE = (8, 32946)                    # two numbers of one method
@@ -27,94 +22,76 @@ ASSOCIATED, UNASSOCIATED = 1, 2         # extra samples: alpha that the colours 
 UNREADABLE = "16-bit pixels that cannot be read here; save it as RGB or with 8 bits first"
 
 
-@dataclasses.dataclass(frozen=True)
-class TiffLayout:
-    """How the pixels of a TIFF's first picture are stored. bits, formats, extra: a value a channel, as its tags.
-
-    pieces: [(place, length)] of the bytes.
-    """
-
-    width: int
-    height: int
-    bits: tuple
-    formats: tuple
-    photometric: int
-    compression: int
-    planes: int
-    extra: tuple
-    is_preview: bool
-    pieces: list
-
-    @property
-    def is_deep(self):
-        """Whether `read_tiff` reads it: 16 bits of grey or colour."""
-        return set(self.bits) == {16} and self.photometric in (BLACK_IS_ZERO, COLOUR)
-
-
-def tiff_layout(path):
-    """The TiffLayout of a file, or None if it is no TIFF."""
+def tiff_page(path):
+    """tifffile's TiffPage of a TIFF's first picture: how its pixels are stored. None if the file is no TIFF."""
     with open(path, "rb") as file:
         head = file.read(4)
-        if head[:2] not in (b"II", b"MM"):
-            return None
-        if b"+" in head:
-            raise UserError(f"{path}: a BigTIFF cannot be read here; save it as a usual TIFF first")
-        tags = exif.read(file, exif.STORAGE_TAGS.__contains__)
-    width, height, photometric = (tags.number(number) for number in (WIDTH, HEIGHT, PHOTOMETRIC))
-    if not (isinstance(width, int) and isinstance(height, int) and isinstance(photometric, int)):
+    if head not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return None
-    samples = tags.number(SAMPLES) or 1
-    bits = tags.numbers(BITS) or (1,)
-    if len(bits) != samples:
-        bits = bits[:1] * min(samples, 16)
-    pieces = [piece for places, lengths in PIECES
-              for piece in zip(tags.numbers(places), tags.numbers(lengths), strict=False)]
-    return TiffLayout(width, height, bits, tags.numbers(FORMAT) or (1,), photometric, tags.number(COMPRESSION) or 1,
-                      tags.number(PLANES) or 1, tags.numbers(EXTRA), bool((tags.number(SUBFILE) or 0) & 1), pieces)
+    if b"+" in head:
+        raise UserError(f"{path}: a BigTIFF cannot be read here; save it as a usual TIFF first")
+    with _tifffile().TiffFile(path) as file:
+        return file.pages[0]
 
 
-def check_layout(path, layout):
-    """Raises UserError if the pixels of a TIFF have a kind that neither `read_tiff` nor Pillow reads right."""
-    kind, deep, channels = None, set(layout.bits) == {16}, len(layout.bits)
-    if layout.is_preview:
+def _tifffile():
+    import tifffile  # takes a tenth of a second
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # damaged files are reported as one UserError
+    return tifffile
+
+
+def bits(page):
+    """Bits a channel."""
+    return max(np.ravel(page.bitspersample))
+
+
+def is_deep(page):
+    """Whether `read_tiff` reads a TiffPage: 16 bits of grey or colour."""
+    return bits(page) == 16 and page.photometric in (BLACK_IS_ZERO, COLOUR)
+
+
+def check_page(path, page):
+    """Raises UserError if the pixels of a TiffPage have a kind that neither `read_tiff` nor Pillow reads right."""
+    kind, channels, in_planes = None, page.samplesperpixel, page.planarconfig == 2 and page.samplesperpixel > 1
+    if page.subfiletype & 1:
         kind = "a preview in place of the picture (a raw file?)"
-    elif not set(layout.formats) <= set(UNSIGNED):
+    elif not set(np.ravel(page.sampleformat)) <= set(UNSIGNED):
         kind = "signed or floating-point pixels"
-    elif max(layout.bits) > 16 or 8 < max(layout.bits) < 16:
-        kind = f"{max(layout.bits)}-bit pixels"
-    elif deep and not layout.is_deep and (layout.photometric != INKS or layout.planes == 2):
+    elif bits(page) > 8 and bits(page) != 16:
+        kind = f"{bits(page)}-bit pixels"
+    elif bits(page) == 16 and not is_deep(page) and (page.photometric != INKS or in_planes):
         kind = "16-bit pixels of this colour model"
-    elif layout.is_deep and layout.planes == 2 and channels > 1 and layout.compression not in BY_TIFFFILE:
+    elif is_deep(page) and in_planes and page.compression not in BY_TIFFFILE:
         kind = "16-bit colour planes in this compression"
-    elif layout.is_deep and channels not in ((3, 4) if layout.photometric == COLOUR else (1, 2)):
+    elif is_deep(page) and channels not in ((3, 4) if page.photometric == COLOUR else (1, 2)):
         kind = f"16-bit pixels of {channels} channels"
     if kind:
         raise UserError(f"{path}: {kind} cannot be read here; save it as RGB or grey with 8 or 16 bits first")
 
 
-def read_tiff(path, layout):
+def read_tiff(path, page):
     """(uint16 (H, W) or (H, W, C), mode "L", "LA", "RGB" or "RGBA") of a deep TIFF, as stored, not turned.
 
     Raises errors of many kinds if it is damaged.
     """
-    _check_pieces(path, layout)
-    pixels = (_by_tifffile if layout.compression in BY_TIFFFILE else _by_opencv)(path)
-    channels = len(layout.bits)
-    shape = (layout.height, layout.width) + ((channels,) if channels > 1 else ())
+    _check_data(path, page)
+    pixels = (_by_tifffile if page.compression in BY_TIFFFILE else _by_opencv)(path)
+    shape = (page.imagelength, page.imagewidth) + (page.samplesperpixel,) * (page.samplesperpixel > 1)
     if pixels.size != np.prod(shape, dtype=np.int64):
         raise UserError(f"{path}: {UNREADABLE}")
-    return _alpha_applied(pixels.reshape(shape), layout)
+    return _alpha_applied(pixels.reshape(shape), page)
 
 
-def _check_pieces(path, layout):
+def _check_data(path, page):
     """Raises UserError if the strips or tiles of a TIFF lie beyond its end, or unfold to more than all channels."""
-    most = 2 * len(layout.bits) * max(layout.width, 1024) * max(layout.height, 1024)  # a tile may be larger
+    most = 2 * page.samplesperpixel * max(page.imagewidth, 1024) * max(page.imagelength, 1024)  # a tile may be larger
     size = path.stat().st_size
     with open(path, "rb") as file:
-        for place, length in layout.pieces:
+        for place, length in zip(page.dataoffsets, page.databytecounts, strict=False):
             if place + length > size:
                 raise UserError(f"{path}: a damaged image (it ends before its pixels do)")
-            if layout.compression in DEFLATE:
+            if page.compression in DEFLATE:
                 file.seek(place)
                 unfold = zlib.decompressobj()
                 unfold.decompress(file.read(length), most)
@@ -124,10 +101,7 @@ def _check_pieces(path, layout):
 
 def _by_tifffile(path):
     """uint16 pixels of the first page, channels last, in this machine's byte order."""
-    import tifffile
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # damaged files are reported as one UserError
-    with tifffile.TiffFile(path) as file:
+    with _tifffile().TiffFile(path) as file:
         page = file.pages[0]
         pixels = page.asarray(maxworkers=1)
         if page.planarconfig == 2 and page.samplesperpixel > 1:
@@ -143,13 +117,13 @@ def _by_opencv(path):
     return pixels if pixels.ndim == 2 else _swap(pixels)
 
 
-def _alpha_applied(pixels, layout):
+def _alpha_applied(pixels, page):
     """(pixels, mode): without extra channels that are no alpha, and with colours that are not multiplied with it."""
-    colours = 3 if layout.photometric == COLOUR else 1
+    colours = 3 if page.photometric == COLOUR else 1
     mode = "RGB" if colours == 3 else "L"
-    if len(layout.bits) == colours:
+    if page.samplesperpixel == colours:
         return pixels, mode
-    kind = layout.extra[0] if layout.extra else UNASSOCIATED
+    kind = page.extrasamples[0] if page.extrasamples else UNASSOCIATED
     if kind not in (ASSOCIATED, UNASSOCIATED):
         return np.ascontiguousarray(pixels[..., :3] if colours == 3 else pixels[..., 0]), mode
     if kind == ASSOCIATED:
@@ -209,13 +183,11 @@ def _png_chunks(png):
 
 def write_tiff(path, pixels, options):
     """Write uint16 `pixels`: (H, W, C), grey and alpha, RGB or RGBA. options: icc_profile, dpi, compression or none."""
-    import tifffile
-
     channels = pixels.shape[2]
     dpi = options.get("dpi")
     squeezed = options.get("compression") in ("tiff_adobe_deflate", "tiff_deflate")
-    tifffile.imwrite(path, pixels, photometric="rgb" if channels > 2 else "minisblack", planarconfig="contig",
-                     metadata=None, software=False, iccprofile=options.get("icc_profile"),
+    _tifffile().imwrite(path, pixels, photometric="rgb" if channels > 2 else "minisblack",
+                        planarconfig="contig", metadata=None, software=False, iccprofile=options.get("icc_profile"),
                      extrasamples=["unassalpha"] if channels in (2, 4) else None,
                      compression="zlib" if squeezed else None, maxworkers=1,
                      resolution=dpi or None, resolutionunit="INCH" if dpi else None)

@@ -116,8 +116,8 @@ def _in_folder(folder, recursive):
             raise error
         found.unreadable[error.filename] = reason(error)
 
-    found, suffixes, root = Found(), photo_suffixes(), real_path(folder)
-    suffixes |= CLIP_SUFFIXES if importlib.util.find_spec("av") else set()
+    found, root = Found(), real_path(folder)
+    suffixes = photo_suffixes() | (CLIP_SUFFIXES if importlib.util.find_spec("av") else set())
     entered = {root, *root.parents}
     for place, folders, files in os.walk(folder, onerror=note, followlinks=True):
         folders[:] = [name for name in sorted(folders) if _is_album(Path(place, name), root, entered)]
@@ -185,11 +185,14 @@ def is_output(path):
     """Whether the photo or clip at `path` says that this program edited it. Only its header is read."""
     if not is_clip(path):
         return is_marked(path)
-    if not importlib.util.find_spec("av"):
-        return False
-    from ageing.clips import clip_file  # PyAV takes a tenth of a second
+    return bool(importlib.util.find_spec("av")) and clip_files().is_marked(path)
 
-    return clip_file.is_marked(path)
+
+def clip_files():
+    """The module that reads and writes clips. It is imported when there is one: PyAV is optional, and not quick."""
+    from ageing.clips import clip_file
+
+    return clip_file
 
 
 def matches_of(pattern):
