@@ -131,23 +131,37 @@ def read(path, image=None):
         metadata = Metadata(exif, xmp, profile, exif.dpi(), pictures=exif.pages)
     else:
         exif = exif_tags.parse(_exif_of(info), _is_read)
-        metadata = Metadata(exif, _xmp_of(info), info.get("icc_profile"), info.get("dpi"), _texts_of(image),
-                            _photoshop_resources(image), info.get("comment") or b"", _pictures(image))
+        resources = {number: data for number, data in info.get("photoshop", {}).items() if number in KEPT_RESOURCES}
+        metadata = Metadata(exif, _xmp_of(info), info.get("icc_profile"), info.get("dpi"), _texts_of(image), resources,
+                            info.get("comment") or b"", _pictures(image))
     if not (metadata.dpi and all(0.5 < float(value) < 65_535 for value in metadata.dpi)):  # not all formats can hold it
         metadata.dpi = None
     orientation = exif.orientation() or xmp_packets.orientation(metadata.xmp)
     if image and image.format == "HEIF":
         orientation = info.get("original_orientation")
+    return metadata, orientation, _left_out(metadata) + (_other_claims(image) if image else [])
+
+
+def _left_out(metadata):
+    """[what is not kept] of Metadata that were just read, which is removed here."""
+    exif = metadata.exif
     not_kept = [f"{exif.lost} damaged EXIF tag{'s' * (exif.lost > 1)}"] if exif.lost else []
     if C2PA_TAG in exif.tags:
         not_kept.append("content credentials")
     for number in READ_TAGS & exif.tags.keys():
         del exif.tags[number]
-    if sum([exif.remove(lambda number, tag: holds_picture(tag.data)), _remove_pictures(metadata)]):
+    pictures = exif.remove(lambda number, tag: holds_picture(tag.data))
+    for values in (metadata.texts, metadata.resources):
+        for key in [key for key, value in values.items() if holds_picture(value)]:
+            del values[key]
+            pictures = True
+    if holds_picture(metadata.comment):
+        metadata.comment, pictures = b"", True
+    if pictures:
         not_kept.append("metadata with a picture inside")
     if exif.remove(lambda number, tag: number == exif_tags.MICRO_VIDEO):
         not_kept.append("motion video")
-    return metadata, orientation, not_kept + (_other_claims(image) if image else [])
+    return not_kept
 
 
 def _pictures(image):
@@ -163,15 +177,6 @@ def _is_read(number):
 def holds_picture(data):
     """Whether bytes or a text hold a picture."""
     return PICTURE.search(data.encode("utf-8", "replace") if isinstance(data, str) else data) is not None
-
-
-def _remove_pictures(metadata):
-    """Remove texts, resources and a comment that hold a picture. Whether there are any."""
-    before = metadata.texts, metadata.resources, metadata.comment
-    metadata.texts, metadata.resources = ({key: value for key, value in values.items() if not holds_picture(value)}
-                                          for values in before[:2])
-    metadata.comment = b"" if holds_picture(metadata.comment) else metadata.comment
-    return before != (metadata.texts, metadata.resources, metadata.comment)
 
 
 def _exif_of(info):
@@ -193,14 +198,6 @@ def _texts_of(image):
     """{key: text} of a PNG's text chunks, without metadata of other formats, which are read and written elsewhere."""
     return {key: text for key, text in getattr(image, "text", {}).items()
             if key != XMP_KEY and not key.lower().startswith(RAW_PROFILE)}
-
-
-def _photoshop_resources(image):
-    """{number: bytes} of those Photoshop resources of a JPEG that are kept."""
-    all_of_them = image.info.get("photoshop") if image.format in ("JPEG", "MPO") else None
-    if not isinstance(all_of_them, dict):
-        return {}
-    return {number: data for number in KEPT_RESOURCES if isinstance(data := all_of_them.get(number), bytes)}
 
 
 def _other_claims(image):

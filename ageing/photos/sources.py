@@ -197,12 +197,11 @@ def clip_files():
 
 def matches_of(pattern):
     """[Path] of the files that match `pattern`, sorted. A part of it that exists is literal, whatever its brackets."""
-    parts = Path(pattern).parts
-    places = [Path(parts[0])] if Path(pattern).is_absolute() else [Path()]
-    for part in parts[1:] if Path(pattern).is_absolute() else parts:
-        places = [match for place in places
-                  for match in ([place / part] if os.path.lexists(place / part) else
-                                [place / name for name in sorted(glob.glob(part, root_dir=place))])]
+    root = Path(pattern).anchor
+    places = [Path(root)]
+    for part in Path(pattern).parts[bool(root):]:
+        places = [place / name for place in places for name in (
+            [part] if os.path.lexists(place / part) else sorted(glob.glob(part, root_dir=place)))]
     return [path for path in places if path.is_file()]
 
 
