@@ -31,15 +31,15 @@ class Tag:
     data: bytes
 
     @property
-    def numbers(self):
-        """Its values; a fraction is a quotient, or None. () if they are no numbers."""
+    def number(self):
+        """Its first value; of a fraction the quotient. None if it is no number."""
         code = CODES[self.kind]
         if code == "s":
-            return ()
-        values = struct.unpack(f"<{len(self.data) // SIZES[self.kind] * len(code)}{code[0]}", self.data)
-        if len(code) == 1:
-            return values
-        return tuple(a / b if b else None for a, b in zip(values[::2], values[1::2], strict=True))
+            return None
+        first, *below = struct.unpack("<" + code, self.data[:SIZES[self.kind]])
+        if below:
+            return first / below[0] if below[0] else None
+        return first
 
 
 @dataclasses.dataclass
@@ -54,14 +54,10 @@ class Exif:
     lost: int = 0
     pages: int = 1
 
-    def numbers(self, number):
-        """All values of tag `number`; () if it is missing or holds no numbers."""
-        tag = self.tags.get(number)
-        return tag.numbers if isinstance(tag, Tag) else ()
-
     def number(self, number):
         """The first value of tag `number`, or None."""
-        return (*self.numbers(number), None)[0]
+        tag = self.tags.get(number)
+        return tag.number if isinstance(tag, Tag) else None
 
     def orientation(self):
         """1 to 8, or None if there is none."""
@@ -160,7 +156,7 @@ def _directory(file, place, exif, wanted, room, depth=0):
         elif length:
             tags[number] = Tag(kind, _turned(value[:length], kind, order))
     for number in POINTERS & set(tags):
-        place = (*tags.pop(number).numbers, None)[0]
+        place = tags.pop(number).number
         if depth < 2 and isinstance(place, int) and place > 0:
             inside = _directory(file, place, exif, wanted, room, depth + 1)[0]
             if inside:

@@ -44,7 +44,7 @@ XMP_ROOM = JPEG_ROOM - 29       # less its name
 LONGEST_JPEG_PROFILE = 255 * (JPEG_ROOM - 14)   # bytes; it may fill 255 segments
 
 
-def marked_exif(exif):
+def mark_exif(exif):
     """`exif` with the mark before the name of the software that stood there. A mark is set once."""
     before = exif.tags.get(exif_tags.SOFTWARE)
     before = before.data.strip(b"\0 ")[:LONGEST_SOFTWARE] if isinstance(before, exif_tags.Tag) else b""
@@ -58,12 +58,12 @@ def marked_exif(exif):
 class Metadata:
     """What is written into an output. As it is made, it has nothing but the mark.
 
-    exif: without orientation. xmp, icc_profile: bytes. dpi: (horizontal, vertical) pixels an inch. texts: of a PNG,
+    exif: without orientation. xmp: bytes. icc_profile: bytes, see colour_profile. dpi: across and down. texts: of a PNG,
     {key: text}. resources: of a JPEG, {Photoshop's number: bytes}, the IPTC caption. comment: a JPEG's bytes.
     pictures: how many the file holds.
     """
 
-    exif: exif_tags.Exif = dataclasses.field(default_factory=lambda: marked_exif(exif_tags.Exif()))
+    exif: exif_tags.Exif = dataclasses.field(default_factory=lambda: mark_exif(exif_tags.Exif()))
     xmp: bytes = xmp_packets.NEW
     icc_profile: bytes | None = None
     dpi: tuple | None = None
@@ -79,7 +79,7 @@ class Metadata:
         for number, value in ((exif_tags.PIXEL_WIDTH, width), (exif_tags.PIXEL_HEIGHT, height)):
             if number in self.exif.tags.get(exif_tags.EXIF, {}):
                 self.exif.put(number, exif_tags.LONG, value, inside=exif_tags.EXIF)
-        marked_exif(self.exif)
+        mark_exif(self.exif)
         self.xmp, not_kept = xmp_packets.of_edited(self.xmp, width, height, turned)
         if holds_picture(self.xmp):  # in a property that is not known to hold one
             self.xmp, not_kept = xmp_packets.NEW, {"XMP, which has a picture inside"}
@@ -247,10 +247,6 @@ def _png_texts(texts, xmp):
     """A PNG's text chunks: `texts` {key: value} of the photo, the mark and the XMP bytes."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in {**texts, "Software": EDITED_MARK}.items():
-        text, long = str(value), len(value) > 1000
-        if text.isascii() and not isinstance(value, PngImagePlugin.iTXt):
-            chunks.add_text(key, text, zip=long)
-        else:
-            chunks.add_itxt(key, text, getattr(value, "lang", None) or "", getattr(value, "tkey", None) or "", zip=long)
+        chunks.add_text(key, value, zip=len(value) > 1000)
     chunks.add_itxt(XMP_KEY, xmp.decode("utf-8", "replace"))
     return chunks

@@ -47,7 +47,7 @@ def missing(job, protected, force):
     return unwritten
 
 
-def jobs_for(found, kinds, output=None, codec=None):
+def jobs(found, kinds, output=None, codec=None):
     """[Job], one for each photo of sources.Found, with a path for each of `kinds`. Sheets are JPEGs.
 
     A clip has no sheets. codec: its outputs', a key of clip_file.CODECS.

@@ -47,7 +47,7 @@ def editor(*faces, translators=None, **more):
 
 
 def jobs(one, *names, output=None):
-    return outputs.jobs_for(find(names), one.kinds, output)
+    return outputs.jobs(find(names), one.kinds, output)
 
 
 def attempt(one, *names, output=None):
