@@ -58,8 +58,8 @@ def mark_exif(exif):
 class Metadata:
     """What is written into an output. As it is made, it has nothing but the mark.
 
-    exif: without orientation. xmp: bytes. icc_profile: bytes, see colour_profile. dpi: across and down. texts: of a PNG,
-    {key: text}. resources: of a JPEG, {Photoshop's number: bytes}, the IPTC caption. comment: a JPEG's bytes.
+    exif: without orientation. xmp: bytes. icc_profile: bytes, see colour_profile. dpi: across, down. texts: {key: text}
+    of a PNG. resources: {Photoshop's number: bytes} of a JPEG, with the IPTC caption. comment: bytes of a JPEG.
     pictures: how many the file holds.
     """
 
@@ -120,8 +120,7 @@ class Metadata:
 def read(path, image=None):
     """(Metadata without the mark, orientation, [what is not kept]) of a photo. It is turned if orientation is 2 to 8.
 
-    image: as Pillow loaded it, None for a TIFF that it cannot load. EXIF tags that cannot be read are left out, each by
-    itself.
+    image: as Pillow loaded it, None for a TIFF that it cannot load. An EXIF tag that cannot be read costs no other.
     """
     info = image.info if image else {}
     if image is None or image.format == "TIFF":

@@ -52,7 +52,7 @@ class Found:
 
     @property
     def resumes(self):
-        """Whether a photo whose outputs exist is done; for a single photo that was named itself they are an error."""
+        """Whether outputs that exist stay. They are an error if there is only one photo, which was named itself."""
         return len(self.photos) > 1 or not any(photo.named for photo in self.photos)
 
     @property
@@ -67,8 +67,8 @@ class Found:
 def find(names, recursive=False):
     """What `names` (files, folders, patterns) mean: Found. recursive: with the folders inside of folders.
 
-    Of a folder, earlier outputs, hidden files and files of other kinds are left out; of a pattern, earlier outputs; of
-    several files too, unless they are nothing else: a shell may have made them from a pattern.
+    Left out are: of a folder, hidden files, files of other kinds and earlier outputs; of a pattern, earlier outputs;
+    of several named files, earlier outputs unless all are such, because a shell may have made the names from a pattern.
     Raises UserError that lists every name that gives no photo.
     """
     found, faults, seen = Found(), [], set()
@@ -98,15 +98,11 @@ def find(names, recursive=False):
                 found.photos.append(photo)
     if faults:
         raise UserError("; ".join(faults))
-    _leave_out_named_outputs(found)
-    return found
-
-
-def _leave_out_named_outputs(found):
     named = [photo for photo in found.photos if photo.named]
     outputs = {photo for photo in named if len(named) > 1 and is_output(photo.path)}
     if len(outputs) < len(named):
         found.photos = [photo for photo in found.photos if photo not in outputs]
+    return found
 
 
 def _in_folder(folder, recursive):
@@ -135,10 +131,10 @@ def _in_folder(folder, recursive):
 
 
 def _is_album(path, root, entered):
-    """Whether to look into a folder inside of `root`: no trash or hidden one, and each once, so that links end.
+    """Whether to search a folder inside of `root`: not if it is hidden or a trash, nor twice, because links may circle.
 
-    entered: real paths of the folders where that was done; `path` is added. A link back into `root` is left out: its
-    folder is found without it.
+    entered: real paths of the folders that are searched; `path` is added. A link to a folder inside `root` is not
+    followed: that folder is found without it.
     """
     real = real_path(path)
     if path.name[0] == "." or path.name.lower() in SYSTEM_FOLDERS or real in entered or (
@@ -152,7 +148,7 @@ def _fault_of_folder(found):
     """What to say of a folder without photos."""
     others = [f"{found.outputs} earlier output{'s' * (found.outputs > 1)}"] * bool(found.outputs)
     others += [found.told_skipped] * bool(found.skipped)
-    text = ", only ".join(["no photos there", ", ".join(others)] if others else ["no photos there"])
+    text = "no photos there" + f", only {', '.join(others)}" * bool(others)
     return f"{text}; -r also looks into the folders inside" if found.folders else text
 
 
@@ -196,7 +192,7 @@ def clip_files():
 
 
 def matches_of(pattern):
-    """[Path] of the files that match `pattern`, sorted. A part of it that exists is literal, whatever its brackets."""
+    """[Path] of the files that match `pattern`, sorted. A name that exists is meant, whatever its brackets."""
     root = Path(pattern).anchor
     places = [Path(root)]
     for part in Path(pattern).parts[bool(root):]:
@@ -220,7 +216,7 @@ def real_path(path):
 def check_writable(path, protected, force):
     """Raises UserError if `path` is one of the photos (`protected`: their real paths), or exists and not `force`.
 
-    Or if its name is too long, which is said here: writing would fail after the work.
+    Or if its name is too long: writing would fail only after the work.
     """
     try:
         os.lstat(path)
