@@ -101,7 +101,7 @@ def edit_files(args, strengths):
     if args.json not in (None, "-"):
         sources.check_writable(Path(args.json), protected, args.force or earlier is not None)
     editor = load_editor(args, strengths, protected)
-    jobs = outputs.plan(found, editor.kinds, args.output, args.codec)
+    jobs = outputs.jobs(found, editor.kinds, args.output, args.codec)
     clip_editor = load_clip_editor(args, editor) if clips else None
 
     reports = photo_report.Reports(sys.stderr if args.json == "-" else sys.stdout, len(jobs), earlier)

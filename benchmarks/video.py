@@ -56,7 +56,7 @@ def speed(seconds, rounds):
             write_clip(Path(folder, f"{name}.mp4"), name, seconds)
         for _ in range(rounds):
             for name in PORTRAITS:
-                job, = outputs.plan(sources.find([f"{folder}/{name}.mp4"]), editor.editor.kinds, f"{folder}/out.mp4")
+                job, = outputs.jobs(sources.find([f"{folder}/{name}.mp4"]), editor.editor.kinds, f"{folder}/out.mp4")
                 begin, busy = time.perf_counter(), time.process_time()
                 report = editor.process(job)
                 whole, busy, frames = time.perf_counter() - begin, time.process_time() - busy, report["frames"]

@@ -5,7 +5,6 @@ they are, to the bit, whatever the matrix, the range and the depth.
 """
 
 import dataclasses
-import functools
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from ageing.errors import UserError
 from ageing.faces import blending
+from ageing.hdr import HLG, PQ, TO_BT709, Curve
 
 # FFmpeg's numbers of matrices (ITU-T H.273): red's and blue's share of Y, and what the converter calls them.
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9
@@ -25,7 +25,6 @@ MATRICES = {
 }
 RGB = 0             # the matrix of frames that hold red, green and blue
 LIMITED, FULL = 1, 2
-PQ, HLG = 16, 18    # transfer functions of HDR
 # The converter's default makes pixels a grey level darker.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 HD = 720            # rows from which a clip that does not say it is taken for BT.709, as players do
@@ -157,51 +156,3 @@ def signal(planes, rows, columns, colour, depth):
         index = np.ix_(*(np.arange(part.start, part.stop) // n for part, n in zip((rows, columns), step, strict=True)))
         yuv.append((plane[index] - np.float32(128 << depth - 8)) / chroma)
     return np.stack(yuv, 2) @ np.linalg.inv(rgb_to_yuv(colour.matrix)).T
-
-
-# From BT.2020's primaries to BT.709's (ITU-R BT.2087), applied to the reduced signal instead of to light: skin gets
-# about the saturation that generators know, and the inverse is exact.
-TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
-WHITE = 203         # cd/m2 of a white sheet of paper in HDR (ITU-R BT.2408)
-KNEE = 0.7          # of white: light above is compressed
-BRIGHTEST = 0.99    # of the compressed range: above, a change has nothing to take hold of
-
-
-@functools.cache
-class Curve:
-    """Reduces one channel of an HDR signal, 0 to 1, to grey levels of an SDR picture, 0 to 255."""
-
-    def __init__(self, transfer):
-        self.signals = np.linspace(0, 1, 4096)
-        light = np.minimum({PQ: pq_light, HLG: hlg_light}[transfer](self.signals), KNEE - (1 - KNEE) * np.log(
-            (1 - BRIGHTEST) / (1 - KNEE)))
-        compressed = np.where(light <= KNEE, light, 1 - (1 - KNEE) * np.exp(-(np.maximum(light, KNEE) - KNEE)
-                                                                            / (1 - KNEE)))
-        self.greys = 255 * compressed ** (1 / 2.2)
-        self.table = np.rint(np.interp(np.linspace(0, 1, 65536), self.signals, self.greys)).astype(np.uint8)
-
-    def unreduced(self, delta, signals):
-        """A change of the reduced picture, in grey levels, as one of the signals, in 255ths.
-
-        delta, signals: float32 (h, w, 3).
-        """
-        grey = np.interp(signals, self.signals, self.greys)
-        changed = np.clip(grey + delta @ np.linalg.inv(TO_BT709).T, 0, self.greys[-1])
-        rising = slice(np.argmax(self.greys) + 1)   # not where the brightest are all one
-        moved, still = (np.interp(one, self.greys[rising], self.signals[rising]) for one in (changed, grey))
-        moved -= still
-        return (255 * moved).astype(np.float32)
-
-
-def pq_light(signal):
-    """Light of a PQ signal (SMPTE ST 2084), 1 for white."""
-    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
-    power = signal ** (1 / m2)
-    return 10000 / WHITE * (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1)
-
-
-def hlg_light(signal):
-    """Light of an HLG signal (ITU-R BT.2100) on a display of 1,000 cd/m2, 1 for white."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = np.where(signal <= 0.5, signal ** 2 / 3, (np.exp((np.maximum(signal, 0.5) - c) / a) + b) / 12)
-    return 1000 / WHITE * scene ** 1.2

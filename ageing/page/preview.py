@@ -63,7 +63,7 @@ def _shown(photo, size):
 
 def _in_srgb(rgb, photo):
     """Pixels of a photo with a colour profile, in sRGB; as they are without one, or with one that cannot be used."""
-    profile = photo.meta.get("icc_profile")
+    profile = photo.meta.icc_profile
     if not profile or photo.mode not in ("RGB", "RGBA"):
         return rgb
     try:

@@ -1,59 +1,63 @@
 """The tags of EXIF and TIFF as raw bytes. A tag is copied as it is, whatever its type, count or value.
 
-Layout: TIFF revision 6.0, section 2; BigTIFF has wider counts and offsets. A directory is {number: Tag or directory}.
+Layout: TIFF revision 6.0, section 2. A directory is {number: Tag or directory}.
 """
 
 import dataclasses
 import io
 import struct
 
+import numpy as np
+
 EXIF, GPS, INTEROP = 34665, 34853, 40965    # tags that point to a directory
 POINTERS = {EXIF, GPS, INTEROP}
 ORIENTATION, SOFTWARE, MAKER_NOTE, MICRO_VIDEO = 274, 305, 37500, 34967
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
-RESOLUTION_TAGS = (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
 PIXEL_WIDTH, PIXEL_HEIGHT = 40962, 40963
-BYTE, TEXT, SHORT, LONG, RATIONAL, LONG8 = 1, 2, 3, 4, 5, 16
-# struct's codes of one value, by type.
-CODES = {1: "B", 2: "s", 3: "H", 4: "L", 5: "LL", 6: "b", 7: "s", 8: "h", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L",
-         16: "Q", 17: "q", 18: "Q"}
+BYTE, TEXT, SHORT, LONG, RATIONAL = 1, 2, 3, 4, 5
+# struct's code of one value, by type; a rational has two numbers.
+CODES = {1: "B", 2: "s", 3: "H", 4: "L", 5: "LL", 6: "b", 7: "s", 8: "h", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L"}
 SIZES = {kind: struct.calcsize("<" + code) for kind, code in CODES.items()}
 MOST_BYTES = 32 << 20       # of all values together: the entries of a hostile file can share one large value
-MOST_PAGES = 10_000         # of a document that are counted
+MOST_PAGES = 10_000         # of a document
 HEADER = b"Exif\0\0"
 
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """A value as it is stored. kind: TIFF's type, a key of SIZES. data: bytes in the byte order of its Exif."""
+    """A value as it is stored, but always with the lowest byte first. kind: TIFF's type, a key of CODES."""
 
     kind: int
     data: bytes
 
+    @property
+    def number(self):
+        """Its first value; of a fraction the quotient. None if it is no number."""
+        code = CODES[self.kind]
+        if code == "s":
+            return None
+        first, *below = struct.unpack("<" + code, self.data[:SIZES[self.kind]])
+        if below:
+            return first / below[0] if below[0] else None
+        return first
+
 
 @dataclasses.dataclass
 class Exif:
-    """All tags of a photo. order: "<" or ">". lost: how many tags could not be read."""
+    """All tags of a photo. order: "<" or ">", how they are written.
+
+    lost: how many tags could not be read. pages: how many pictures the file holds, at most MOST_PAGES are counted.
+    """
 
     tags: dict = dataclasses.field(default_factory=dict)
     order: str = "<"
     lost: int = 0
-
-    def copy(self):
-        tags = {number: dict(tag) if isinstance(tag, dict) else tag for number, tag in self.tags.items()}
-        return Exif(tags, self.order, self.lost)
+    pages: int = 1
 
     def number(self, number):
-        """The first value of tag `number`, a number, or None."""
+        """The first value of tag `number`, or None."""
         tag = self.tags.get(number)
-        return _number(tag, self.order) if isinstance(tag, Tag) else None
-
-    def numbers(self, number):
-        """All values of tag `number` that is of whole numbers; () if there is none."""
-        tag = self.tags.get(number)
-        if not isinstance(tag, Tag) or CODES[tag.kind] not in "BHLQ":
-            return ()
-        return struct.unpack(f"{self.order}{len(tag.data) // SIZES[tag.kind]}{CODES[tag.kind]}", tag.data)
+        return tag.number if isinstance(tag, Tag) else None
 
     def orientation(self):
         """1 to 8, or None if there is none."""
@@ -62,42 +66,25 @@ class Exif:
 
     def dpi(self):
         """(horizontal, vertical) pixels an inch, or None."""
-        per_inch = {3: 2.54}.get(self.number(RESOLUTION_UNIT), 1)
-        found = [self.number(number) for number in (X_RESOLUTION, Y_RESOLUTION)]
-        return None if None in found else tuple(float(value) * per_inch for value in found)
+        per_inch = {None: 1, 2: 1, 3: 2.54}.get(self.number(RESOLUTION_UNIT))
+        both = [self.number(number) for number in (X_RESOLUTION, Y_RESOLUTION)]
+        return None if None in (*both, per_inch) else tuple(value * per_inch for value in both)
 
     def put(self, number, kind, *values, inside=None):
         """Set a tag. inside: the directory's tag; None: the first directory."""
         tags = self.tags if inside is None else self.tags.setdefault(inside, {})
-        codes = self.order + CODES[kind] * (len(values) // len(CODES[kind]))
-        data = values[0] + b"\0" if kind == TEXT else struct.pack(codes, *values)
-        tags[number] = Tag(kind, data)
+        codes = "<" + CODES[kind] * (len(values) // len(CODES[kind]))
+        tags[number] = Tag(kind, values[0] + b"\0" if kind == TEXT else struct.pack(codes, *values))
 
     def remove(self, unwanted):
         """Remove the tags, in all directories, for which `unwanted`(number, Tag) is true. Whether there are any."""
-        found = [(inside, number) for inside in (self.tags, *_directories(self.tags))
-                 for number, tag in inside.items() if isinstance(tag, Tag) and unwanted(number, tag)]
-        for inside, number in found:
-            del inside[number]
-        return bool(found)
+        before, self.tags = self.tags, _without(self.tags, unwanted)
+        return self.tags != before
 
-    def tobytes(self, room=None):
-        """(bytes with EXIF's header, how many tags were left out). The largest are left out until `room` suffices."""
-        tags, left_out = self.copy().tags, 0
-        while True:
-            head = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[self.order]
-            data = HEADER + head + _pack(tags, self.order, len(head))
-            excess = 0 if room is None else len(data) - room
-            sizes = [(len(tag.data), -number, inside) for inside in (tags, *_directories(tags))
-                     for number, tag in inside.items() if isinstance(tag, Tag) and number != SOFTWARE]
-            if excess <= 0 or not sizes:
-                return data, left_out
-            for length, number, inside in sorted(sizes, key=lambda size: size[:2], reverse=True):
-                if excess <= 0:
-                    break
-                del inside[-number]
-                excess -= length
-                left_out += 1
+    def tobytes(self):
+        """Bytes with EXIF's header."""
+        head = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}[self.order]
+        return HEADER + head + _packed(self.tags, self.order, len(head))
 
 
 def parse(data, wanted=None):
@@ -115,164 +102,101 @@ def read(file, wanted=None):
     head = _head(file)
     if head is None:
         return Exif(lost=1)
-    order, big, place = head
-    found = Exif(order=order)
-    found.tags = _directory(file, place, big, found, wanted, [MOST_BYTES])[0]
-    return found
-
-
-def count_pages(file):
-    """How many pictures an open TIFF file holds: at most MOST_PAGES are counted."""
-    order, big, place = _head(file)
-    seen = set()
+    order, place = head
+    exif, seen = Exif(order=order), {place}
+    exif.tags, place = _directory(file, place, exif, wanted, [MOST_BYTES])
     while place and place not in seen and len(seen) < MOST_PAGES:
         seen.add(place)
-        place = _directory(file, place, big, Exif(order=order), lambda number: False, [0])[1]
-    return len(seen)
+        place = _directory(file, place, Exif(order=order), lambda number: False, [0])[1]
+    exif.pages = len(seen)
+    return exif
 
 
-def add_to_tiff(path, exif, replaced=()):
-    """Add the tags of `exif` to the TIFF file at `path`. Of tags that it has, only those in `replaced` are replaced."""
+def add_to_tiff(path, added):
+    """Add `added`, {number: Tag or directory}, to the TIFF file at `path`, in place of tags that it has."""
     with open(path, "r+b") as file:
-        order, big, place = _head(file)
-        own = Exif(order=order)
-        tags, following = _directory(file, place, big, own, None, [1 << 40])
-        added = {number: tag for number, tag in exif.tags.items() if number not in tags or number in replaced}
-        tags |= _in_order(added, exif.order, order)
+        order, place = _head(file)
+        tags, following = _directory(file, place, Exif(order=order), None, [1 << 40])
         end = file.seek(0, io.SEEK_END)
         end += file.write(bytes(end % 2))
-        file.write(_pack(tags, order, end, big, following))
-        file.seek(8 if big else 4)
-        file.write(struct.pack(order + ("Q" if big else "L"), end))
-
-
-def with_tags(data, wanted):
-    """A copy of a TIFF's bytes whose first directory has only the tags for whose numbers `wanted` is true."""
-    file = io.BytesIO(data)
-    order, big, place = _head(file)
-    tags, following = _directory(file, place, big, Exif(order=order), wanted, [MOST_BYTES])
-    end = len(data) + len(data) % 2
-    at = 8 if big else 4
-    data = data.ljust(end, b"\0") + _pack(tags, order, end, big, following)
-    offset = struct.pack(order + ("Q" if big else "L"), end)
-    return data[:at] + offset + data[at + len(offset):]
+        file.write(_packed(tags | added, order, end, following))
+        file.seek(4)
+        file.write(struct.pack(order + "L", end))
 
 
 def _head(file):
-    """(byte order, whether it is a BigTIFF, place of the first directory), or None."""
+    """(byte order, place of the first directory) of an open TIFF file, or None."""
     file.seek(0)
-    head = file.read(16)
+    head = file.read(8)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None or len(head) < 8:
-        return None
-    big = 0x2B in head[2:4]
-    if big:
-        return (order, big, struct.unpack_from(order + "Q", head, 8)[0]) if len(head) == 16 else None
-    return order, big, struct.unpack_from(order + "L", head, 4)[0]
+    return (order, struct.unpack_from(order + "L", head, 4)[0]) if order and len(head) == 8 else None
 
 
-def _directory(file, place, big, found, wanted, budget, depth=0):
-    """(directory, place of the next one or 0). Adds to found.lost. budget: [bytes that may still be read]."""
-    order = found.order
-    count_code, entry_code, inline, offset_code = ("Q", "HHQ", 8, "Q") if big else ("H", "HHL", 4, "L")
-    head, size = struct.calcsize("<" + entry_code), struct.calcsize("<" + entry_code) + inline
-    raw = _read_at(file, place, struct.calcsize("<" + count_code))
+def _directory(file, place, exif, wanted, room, depth=0):
+    """(directory, place of the next one or 0). Adds to exif.lost. room: [bytes of values that may still be read]."""
+    order, tags = exif.order, {}
+    raw = _read_at(file, place, 2)
     if raw is None:
-        found.lost += 1
+        exif.lost += 1
         return {}, 0
-    count = min(struct.unpack(order + count_code, raw)[0], 65535)
-    entries = file.read(count * size)
-    following = file.read(inline)
-    found.lost += count - len(entries) // size
-    tags = {}
-    for at in range(0, len(entries) - size + 1, size):
-        number, kind, n = struct.unpack_from(order + entry_code, entries, at)
+    count = struct.unpack(order + "H", raw)[0]
+    entries, following = file.read(12 * count), file.read(4)
+    whole = len(entries) // 12
+    exif.lost += count - whole
+    for number, kind, n, value in struct.iter_unpack(order + "HHL4s", entries[:12 * whole]):
         if number in tags or (wanted and not wanted(number)):
             continue
-        value = entries[at + head:at + size]
         length = n * SIZES.get(kind, 0)
-        if length > inline:
-            offset = struct.unpack(order + offset_code, value)[0]
-            value = _read_at(file, offset, length) if length <= budget[0] else None
-            budget[0] -= length if value else 0
+        if length > 4:  # the value stands elsewhere
+            offset = struct.unpack(order + "L", value)[0]
+            value = _read_at(file, offset, length) if length <= room[0] else None
+            room[0] -= length if value else 0
         if value is None or (n and not length):
-            found.lost += 1
+            exif.lost += 1
         elif length:
-            tags[number] = Tag(kind, value[:length])
+            tags[number] = Tag(kind, _turned(value[:length], kind, order))
     for number in POINTERS & set(tags):
-        place = _number(tags.pop(number), order)
+        place = tags.pop(number).number
         if depth < 2 and isinstance(place, int) and place > 0:
-            inside = _directory(file, place, big, found, wanted, budget, depth + 1)[0]
+            inside = _directory(file, place, exif, wanted, room, depth + 1)[0]
             if inside:
                 tags[number] = inside
         else:
-            found.lost += 1
-    return tags, struct.unpack(order + offset_code, following)[0] if len(following) == inline else 0
+            exif.lost += 1
+    return tags, struct.unpack(order + "L", following)[0] if len(following) == 4 else 0
 
 
 def _read_at(file, place, length):
     """`length` bytes of a file, or None if it ends before."""
-    try:
-        file.seek(place)
-        data = file.read(length)
-    except (OSError, OverflowError, ValueError):  # beyond what a file can have
-        return None
+    file.seek(place)
+    data = file.read(length)
     return data if len(data) == length else None
 
 
-def _pack(tags, order, start, big=False, following=0):
+def _packed(tags, order, start, following=0):
     """The bytes of a directory, and of those inside it, that will stand at `start`."""
-    count_code, entry_code, inline, offset_code = ("Q", "HHQ", 8, "Q") if big else ("H", "HHL", 4, "L")
-    entry = struct.calcsize("<" + entry_code) + inline
-    entries = [struct.pack(order + count_code, len(tags))]
-    values = []
-    place = start + len(entries[0]) + entry * len(tags) + inline
+    entries, values = [struct.pack(order + "H", len(tags))], []
+    place = start + 6 + 12 * len(tags)
     for number, tag in sorted(tags.items()):
         if isinstance(tag, dict):
-            kind, n, data = LONG8 if big else LONG, 1, _pack(tag, order, place, big)
+            kind, n, data = LONG, 1, _packed(tag, order, place)
         else:
-            kind, n, data = tag.kind, len(tag.data) // SIZES[tag.kind], tag.data
-        if isinstance(tag, dict) or len(data) > inline:
-            value = struct.pack(order + offset_code, place)
+            kind, n, data = tag.kind, len(tag.data) // SIZES[tag.kind], _turned(tag.data, tag.kind, order)
+        if len(data) > 4:
             values.append(data + bytes(len(data) % 2))
+            data = struct.pack(order + "L", place)
             place += len(values[-1])
-        else:
-            value = data
-        entries.append(struct.pack(order + entry_code, number, kind, n) + value.ljust(inline, b"\0"))
-    entries.append(struct.pack(order + offset_code, following))
-    return b"".join(entries + values)
+        entries.append(struct.pack(order + "HHL4s", number, kind, n, data))
+    return b"".join([*entries, struct.pack(order + "L", following), *values])
 
 
-def _number(tag, order):
-    """The first value of a Tag as a number; None if it is none."""
-    code, size = CODES[tag.kind], SIZES[tag.kind]
-    if code == "s":
-        text = tag.data.strip(b"\0 ")
-        return int(text) if text.isdigit() and len(text) < 6 else None
-    values = struct.unpack(order + code, tag.data[:size])
-    if len(values) == 2:
-        return values[0] / values[1] if values[1] else None
-    return values[0]
+def _turned(data, kind, order):
+    """The bytes of a tag in this order from those with the lowest byte first, or back."""
+    width = struct.calcsize("<" + CODES[kind][0])
+    return data if order == "<" or width == 1 else np.frombuffer(data, f">u{width}").astype(f"<u{width}").tobytes()
 
 
-def _in_order(tags, before, after):
-    """A directory whose values have the byte order `after` in place of `before`."""
-    if before == after:
-        return tags
-    swapped = {}
-    for number, tag in tags.items():
-        if isinstance(tag, dict):
-            swapped[number] = _in_order(tag, before, after)
-        else:
-            width = struct.calcsize("<" + CODES[tag.kind][0])
-            parts = [tag.data[at:at + width][::-1] for at in range(0, len(tag.data), width)]
-            swapped[number] = Tag(tag.kind, b"".join(parts)) if width > 1 else tag
-    return swapped
-
-
-def _directories(tags):
-    """All directories inside a directory."""
-    for tag in tags.values():
-        if isinstance(tag, dict):
-            yield tag
-            yield from _directories(tag)
+def _without(tags, unwanted):
+    """A directory without the tags for which `unwanted`(number, Tag) is true."""
+    return {number: _without(tag, unwanted) if isinstance(tag, dict) else tag for number, tag in tags.items()
+            if isinstance(tag, dict) or not unwanted(number, tag)}

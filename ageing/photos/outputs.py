@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import typing
 import warnings
 from pathlib import Path
 
@@ -10,14 +9,7 @@ from PIL import Image
 
 from ageing.errors import UserError, kind_of
 from ageing.photos import photo_file
-from ageing.photos.sources import HEIF_SUFFIXES, check_writable, is_clip, is_output, names_a_file
-
-
-class Header(typing.NamedTuple):
-    """What decides the format of outputs: Pillow's format and mode of a photo."""
-
-    format: str
-    mode: str
+from ageing.photos.sources import HEIF_SUFFIXES, check_writable, clip_files, is_clip, is_output, names_a_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,16 +38,16 @@ def missing(job, protected, force):
 
     Raises UserError if one of them may not be written.
     """
-    found = {}
+    unwritten = {}
     for kind, path in job.outputs.items():
         finished = job.resumes and not force and kind_of(path) == "file" and is_output(path)
         check_writable(path, protected, force or finished)
         if not finished:
-            found[kind] = path
-    return found
+            unwritten[kind] = path
+    return unwritten
 
 
-def plan(found, kinds, output=None, codec=None):
+def jobs(found, kinds, output=None, codec=None):
     """[Job], one for each photo of sources.Found, with a path for each of `kinds`. Sheets are JPEGs.
 
     A clip has no sheets. codec: its outputs', a key of clip_file.CODECS.
@@ -87,35 +79,32 @@ def _kinds_of(source, kinds):
 
 def _suffix(path, codec):
     """The suffix of outputs for the photo or clip at `path`."""
-    if not is_clip(path):
-        return photo_file.target_suffix(_header(path), path)
-    from ageing.clips import clip_file
-
-    return clip_file.target_suffix(path, codec)
+    if is_clip(path):
+        return clip_files().target_suffix(path, codec)
+    return photo_file.target_suffix(_unread(path), path)
 
 
 def _named(source, file, kinds, codec):
     """{kind: path}: the edited photo is `file` itself, sheets lie beside it."""
     if is_clip(source.path):
-        from ageing.clips import clip_file
-
-        clip_file.check_suffix(file, codec)
+        clip_files().check_suffix(file, codec)
     else:
         photo_file.output_format(None, file.suffix)  # raises if there is no such format
     kinds = _kinds_of(source, kinds)
     return {kind: file.with_name(f"{file.stem}_{kind.sheet}.jpg") if kind.sheet else file for kind in kinds}
 
 
-def _header(path):
-    """Header of the photo at `path`; if it is damaged, the one that its suffix promises."""
+def _unread(path):
+    """The Photo at `path` without its pixels; if it is damaged, the one that its suffix promises."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                return Header({"MPO": "JPEG"}.get(image.format, image.format), image.mode)
+                form, mode = {"MPO": "JPEG"}.get(image.format, image.format), image.mode
     except Exception:  # reading it will say what is wrong
         is_heif = path.suffix.lower() in HEIF_SUFFIXES
-        return Header("HEIF" if is_heif else photo_file.format_of(path.suffix), "RGB")
+        form, mode = "HEIF" if is_heif else photo_file.format_of(path.suffix), "RGB"
+    return photo_file.Photo(None, None, mode, form)
 
 
 def _check_distinct(paths):

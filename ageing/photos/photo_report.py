@@ -151,25 +151,25 @@ def closing(reports, skipped):
     errors = sum("error" in report for report in reports)
     read_now = [report for report in reports if "faces" in report and "done before" not in report]
     aged = [report for report in read_now if report["outputs"]]
-    parts = []
+    phrases = []
     if aged:
         edited, unaligned = _faces_of(aged)
         told = f", {unaligned} not aligned" if unaligned else ""
-        parts.append(f"{len(aged)} edited ({_count(edited, 'face')}{told})")
+        phrases.append(f"{len(aged)} edited ({_count(edited, 'face')}{told})")
     if faceless := len(read_now) - len(aged):
-        parts.append(f"{faceless} without a face")
+        phrases.append(f"{faceless} without a face")
     if errors:
-        parts.append(_count(errors, "error"))
+        phrases.append(_count(errors, "error"))
     kinds = [kind for report in reports if "done before" not in report for kind in ("photo", "clip") if kind in report]
     counts = [_count(kinds.count(kind), kind) for kind in dict.fromkeys(sorted(kinds, reverse=True))] or ["0 photos"]
-    parts = [f"{' and '.join(counts)}: {', '.join(parts)}"] if parts else []
+    phrases = [f"{' and '.join(counts)}: {', '.join(phrases)}"] if phrases else []
     if done:
-        parts.append(f"{done} done before")
+        phrases.append(f"{done} done before")
     if noted := sum(bool(report["notes"]) for report in read_now):
-        parts.append(f"notes on {noted}, see --json")
+        phrases.append(f"notes on {noted}, see --json")
     if skipped:
-        parts.append(f"skipped: {skipped}")
-    return printable("; ".join(parts))
+        phrases.append(f"skipped: {skipped}")
+    return printable("; ".join(phrases))
 
 
 def _faces_of(reports):

@@ -51,7 +51,7 @@ class Found:
 
     @property
     def resumes(self):
-        """Whether a photo whose outputs exist is done; for a single photo that was named itself they are an error."""
+        """Whether outputs that exist stay. They are an error if there is only one photo, which was named itself."""
         return len(self.photos) > 1 or not any(photo.named for photo in self.photos)
 
     @property
@@ -66,8 +66,8 @@ class Found:
 def find(names, recursive=False):
     """What `names` (files, folders, patterns) mean: Found. recursive: with the folders inside of folders.
 
-    Of a folder, earlier outputs, hidden files and files of other kinds are left out; of a pattern, earlier outputs; of
-    several files too, unless they are nothing else: a shell may have made them from a pattern.
+    Left out are: of a folder, hidden files, files of other kinds and earlier outputs; of a pattern, earlier outputs;
+    of several named files, earlier outputs unless all are such, because a shell may have made the names from a pattern.
     Raises UserError that lists every name that gives no photo.
     """
     found, faults, seen = Found(), [], set()
@@ -97,15 +97,11 @@ def find(names, recursive=False):
                 found.photos.append(photo)
     if faults:
         raise UserError("; ".join(faults))
-    _leave_out_named_outputs(found)
-    return found
-
-
-def _leave_out_named_outputs(found):
     named = [photo for photo in found.photos if photo.named]
     outputs = {photo for photo in named if len(named) > 1 and is_output(photo.path)}
     if len(outputs) < len(named):
         found.photos = [photo for photo in found.photos if photo not in outputs]
+    return found
 
 
 def _in_folder(folder, recursive):
@@ -115,8 +111,8 @@ def _in_folder(folder, recursive):
             raise error
         found.unreadable[error.filename] = reason(error)
 
-    found, suffixes, root = Found(), photo_suffixes(), real_path(folder)
-    suffixes |= CLIP_SUFFIXES if importlib.util.find_spec("av") else set()
+    found, root = Found(), real_path(folder)
+    suffixes = photo_suffixes() | (CLIP_SUFFIXES if importlib.util.find_spec("av") else set())
     entered = {root, *root.parents}
     for place, folders, files in os.walk(folder, onerror=note, followlinks=True):
         folders[:] = [name for name in sorted(folders) if _is_album(Path(place, name), root, entered)]
@@ -134,10 +130,10 @@ def _in_folder(folder, recursive):
 
 
 def _is_album(path, root, entered):
-    """Whether to look into a folder inside of `root`: no trash or hidden one, and each once, so that links end.
+    """Whether to search a folder inside of `root`: not if it is hidden or a trash, nor twice, because links may circle.
 
-    entered: real paths of the folders where that was done; `path` is added. A link back into `root` is left out: its
-    folder is found without it.
+    entered: real paths of the folders that are searched; `path` is added. A link to a folder inside `root` is not
+    followed: that folder is found without it.
     """
     real = real_path(path)
     if path.name[0] == "." or path.name.lower() in SYSTEM_FOLDERS or real in entered or (
@@ -151,7 +147,7 @@ def _fault_of_folder(found):
     """What to say of a folder without photos."""
     others = [f"{found.outputs} earlier output{'s' * (found.outputs > 1)}"] * bool(found.outputs)
     others += [found.told_skipped] * bool(found.skipped)
-    text = ", only ".join(["no photos there", ", ".join(others)] if others else ["no photos there"])
+    text = "no photos there" + f", only {', '.join(others)}" * bool(others)
     return f"{text}; -r also looks into the folders inside" if found.folders else text
 
 
@@ -184,21 +180,23 @@ def is_output(path):
     """Whether the photo or clip at `path` says that this program edited it. Only its header is read."""
     if not is_clip(path):
         return is_marked(path)
-    if not importlib.util.find_spec("av"):
-        return False
-    from ageing.clips import clip_file  # PyAV takes a tenth of a second
+    return bool(importlib.util.find_spec("av")) and clip_files().is_marked(path)
 
-    return clip_file.is_marked(path)
+
+def clip_files():
+    """The module that reads and writes clips. It is imported when there is one: PyAV is optional, and not quick."""
+    from ageing.clips import clip_file
+
+    return clip_file
 
 
 def matches_of(pattern):
-    """[Path] of the files that match `pattern`, sorted. A part of it that exists is literal, whatever its brackets."""
-    parts = Path(pattern).parts
-    places = [Path(parts[0])] if Path(pattern).is_absolute() else [Path()]
-    for part in parts[1:] if Path(pattern).is_absolute() else parts:
-        places = [match for place in places
-                  for match in ([place / part] if os.path.lexists(place / part) else
-                                [place / name for name in sorted(glob.glob(part, root_dir=place))])]
+    """[Path] of the files that match `pattern`, sorted. A name that exists is meant, whatever its brackets."""
+    root = Path(pattern).anchor
+    places = [Path(root)]
+    for part in Path(pattern).parts[bool(root):]:
+        places = [place / name for place in places for name in (
+            [part] if os.path.lexists(place / part) else sorted(glob.glob(part, root_dir=place)))]
     return [path for path in places if path.is_file()]
 
 
@@ -217,7 +215,7 @@ def real_path(path):
 def check_writable(path, protected, force):
     """Raises UserError if `path` is one of the photos (`protected`: their real paths), or exists and not `force`.
 
-    Or if its name is too long, which is said here: writing would fail after the work.
+    Or if its name is too long: writing would fail only after the work.
     """
     try:
         os.lstat(path)

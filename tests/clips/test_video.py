@@ -51,7 +51,7 @@ def editor(parts, codec=None, translators=None, **more):
 
 
 def attempt(one, *names, output=None):
-    return [one.attempt(job) for job in outputs.plan(find(names), one.editor.kinds, output, one.codec)]
+    return [one.attempt(job) for job in outputs.jobs(find(names), one.editor.kinds, output, one.codec)]
 
 
 def change(path, source="face.mp4"):

@@ -8,13 +8,14 @@ from PIL import Image, ImageCms
 from ageing.faces import alignment, blending
 from ageing.faces.detector import Face
 from ageing.page import preview
+from ageing.photos.metadata import Metadata
 from ageing.photos.photo_file import Photo
 
 RNG = np.random.default_rng(3)
 
 
 def photo_of(pixels, mode="RGB", **meta):
-    return Photo(pixels, np.ascontiguousarray(pixels[..., :3]), mode, "PNG", meta)
+    return Photo(pixels, np.ascontiguousarray(pixels[..., :3]), mode, "PNG", Metadata(**meta))
 
 
 def change(placements, scale=40):
@@ -86,7 +87,7 @@ def test_transparent_photos_stay_transparent():
     shown = unpacked(preview.packed(photo_of(pixels, "RGBA"), [], [], {}, 400))[1]
     np.testing.assert_array_equal(shown, pixels)
     deep = pixels.astype(np.uint16) * 257
-    photo = Photo(deep, pixels[..., :3].copy(), "RGBA", "PNG", {})
+    photo = Photo(deep, pixels[..., :3].copy(), "RGBA", "PNG")
     np.testing.assert_array_equal(unpacked(preview.packed(photo, [], [], {}, 400))[1], pixels)
 
 

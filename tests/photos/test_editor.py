@@ -48,7 +48,7 @@ def editor(*faces, translators=None, **more):
 
 
 def jobs(one, *names, output=None):
-    return outputs.plan(find(names), one.kinds, output)
+    return outputs.jobs(find(names), one.kinds, output)
 
 
 def attempt(one, *names, output=None):

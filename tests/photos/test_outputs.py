@@ -26,7 +26,7 @@ def photos(*names):
 def planned(names, kinds, output=None, recursive=False):
     """{photo: [outputs]}"""
     return {str(job.photo): [str(job.outputs[kind]) for kind in kinds]
-            for job in outputs.plan(find(names, recursive), kinds, output)}
+            for job in outputs.jobs(find(names, recursive), kinds, output)}
 
 
 def test_beside_the_photo_or_in_the_folder_with_its_own_suffix(place):
@@ -89,7 +89,7 @@ def test_names_that_stay_equal_are_an_error_before_any_work(place):
 def test_one_photo_that_is_named_itself_does_not_resume(place, names, resumes):
     (place / "in").mkdir()
     photos("in/a.jpg", "b.jpg")
-    assert all(job.resumes == resumes for job in outputs.plan(find(names), [OLDER]))
+    assert all(job.resumes == resumes for job in outputs.jobs(find(names), [OLDER]))
 
 
 def test_a_damaged_photo_keeps_its_suffix():

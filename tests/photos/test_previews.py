@@ -45,7 +45,7 @@ def exif_bytes():
     tags.tags[exif_tags.EXIF][0x9003] = exif_tags.Tag(exif_tags.TEXT, b"2026:11:24 12:00:00\0")
     tags.tags[exif_tags.EXIF][exif_tags.INTEROP] = {9: exif_tags.Tag(7, PLANTED)}
     tags.tags[exif_tags.GPS] = {27: exif_tags.Tag(7, b"ASCII\0\0\0" + IN_BASE64)}
-    data = bytearray(tags.tobytes()[0])
+    data = bytearray(tags.tobytes())
     count = struct.unpack_from("<H", data, 14)[0]
     struct.pack_into("<L", data, 16 + 12 * count, len(data) - 6)    # the first directory's next one
     place = len(data) - 6 + 2 + 2 * 12 + 4
@@ -58,7 +58,7 @@ def packet(unknown):
                   b'xmlns:xmpGImg="http://ns.adobe.com/xap/1.0/g/img/"><xmp:Thumbnails><rdf:Alt><rdf:li '
                   b'xmpGImg:image="' + LINES + b'"/></rdf:Alt></xmp:Thumbnails></rdf:Description>')
     maker = b'<rdf:Description xmlns:m="maker:own"><m:preview>' + LINES + b"</m:preview></rdf:Description>"
-    return xmp.EMPTY.replace(b"</rdf:RDF>", thumbnails + maker * unknown + b"</rdf:RDF>")
+    return xmp.NEW.replace(b"</rdf:RDF>", thumbnails + maker * unknown + b"</rdf:RDF>")
 
 
 def jpeg(path):
@@ -109,7 +109,7 @@ def tiff(path):
     tags = exif_tags.parse(exif_bytes())
     tags.tags[metadata.XMP_TAG] = exif_tags.Tag(exif_tags.BYTE, packet(False))
     tags.tags[33723] = exif_tags.Tag(7, PLANTED)
-    exif_tags.add_to_tiff(path, tags)
+    exif_tags.add_to_tiff(path, tags.tags)
 
 
 MAKERS = {".jpg": jpeg, ".png": png, ".webp": webp, ".avif": avif, ".heic": heic, ".tif": tiff}

@@ -1,7 +1,7 @@
-"""What a file without an ICC profile says about its colours.
+"""A photo's colour profile. Its own stays as it is, as Metadata.icc_profile; here one is made for a photo without it.
 
-It becomes an ICC profile, which every format can carry, or, for HDR, an SDR picture. Sources: code points of ITU-T
-H.273 (HEIF, AVIF, PNG), a PNG's gamma and chromaticities, Adobe RGB by EXIF.
+Each format can carry an ICC profile. It says what the file says in other ways: by code points of ITU-T H.273 (HEIF,
+AVIF, PNG), a PNG's gamma and chromaticities, or EXIF (Adobe RGB). A picture in HDR becomes one in SDR.
 """
 
 import dataclasses
@@ -11,11 +11,10 @@ import struct
 import cv2
 import numpy as np
 
-from ageing.errors import UserError
+from ageing import hdr
 from ageing.photos import exif, sixteen_bit
 
 BT2020, DISPLAY_P3 = 9, 12  # primaries
-PQ, HLG = 16, 18            # transfer functions of HDR
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}   # of other transfer functions; all that are not here are viewed as sRGB's
 D65 = (0.3127, 0.329)
 SRGB = (*D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)     # chromaticities x, y of white, red, green and blue
@@ -29,7 +28,7 @@ COLOUR_SPACE = 0xA001       # EXIF's tag; 2 is Adobe RGB to some cameras
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """chromaticities: as SRGB. gamma: None is sRGB's curve. hdr: PQ, HLG or None."""
+    """chromaticities: as SRGB. gamma: None is sRGB's curve. hdr: hdr.PQ, hdr.HLG or None."""
 
     chromaticities: tuple = SRGB
     gamma: float | None = None
@@ -37,11 +36,13 @@ class Space:
 
 
 def stated(image, path, meta):
-    """The Space that a loaded image states by other means than an ICC profile, or one as sRGB. meta: with "exif"."""
+    """The Space that a loaded image states by other means than an ICC profile, or one as sRGB. meta: its Metadata."""
     primaries, transfer = _code_points(image, path)
-    if transfer in (PQ, HLG) and (image.format == "PNG" or not meta["icc_profile"]):
+    if transfer in (hdr.PQ, hdr.HLG) and (image.format == "PNG" or not meta.icc_profile):
         return Space(CHROMATICITIES.get(primaries, SRGB), hdr=transfer)
-    if meta["icc_profile"]:
+    if image.mode == "LAB":  # it becomes RGB
+        meta.icc_profile = None
+    if meta.icc_profile or image.mode == "LAB":
         return Space()
     if primaries is not None:
         return Space(CHROMATICITIES.get(primaries, SRGB), GAMMAS.get(transfer))
@@ -50,7 +51,7 @@ def stated(image, path, meta):
         usual = not gamma or abs(gamma * 2.2 - 1) < 0.05     # a display's: written by programs that mean sRGB
         near = not chromaticities or np.allclose(chromaticities, SRGB, atol=0.005)
         return Space(SRGB if near else tuple(chromaticities), None if usual else 1 / gamma)
-    tags = meta["exif"].tags.get(exif.EXIF, {})
+    tags = meta.exif.tags.get(exif.EXIF, {})
     index = tags.get(exif.INTEROP, {}).get(1)
     if (index and index.data[:3] == b"R03") or (COLOUR_SPACE in tags and tags[COLOUR_SPACE].data.strip(b"\0") == b"\2"):
         return Space(ADOBE_RGB, 563 / 256)
@@ -65,51 +66,56 @@ def _code_points(image, path):
     if image.format not in ("PNG", "AVIF"):
         return None, None
     with open(path, "rb") as file:
-        found = CODE_POINTS.search(file.read(HEAD))
-    return [ord(value) for value in found.groups() if value] if found else (None, None)
+        code_points = CODE_POINTS.search(file.read(HEAD))
+    return [ord(value) for value in code_points.groups() if value] if code_points else (None, None)
 
 
-def reduced(path, native, mode, space):
-    """(uint8 pixels in SDR, the Space in which they are) of HDR pixels, uint8 or uint16 (H, W) or (H, W, C)."""
-    try:
-        from ageing.clips import clip_colour
-    except ImportError as error:
-        raise UserError(f"{path}: HDR needs one more package; install it with pip install av") from error
-    colour = native[..., :3] if mode in ("RGB", "RGBA") else native
-    wide = colour if native.dtype == np.uint16 else colour.astype(np.uint16) * 257
-    made = np.take(clip_colour.Curve(space.hdr).table, wide)
+def settle(native, mode, meta, space):
+    """(pixels, [what is to be told]) of pixels in a Space. meta, their Metadata, gets the ICC profile that they need.
+
+    native: uint8 or uint16 (H, W) or (H, W, C).
+    """
+    notes = []
+    if space.hdr:
+        native, space = _reduced(native, mode, space)
+        meta.icc_profile, notes = None, ["its HDR became SDR"]
+    meta.icc_profile = meta.icc_profile or _made(space, is_grey=mode in ("L", "LA"))
+    return native, notes
+
+
+def _reduced(native, mode, space):
+    """(uint8 pixels in SDR, the Space in which they are) of HDR pixels."""
+    deep = native if native.dtype == np.uint16 else native.astype(np.uint16) * 257
+    sdr = np.take(hdr.Curve(space.hdr).table, deep)
     if space.chromaticities == CHROMATICITIES[BT2020]:
         space = Space()
-        if made.ndim == 3 and made.shape[2] == 3:
-            made = cv2.transform(made, clip_colour.TO_BT709)
+        if mode in ("RGB", "RGBA"):
+            sdr[..., :3] = cv2.transform(sdr[..., :3], hdr.TO_BT709)
     if mode in ("RGBA", "LA"):
-        alpha = native[..., -1:] if native.dtype == np.uint8 else sixteen_bit.to_eight_bits(native[..., -1:])
-        made = np.concatenate([made[..., :native.shape[2] - 1], alpha], axis=2)
-    return made, dataclasses.replace(space, hdr=None)
+        sdr[..., -1] = sixteen_bit.to_eight_bits(deep[..., -1])
+    return sdr, dataclasses.replace(space, hdr=None)
 
 
-def profile(space, grey):
-    """The bytes of an ICC profile for RGB or `grey` in a Space. None for one as sRGB, and for impossible numbers."""
-    if space == Space() or (grey and space.gamma is None):
+def _made(space, is_grey):
+    """The bytes of an ICC profile (version 4, ICC.1:2022), None for a Space as sRGB or with impossible numbers."""
+    if space == Space() or (is_grey and space.gamma is None):
         return None
     try:
-        return _profile(space, grey)
+        white, colours, adaptation = _colorants(space.chromaticities)
+        return _icc(space, None if is_grey else colours, white, adaptation)
     except (ArithmeticError, ValueError, np.linalg.LinAlgError, struct.error):
         return None
 
 
-def _profile(space, grey):
-    """As `profile`: version 4, ICC.1:2022."""
-    white, colours, adaptation = _colorants(space.chromaticities)
-    if space.gamma is None:
-        curve = b"para" + struct.pack(">LHH", 0, 3, 0) + _fixed([2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045])
-    else:
-        curve = b"para" + struct.pack(">LHH", 0, 0, 0) + _fixed([space.gamma])
+def _icc(space, colours, white, adaptation):
+    kind, numbers = (3, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045]) if space.gamma is None else (
+        0, [space.gamma])
+    curve = b"para" + struct.pack(">LHH", 0, kind, 0) + _fixed(numbers)
     text = "Colours as the photo's file states them".encode("utf-16-be")
     text = b"mluc" + struct.pack(">LLL2s2sLL", 0, 1, 12, b"en", b"US", len(text), 28) + text
     tags = {b"desc": text, b"cprt": text, b"wtpt": b"XYZ \0\0\0\0" + _fixed(white),
             b"chad": b"sf32\0\0\0\0" + _fixed(adaptation.ravel())}
-    if grey:
+    if colours is None:
         tags[b"kTRC"] = curve
     else:
         for name, xyz in zip("rgb", colours.T, strict=True):
@@ -118,10 +124,9 @@ def _profile(space, grey):
     for name, value in tags.items():
         table += struct.pack(">4sLL", name, start + len(data), len(value))
         data += value + bytes(-len(value) % 4)
-    head = struct.pack(">L4sL4s4s4s", 128 + len(table) + len(data), b"", 0x04400000, b"mntr",
-                       b"GRAY" if grey else b"RGB ", b"XYZ ")
-    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + _fixed(white)
-    return head.ljust(128, b"\0") + table + data
+    head = struct.pack(">L4sL4s4s4s6H4s", 128 + len(table) + len(data), b"", 0x04400000, b"mntr",
+                       b"GRAY" if colours is None else b"RGB ", b"XYZ ", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28)
+    return (head + _fixed(white)).ljust(128, b"\0") + table + data
 
 
 def _fixed(numbers):
