@@ -19,8 +19,12 @@ GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}   # of other transfer functions; all that are 
 D65 = (0.3127, 0.329)
 SRGB = (*D65, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)     # chromaticities x, y of white, red, green and blue
 ADOBE_RGB = (*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
-CHROMATICITIES = {BT2020: (*D65, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046),
-                  DISPLAY_P3: (*D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)}
+NTSC = (*D65, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07)
+CHROMATICITIES = {4: (0.31, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08), 5: (*D65, 0.64, 0.33, 0.29, 0.6, 0.15, 0.06),
+                  6: NTSC, 7: NTSC, BT2020: (*D65, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046),
+                  11: (0.314, 0.351, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
+                  DISPLAY_P3: (*D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
+                  22: (*D65, 0.63, 0.34, 0.295, 0.605, 0.155, 0.077)}   # of the primaries; all others are sRGB's
 CODE_POINTS = re.compile(rb"\0{3}\x04cICP(.)(.)|colrnclx\0(.)\0(.)", re.DOTALL)  # of a PNG, and of AVIF's first item
 HEAD = 1 << 20              # bytes of a file within which they stand
 COLOUR_SPACE = 0xA001       # EXIF's tag; 2 is Adobe RGB to some cameras
@@ -51,6 +55,11 @@ def stated(image, path, meta):
         usual = not gamma or abs(gamma * 2.2 - 1) < 0.05     # a display's: written by programs that mean sRGB
         near = not chromaticities or np.allclose(chromaticities, SRGB, atol=0.005)
         return Space(SRGB if near else tuple(chromaticities), None if usual else 1 / gamma)
+    return by_exif(meta)
+
+
+def by_exif(meta):
+    """The Space that EXIF states: Adobe RGB, or one as sRGB."""
     tags = meta.exif.tags.get(exif.EXIF, {})
     index = tags.get(exif.INTEROP, {}).get(1)
     if (index and index.data[:3] == b"R03") or (COLOUR_SPACE in tags and tags[COLOUR_SPACE].data.strip(b"\0") == b"\2"):

@@ -32,9 +32,11 @@ DROPPED_TAGS = {exif_tags.ORIENTATION, 330, XMP_TAG, 34377, ICC_TAG, exif_tags.M
                 *range(0x5012, 0x5034), *range(50706, 51200)}
 READ_TAGS = {exif_tags.ORIENTATION, XMP_TAG, ICC_TAG, C2PA_TAG}     # of these, to be told or kept in another way
 PLACES = (0x9214, 0xA214)       # subject area and location: they do not hold once the picture is turned
-# How JPEG, PNG, WebP, HEIF and AVIF begin: as they are, in base64 (of texts, also in UTF-16), and in hexadecimal.
-PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n|RIFF.{4}WEBP|ftyp(?:hei|mif|avif)|/\0?9\0?j\0?/|iVBORw0KGgo|UklGR"
-                     rb"|ffd8ff(?:e|c|db|fe)|FFD8FF(?:E|C|DB|FE)", re.DOTALL)
+# How JPEG, PNG, GIF, WebP, HEIF and AVIF begin: as they are, in base64 (of texts, also in UTF-16), and in hexadecimal.
+# The last line: base64 of a JPEG one or two bytes into what is encoded, and of a TIFF. So few letters may be a word.
+PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF.{4}WEBP|ftyp(?:hei|mif|avif)"
+                     rb"|/\0?9\0?j\0?/|iVBORw0KGgo|UklGR|R0lGOD[dl]|ffd8ff(?:e|c|db|fe)|FFD8FF(?:E|C|DB|FE)"
+                     rb"|(?:[Pfv/]/Y/|/2P[89+/]|SUkqA|TU0AK)[A-Za-z0-9+/\s]{60}", re.DOTALL)
 LONGEST_SOFTWARE = 1_000        # bytes of the name that stood in the mark's place
 # Photoshop's resources of a JPEG that are kept: IPTC, copyright flag, its address, the IPTC's checksum.
 IPTC_RESOURCE = 0x0404

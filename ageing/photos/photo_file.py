@@ -94,7 +94,10 @@ def _read(path, megapixels):
             opening.check_size(path, page.imagewidth, page.imagelength, megapixels)
             native, mode = sixteen_bit.read_tiff(path, page)
             encoding = {"compression": "tiff_adobe_deflate"} if page.compression in sixteen_bit.DEFLATE else {}
-            return _photo(native, mode, "TIFF", encoding, *metadata.read(path), notes=[])
+            meta, orientation, not_kept = metadata.read(path)
+            if not meta.icc_profile:
+                colour_profile.settle(native, mode, meta, colour_profile.by_exif(meta))
+            return _photo(native, mode, "TIFF", encoding, meta, orientation, not_kept, notes=[])
     image, is_upright, is_deep_png = opening.load(path, megapixels)
     with image:
         form = {"MPO": "JPEG"}.get(image.format, image.format)

@@ -181,3 +181,23 @@ def test_sheets_have_the_photos_profile(tmp_path):
     photo = photo_file.read(tmp_path / "in.png")
     photo_file.save_sheet(tmp_path / "sheet.jpg", photo.rgb, photo)
     np.testing.assert_allclose(shown(tmp_path / "sheet.jpg"), expected(), atol=4)
+
+
+def test_adobe_rgb_of_a_deep_tiff_is_read_from_exif(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "in.tif", np.full((32, 32, 3), 30_000, np.uint16), photometric="rgb")
+    tags = exif_tags.Exif()
+    tags.put(exif_tags.EXIF, exif_tags.LONG, 0)
+    tags.tags[exif_tags.EXIF] = {0xA001: exif_tags.Tag(exif_tags.SHORT, b"\2\0")}
+    exif_tags.add_to_tiff(tmp_path / "in.tif", tags.tags)
+    photo = photo_file.read(tmp_path / "in.tif")
+    assert photo.native.dtype == np.uint16
+    assert photo.meta.icc_profile
+
+
+@pytest.mark.parametrize("primaries", [4, 5, 6, 11, 22])
+def test_primaries_of_television_and_cinema_become_a_profile(tmp_path, primaries):
+    png_with(tmp_path / "in.png", chart(XYZ, srgb_curve), (b"cICP", bytes([primaries, 13, 0, 1])))
+    photo, out = saved(tmp_path, "in.png")
+    assert photo.meta.icc_profile
+    assert np.abs(shown(out) - expected()).max() > 4     # the same numbers are other colours

@@ -80,6 +80,8 @@ def png(path):
     info.add_text("workflow", f"data:image/jpeg;base64,{IN_BASE64.decode()}", zip=True)
     info.add_text("hexed", IN_HEX.decode())
     info.add_itxt("preview", IN_BASE64.decode())
+    for before in (b"1", b"12"):
+        info.add_text(f"after {len(before)}", base64.b64encode(before + PLANTED).decode())
     info.add_itxt("XML:com.adobe.xmp", packet(False).decode())
     info.add(b"prVw", PLANTED)
     info.add_text("Author", "me")
