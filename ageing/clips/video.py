@@ -166,7 +166,9 @@ def faces_of(tracker):
 
 def notes_on(clip):
     damaged = [f"{clip.damaged} damaged place{'s' * (clip.damaged > 1)} left out"] * bool(clip.damaged)
-    return damaged + list(dict.fromkeys(clip.notes))
+    times = "once" if clip.clock.jumped == 1 else f"{clip.clock.jumped} times"
+    jumped = [f"its clock jumped {times}: what follows was joined without the gap"] * bool(clip.clock.jumped)
+    return damaged + jumped + list(dict.fromkeys(clip.notes))
 
 
 def kept(temporary, path):

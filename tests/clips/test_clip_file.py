@@ -14,6 +14,7 @@ from conftest import Stub
 import infer_faces
 from ageing.clips import clip_colour, clip_file
 from ageing.clips.clip_file import CODECS, EDITED_MARK, Clip, Writer
+from ageing.clips.video import notes_on
 from ageing.errors import UserError
 from ageing.faces.alignment import Placement
 from ageing.faces.blending import Change
@@ -360,14 +361,15 @@ def test_subtitles_and_chapters_are_kept(tmp_path):
 
 
 # The clocks of recordings of 2 seconds that were joined: it starts anew, or an hour later, or both.
-@pytest.mark.parametrize("starts", [(0, 0), (7, 3607), (3600, 0, 0, 3600)])
+@pytest.mark.parametrize("starts", [(0, 0), (7, 3607), (3600, 0, 0, 3600), (0, 16)])
 @pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
 def test_joined_recordings_become_one_with_the_sound_in_step(tmp_path, starts, codec):
     parts = [sample_clips.write(tmp_path / "a.ts", sample_clips.pictures(50), codec=codec, sound="aac", start=start
                                 ).read_bytes() for start in starts]
     source = tmp_path / "joined.MTS"
     source.write_bytes(b"".join(parts))
-    out, _ = copied(source)
+    out, clip = copied(source)
+    assert notes_on(clip)[-1].startswith(f"its clock jumped {'once' if len(starts) == 2 else '3 times'}")
     assert len(times(out)) == 50 * len(starts)
     assert times(out)[-1] == pytest.approx(2 * len(starts), abs=0.3)
     assert np.diff(times(out)).max() < 0.25
