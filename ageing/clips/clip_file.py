@@ -349,7 +349,8 @@ class Writer:
         if clip.deep and not codec.holds_10_bits:
             clip.notes.append("its 10 bits or more became 8")
         if clip.clear and not codec.keeps_clear(clip, form):
-            clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)")
+            clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it, "
+                              "vp9 in .webm and .mkv)")
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
         self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:

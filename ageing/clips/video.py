@@ -78,7 +78,9 @@ class ClipEditor:
                      if tracker.appeared and clip_file.plays(temporary[direction])]
             if not parts:
                 raise
-            raise UserError(f"{clip.path}: {type(error).__name__}: {reason(error)}; what was done before is kept as "
+            foreseen = isinstance(error, (OSError, UserError, av.error.FFmpegError))
+            told = reason(error) if foreseen else f"{type(error).__name__}: {reason(error)}"
+            raise UserError(f"{clip.path}: {told}; what was done before is kept as "
                             f"{', '.join(map(str, parts))}") from error
         n = len(tracker.appeared)
         report |= {"faces": faces_of(tracker), "notes": notes_on(clip)}
