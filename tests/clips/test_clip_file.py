@@ -1,5 +1,7 @@
 """Clips in and out: size, times, rotation, colour, sound, metadata; damaged and odd ones."""
 
+import base64
+import io
 import itertools
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import sample_clips
 from conftest import Stub
+from PIL import Image
 
 import infer_faces
 from ageing.clips import clip_colour, clip_file
@@ -337,6 +340,30 @@ def test_what_a_container_cannot_hold_is_an_error(tmp_path):
         clip_file.check_suffix(tmp_path / "out.gif", None)
     with pytest.raises(UserError, match="out.mp4: clips are written as .mkv with --codec ffv1"):
         clip_file.check_suffix(tmp_path / "out.mp4", "ffv1")
+
+
+def test_no_picture_in_the_metadata_is_kept(tmp_path):
+    Image.fromarray(sample_clips.picture()).save(file := io.BytesIO(), "JPEG")
+    text = base64.b64encode(file.getvalue()).decode()
+    plain = sample_clips.write(tmp_path / "plain.mkv", sample_clips.pictures(5), sound="aac")
+    source = tmp_path / "a.mkv"
+    with av.open(str(plain)) as one, av.open(str(source), "w") as out:
+        out.metadata.update({"THUMBNAIL": text, "comment": text, "title": "A walk"})
+        out.set_chapters([{"id": 1, "start": 0, "end": 100, "time_base": Fraction(1, 1000),
+                           "metadata": {"COVER": text}}])
+        copies = {stream: out.add_stream_from_template(stream, opaque=True) for stream in one.streams}
+        for copy in copies.values():
+            copy.metadata.update({"title": text, "language": "eng"})
+        for packet in one.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream]
+                out.mux(packet)
+    assert source.read_bytes().count(text[:60].encode()) == 5
+    out, clip = copied(source)
+    assert text[:60].encode() not in out.read_bytes()
+    assert notes_on(clip) == ["not kept: metadata with a picture inside"]
+    with av.open(str(out)) as container:
+        assert (container.metadata["title"], container.streams.audio[0].metadata["language"]) == ("A walk", "eng")
 
 
 def test_subtitles_and_chapters_are_kept(tmp_path):
