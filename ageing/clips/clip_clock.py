@@ -8,11 +8,13 @@ class Clock:
 
     Joined recordings (two .MTS files in one) begin a new clock in the middle: it goes back, or far ahead. What follows
     is moved to where the recording before ended, as ffmpeg does. Elsewhere a gap is a gap, unless it lasts for days.
+    jumped: how often that happened; a pause of the recording cannot be told from a new one.
     """
 
     def __init__(self, jumps):
         self.ahead = AHEAD if jumps else FAR_AHEAD
         self.newest, self.shifts, self.ends = 0, {}, {}    # seconds; {stream's index: seconds}
+        self.jumped = 0
 
     def set(self, packet):
         """Change the times of an av.Packet. Sound without a time follows the sound before."""
@@ -28,6 +30,7 @@ class Clock:
             # Streams jump one after the other: the later ones follow the first, so that they stay together.
             if shift == self.newest or self._jumped(index, time + self.newest):
                 self.newest = max(self.ends.values()) - time
+                self.jumped += 1
             shift = self.newest
         if packet.stream.type != "subtitle":    # one of them says nothing about the next
             self.shifts[index], self.ends[index] = shift, time + shift + (packet.duration or 0) * unit

@@ -23,6 +23,7 @@ from ageing.clips.clip_clock import Clock, Rising
 from ageing.errors import UserError
 from ageing.faces.alignment import Placement
 from ageing.photos import opening
+from ageing.photos.previews import holds_picture
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
 os.environ.setdefault("SVT_LOG", "0")   # the AV1 encoder would print its settings
@@ -349,16 +350,18 @@ class Writer:
         if clip.deep and not codec.holds_10_bits:
             clip.notes.append("its 10 bits or more became 8")
         if clip.clear and not codec.keeps_clear(clip, form):
-            clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)")
+            clip.notes.append("its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it, "
+                              "vp9 in .webm and .mkv)")
         tags = {"movflags": "use_metadata_tags"} if any("." in key for key in clip.container.metadata) else {}
         self.container = av.open(_address(path), "w", format=form, options=tags if form in ("mp4", "mov") else {})
         try:
-            self.container.metadata.update(with_mark(clip.container.metadata))
+            self.container.metadata.update(with_mark(self._kept(clip.container.metadata)))
             self.video = self._add_video(form)
             self.rising, self.anew = Rising(), {}
             self.copied = {stream.index: copy for stream in clip.kept if (copy := self._add_copy(stream))}
-            if clip.container.chapters():
-                self.container.set_chapters(clip.container.chapters())
+            if chapters := clip.container.chapters():
+                self.container.set_chapters(
+                    [chapter | {"metadata": self._kept(chapter["metadata"])} for chapter in chapters])
             self.container.start_encoding()
         except (ValueError, av.error.FFmpegError) as error:
             self.container.close()
@@ -381,9 +384,16 @@ class Writer:
             context.codec_tag = "hvc1"  # Apple's players show no other
         if clip.display_matrix:
             video.set_display_matrix(clip.display_matrix)
-        video.metadata.update({key: value for key, value in clip.video.metadata.items()
-                               if key in ("language", "handler_name", "title")})
+        video.metadata.update(self._kept({key: value for key, value in clip.video.metadata.items()
+                                          if key in ("language", "handler_name", "title")}))
         return video
+
+    def _kept(self, metadata):
+        """{key: text} of the clip's without those that hold a picture: it may show the face as it was."""
+        kept = {key: text for key, text in metadata.items() if not holds_picture(text)}
+        if len(kept) < len(metadata):
+            self.clip.notes.append("not kept: metadata with a picture inside")
+        return kept
 
     def _add_copy(self, stream):
         """The stream that holds the same packets, or None if there is no room for it."""
@@ -397,7 +407,7 @@ class Writer:
             sound = self.anew[stream.index] = clip_sound.Sound(self.container, stream)
             self.clip.notes.append(f"its sound ({codec}) was encoded anew ({sound.name})")
             copy = sound.stream
-        copy.metadata.update(stream.metadata)
+        copy.metadata.update(self._kept(stream.metadata))
         copy.disposition = stream.disposition
         return copy
 

@@ -81,7 +81,9 @@ class ClipEditor:
                      if tracker.appeared and clip_file.plays(temporary[direction])]
             if not parts:
                 raise
-            raise UserError(f"{clip.path}: {type(error).__name__}: {reason(error)}; what was done before is kept as "
+            foreseen = isinstance(error, (OSError, UserError, av.error.FFmpegError))
+            told = reason(error) if foreseen else f"{type(error).__name__}: {reason(error)}"
+            raise UserError(f"{clip.path}: {told}; what was done before is kept as "
                             f"{', '.join(map(str, parts))}") from error
         n = len(tracker.appeared)
         report |= {"faces": faces_of(tracker), "notes": notes_on(clip)}
@@ -169,7 +171,9 @@ def faces_of(tracker):
 
 def notes_on(clip):
     damaged = [f"{clip.damaged} damaged place{'s' * (clip.damaged > 1)} left out"] * bool(clip.damaged)
-    return damaged + list(dict.fromkeys(clip.notes))
+    times = "once" if clip.clock.jumped == 1 else f"{clip.clock.jumped} times"
+    jumped = [f"its clock jumped {times}: what follows was joined without the gap"] * bool(clip.clock.jumped)
+    return damaged + jumped + list(dict.fromkeys(clip.notes))
 
 
 def kept(temporary, path):

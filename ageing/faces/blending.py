@@ -49,7 +49,7 @@ def changes_of(photo, placements, translator):
         return []
     crops = np.stack([alignment.cut(photo, placement.matrix, translator.size) for placement in placements])
     colourless = np.ptp(crops, axis=3).mean(axis=(1, 2)) <= COLOURLESS
-    tones = {} if colourless.all() else toning.tones_of(crops, photo)
+    tones = {} if colourless.all() else toning.tones_of(crops)
     greys = crops.mean(axis=3, dtype=np.float32)
     toned = [number for number in tones if not colourless[number]]
     crops[toned] = np.rint(greys[toned])[..., None]

@@ -8,11 +8,10 @@ import numpy as np
 
 KNOTS = 17          # of the piecewise linear curve of each channel over grey
 SMOOTHNESS = 1e-3   # weight of the curve's second differences: they decide where a picture has no pixels of a grey
-SIDE = 64           # pixels of the smaller picture that is judged
-SHRINK = 8          # pixels that become one in it, at most: noise averages out, but so do the greys at an edge
-# Grey levels: a picture whose channels differ less from their curves on average is toned. Of 5,000 UTKFace crops, those
-# of colour photos begin at 1.7; most toned ones end below, at JPEG quality 75 too.
-NOISE = 1.7
+BLOCKS = 8          # a side of the crop: what is off the tone is averaged over each, which takes noise away
+# A crop is toned if its blocks are on average off its tone by less than OFF grey levels, in channels that coloured
+# light has darkened by less still, and by less than SHARE of its colour: few colours are no tone.
+OFF, SHARE = 1.2, 0.07
 
 
 class Tone:
@@ -25,29 +24,28 @@ class Tone:
         bend = np.diff(np.eye(KNOTS), 2, axis=0)
         normal = basis.T @ basis + len(grey) * SMOOTHNESS * bend.T @ bend + SMOOTHNESS * np.eye(KNOTS)
         self.offsets = np.linalg.solve(normal, basis.T @ (pixels - grey[:, None])).astype(np.float32)
-        self.error = np.abs(pixels - self(grey)).mean(0).max()
 
     def __call__(self, grey):
         """float32 (..., 3): the colours of float32 `grey` (...)."""
         return grey[..., None] + (_basis(grey.ravel()) @ self.offsets).reshape(*grey.shape, 3)
 
 
-def tones_of(crops, photo):
-    """{number: Tone} of those of the faces in uint8 RGB `crops` (N, H, W, 3) that are toned; {} if `photo` is not."""
-    toned = [number for number, crop in enumerate(crops) if _is_toned(crop)]
-    return {number: Tone(crops[number]) for number in toned} if toned and _is_toned(photo) else {}
+def tones_of(crops):
+    """{number: Tone} of those of the faces in uint8 RGB `crops` (N, H, W, 3) that are toned.
+
+    Only the crop counts: around it may be the border of a print, a date stamp, an album page.
+    """
+    tones = {number: Tone(crop) for number, crop in enumerate(crops)}
+    return {number: tone for number, tone in tones.items() if _fits(tone, crops[number])}
 
 
-def _is_toned(picture):
-    return Tone(_smaller(picture)).error < NOISE
-
-
-def _smaller(picture):
-    """Some SIDE * SIDE pixels from all over uint8 RGB `picture`, each the mean of at most SHRINK * SHRINK."""
-    shrink = min(max(min(picture.shape[:2]) / SIDE, 1), SHRINK)
-    picture = cv2.resize(picture, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-    step = max(1, min(picture.shape[:2]) // SIDE)
-    return picture[::step, ::step]
+def _fits(tone, crop):
+    grey = crop.mean(2, dtype=np.float32)
+    colour = crop - grey[..., None]
+    off = cv2.resize(crop - tone(grey), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+    off, colour = np.abs(off).mean((0, 1)), np.abs(colour).mean((0, 1)).max()
+    darker = grey.mean() / np.maximum(crop.mean((0, 1)), 1)
+    return (off * darker).max() < OFF and off.max() < SHARE * colour
 
 
 def _basis(grey):

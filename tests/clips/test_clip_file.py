@@ -1,5 +1,7 @@
 """Clips in and out: size, times, rotation, colour, sound, metadata; damaged and odd ones."""
 
+import base64
+import io
 import itertools
 from fractions import Fraction
 from pathlib import Path
@@ -10,10 +12,12 @@ import numpy as np
 import pytest
 import sample_clips
 from conftest import Stub
+from PIL import Image
 
 import infer_faces
 from ageing.clips import clip_colour, clip_file
 from ageing.clips.clip_file import CODECS, EDITED_MARK, Clip, Writer
+from ageing.clips.video import notes_on
 from ageing.errors import UserError
 from ageing.faces.alignment import Placement
 from ageing.faces.blending import Change
@@ -338,6 +342,30 @@ def test_what_a_container_cannot_hold_is_an_error(tmp_path):
         clip_file.check_suffix(tmp_path / "out.mp4", "ffv1")
 
 
+def test_no_picture_in_the_metadata_is_kept(tmp_path):
+    Image.fromarray(sample_clips.picture()).save(file := io.BytesIO(), "JPEG")
+    text = base64.b64encode(file.getvalue()).decode()
+    plain = sample_clips.write(tmp_path / "plain.mkv", sample_clips.pictures(5), sound="aac")
+    source = tmp_path / "a.mkv"
+    with av.open(str(plain)) as one, av.open(str(source), "w") as out:
+        out.metadata.update({"THUMBNAIL": text, "comment": text, "title": "A walk"})
+        out.set_chapters([{"id": 1, "start": 0, "end": 100, "time_base": Fraction(1, 1000),
+                           "metadata": {"COVER": text}}])
+        copies = {stream: out.add_stream_from_template(stream, opaque=True) for stream in one.streams}
+        for copy in copies.values():
+            copy.metadata.update({"title": text, "language": "eng"})
+        for packet in one.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream]
+                out.mux(packet)
+    assert source.read_bytes().count(text[:60].encode()) == 5
+    out, clip = copied(source)
+    assert text[:60].encode() not in out.read_bytes()
+    assert notes_on(clip) == ["not kept: metadata with a picture inside"]
+    with av.open(str(out)) as container:
+        assert (container.metadata["title"], container.streams.audio[0].metadata["language"]) == ("A walk", "eng")
+
+
 def test_subtitles_and_chapters_are_kept(tmp_path):
     plain = sample_clips.write(tmp_path / "plain.mkv", sample_clips.pictures(25))
     (tmp_path / "a.srt").write_text("1\n00:00:00,200 --> 00:00:00,800\nBy the sea\n")
@@ -360,14 +388,15 @@ def test_subtitles_and_chapters_are_kept(tmp_path):
 
 
 # The clocks of recordings of 2 seconds that were joined: it starts anew, or an hour later, or both.
-@pytest.mark.parametrize("starts", [(0, 0), (7, 3607), (3600, 0, 0, 3600)])
+@pytest.mark.parametrize("starts", [(0, 0), (7, 3607), (3600, 0, 0, 3600), (0, 16)])
 @pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
 def test_joined_recordings_become_one_with_the_sound_in_step(tmp_path, starts, codec):
     parts = [sample_clips.write(tmp_path / "a.ts", sample_clips.pictures(50), codec=codec, sound="aac", start=start
                                 ).read_bytes() for start in starts]
     source = tmp_path / "joined.MTS"
     source.write_bytes(b"".join(parts))
-    out, _ = copied(source)
+    out, clip = copied(source)
+    assert notes_on(clip)[-1].startswith(f"its clock jumped {'once' if len(starts) == 2 else '3 times'}")
     assert len(times(out)) == 50 * len(starts)
     assert times(out)[-1] == pytest.approx(2 * len(starts), abs=0.3)
     assert np.diff(times(out)).max() < 0.25
@@ -472,7 +501,7 @@ def test_transparency_is_kept_where_the_codec_can_and_else_told(tmp_path, name, 
         out, clip = copied(source, suffix and tmp_path / f"out{suffix}", target, changes=True)
         told = [note for note in clip.notes if "transparency" in note]
         assert told == [] if kept else told == [
-            "its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it)"]
+            "its transparency is not kept, what it hid is shown (--codec prores, ffv1 keep it, vp9 in .webm and .mkv)"]
         with Clip(out) as after:
             assert after.clear == kept
             if kept:
