@@ -23,7 +23,7 @@ from ageing.clips.clip_clock import Clock, Rising
 from ageing.errors import UserError
 from ageing.faces.alignment import Placement
 from ageing.photos import opening
-from ageing.photos.previews import holds_picture
+from ageing.photos.metadata import holds_picture
 
 av.logging.set_level(None)  # what goes wrong is told as one UserError
 os.environ.setdefault("SVT_LOG", "0")   # the AV1 encoder would print its settings
