@@ -294,7 +294,7 @@ def test_a_second_ctrl_c_ends_at_once():
 
 def test_refused_colours_are_one_line(place, parts):
     sample_clips.write("hdr.mp4", sample_clips.pictures(2), codec="libx265", pixel_format="yuv420p10le", matrix=9,
-                       transfer=16, options={"x265-params": "log-level=none"})
+                       transfer=16, options={"x265-params": "log-level=none:bframes=0:frame-threads=1:pools=none"})
     report, = attempt(editor(parts, "h264"), "hdr.mp4")
     assert report["error"] == "hdr.mp4: HDR needs 10 bits, but h264 is written with 8: use --codec hevc or av1"
     with pytest.raises(UserError, match="out.jpg: clips are written as .mp4"):
