@@ -1,6 +1,6 @@
 """Spots on foreheads: bindis and tilaks in training images, spots that a generator draws.
 
-More of UTKFace's Indian women wear a bindi in their 50s than in their 20s. Ageing learned to draw one on everybody.
+More of UTKFace's Indian women wear a bindi in their 50s than in their 20s. Ageing learned to redden foreheads.
 """
 
 import cv2

@@ -1,7 +1,7 @@
 """Measure pairs of generators on ordinary photos: detection, alignment and blending included.
 
 Judged are the faces that dlib finds in the original, cut out by dlib's alignment from original and output alike. So a
-face that `ageing.photos` misses or aligns badly counts as one that hardly ages.
+face that `ageing.faces` misses or aligns badly counts as one that hardly ages.
 """
 
 import time
@@ -28,8 +28,9 @@ FITTING = {Direction.AGE: ("faces that look under 35", lambda ages: ages < 35),
 # (n,) numbers of a Comparison, which are also told as a share of the same on validation crops.
 GAINS = {"age gain, years": lambda faces: faces.age_gain,
          "age gain, years, second judge": lambda faces: faces.second_age_gain}
-# (title, format in the tables, function of a Comparison): of those on crops, what a Comparison has.
+# Titles of metrics.METRICS that are measured on photos too.
 SAME = {*GAINS, "verified as the same person", "gender kept", "gender kept, second judge"}
+# (title, format in the tables, function of a Comparison)
 METRICS = (("faces", "{:d}", len), ("estimated age", "{:.1f}", lambda faces: bootstrap(faces.before.mean_ages)),
            *(row for row in metrics.METRICS if row[0] in SAME))
 

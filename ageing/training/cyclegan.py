@@ -179,7 +179,7 @@ class CycleGAN:
     # One step
 
     def compute(self, kind, batch):
-        """Take one step; {name: loss, a scalar tensor}. kind: of a plan.Phase. batch: as of batches.batch, placed."""
+        """Take one step; {name: loss, a scalar tensor}. kind: of a plan.Phase. batch: of plan.batch, on the device."""
         losses = self._steps[kind](self.prepare(batch))
         self.step += 1
         return losses
@@ -279,7 +279,7 @@ class CycleGAN:
                            random)
 
     # The terms of one way: x is translated, y is what it becomes like. A new one is a method here, its name in `terms`
-    # and a weight in recipe.Loss.
+    # and a weight in recipe.Loss. Random numbers that it needs stand in `random_shapes`.
 
     @property
     def terms(self):

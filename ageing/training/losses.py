@@ -1,4 +1,4 @@
-"""The loss terms, as functions of tensors. No network, no variable.
+"""Formulas of the losses, as functions of tensors. CycleGAN.terms says which are summed. No network, no variable.
 
 "Paper" is Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017
 (arXiv 1703.10593). Images are float32 (N, H, W, 3) in [-1, 1]. Every loss is a scalar mean over the batch.
