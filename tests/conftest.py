@@ -4,6 +4,7 @@ import copy
 import ctypes
 import gc
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,11 @@ import pytest  # noqa: E402
 import yaml  # noqa: E402
 
 import ageing  # noqa: E402, F401  before any test imports onnxruntime
+
+# nohup and background jobs of a shell ignore some; then so would the scripts that are tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    signal.signal(number, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 UTKFACE = ROOT.parent / "shared" / "utkface" / "UTKFace.tar.gz"

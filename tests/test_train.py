@@ -88,6 +88,7 @@ def test_finishing_trains_the_averages_only(whole):
     assert not moved & {"d_A", "d_B", "classifier", "d_optimizer", "pool_A", "pool_B"}
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(whole, workplace):
     """That one seed gives one result is part of the next test."""
     short = ["stages.0.steps=0", "stages.1.steps=0", "stages.1.warm_start_steps=0", "finish.steps=0"]
@@ -96,6 +97,7 @@ def test_another_seed_gives_other_weights(whole, workplace):
     assert sum(not np.array_equal(mine[name], theirs[name]) for name in mine) > len(mine) / 4
 
 
+@pytest.mark.slow
 def test_killed_resumed_and_lengthened_is_the_uninterrupted_run_to_the_bit(whole, workplace, monkeypatch, capsys):
     """Killed while it writes a checkpoint, then stopped by Ctrl-C while it computes a step within a stage and the last
     step of a stage, then run to its end and lengthened."""
@@ -216,6 +218,7 @@ def test_an_export_that_fails_leaves_nothing(whole, tmp_path, monkeypatch, fault
     assert list((tmp_path / "export").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_onnx_files_of_a_run_without_tensorflow_are_made_from_its_keras_files(whole, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(export, "writes_onnx", lambda: False)
@@ -296,6 +299,7 @@ def test_dry_run_writes_nothing(workplace, capsys, monkeypatch):
     assert sorted(workplace.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_another_recipe_starts_from_the_networks_of_a_run(whole, workplace, capsys):
     arguments = ["--config", "tiny.yaml", f"start_from={whole}", "loss.lambda_cycle=9", "stages.0.steps=0",
                  "stages.1.steps=0", "stages.1.warm_start_steps=0", "finish.steps=0"]

@@ -335,6 +335,7 @@ def test_faces_are_flipped_jittered_and_scaled_before_the_step(tiny):
     np.testing.assert_array_equal(mine.labels, a.labels)
 
 
+@pytest.mark.slow
 def test_the_compiled_step_computes_what_the_eager_one_does(tiny, monkeypatch):
     """All other tests run steps eagerly. The gradients' norms are among the values compared."""
     eager = build(tiny)
