@@ -93,6 +93,7 @@ class Training:
                     self._shorten(phase.stop)
         finally:
             self.monitor.close()
+            self.interruption.restore()
 
     def _train_phase(self, phase):
         """Steps gan.step to phase.stop. Logs, draws and saves as the recipe says. Ends early when interrupted."""
@@ -270,8 +271,13 @@ class Interruption:
 
     def __init__(self):
         self.signal = 0
-        for which in signals_to_end():
-            signal.signal(which, signal.SIG_DFL if engine().several_processes else self._note)
+        handler = signal.SIG_DFL if engine().several_processes else self._note
+        self.before = {which: signal.signal(which, handler) for which in signals_to_end()}
+
+    def restore(self):
+        """What follows the training, as its export, ends as before."""
+        for which, handler in self.before.items():
+            signal.signal(which, handler)
 
     def _note(self, number, _frame):
         signal.signal(signal.SIGINT, signal.SIG_DFL)

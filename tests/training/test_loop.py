@@ -97,13 +97,13 @@ def test_other_errors_stay_what_they_are(error):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no HUP")
 def test_a_terminal_that_closes_lets_the_step_end_also_if_it_says_so_twice():
+    """And what follows the training ends as what came before it."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, lambda *_: None)
+    interruption = loop.Interruption()
     try:
-        interruption = loop.Interruption()
         for _ in range(2):
             signal.raise_signal(signal.SIGHUP)
         assert interruption.signal == signal.SIGHUP
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        interruption.restore()
+    assert {number: signal.getsignal(number) for number in before} == before
