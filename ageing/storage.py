@@ -51,11 +51,12 @@ def replacing(path):
 
 
 @contextlib.contextmanager
-def as_private_as(source):
-    """Within the block, nobody else can do more with new files than with the file at `source`."""
+def as_private_as(*sources):
+    """Within the block, nobody else can do more with new files than with each of the files at `sources`."""
     mode = 0o666
-    with contextlib.suppress(OSError):  # whoever reads it says what is wrong
-        mode = os.stat(source).st_mode & 0o666 | 0o600
+    for source in sources:
+        with contextlib.suppress(OSError):  # whoever reads it says what is wrong
+            mode &= os.stat(source).st_mode | 0o600
     token = _mode.set(mode)
     try:
         yield

@@ -82,6 +82,9 @@ def test_what_is_made_of_a_private_photo_is_private(place):
     made = sorted((place / "out").iterdir())
     assert len(made) == 6
     assert all(bool(path.stat().st_mode & 0o077) == ("png" in path.name) for path in made)
+    for photo, private in (("photo.jpg", True), ("photo.png", False)):
+        assert run(photo, "-o", f"{photo}s", "--json", f"{photo}.json") == 0
+        assert bool((place / f"{photo}.json").stat().st_mode & 0o077) != private
 
 
 def test_no_photo_is_overwritten_even_with_force(place, capsys):

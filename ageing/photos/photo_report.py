@@ -49,7 +49,7 @@ class Reports:
         if where == "-":
             print(text)
             return
-        with replacing(where) as temporary:
+        with as_private_as(*filter(None, map(name_of, self.all))), replacing(where) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 
     @property
