@@ -10,8 +10,9 @@ KNOTS = 17          # of the piecewise linear curve of each channel over grey
 SMOOTHNESS = 1e-3   # weight of the curve's second differences: they decide where a picture has no pixels of a grey
 BLOCKS = 8          # a side of the crop: what is off the tone is averaged over each, which takes noise away
 # A crop is toned if its blocks are on average off its tone by less than OFF grey levels, in channels that coloured
-# light has darkened by less still, and by less than SHARE of its colour: few colours are no tone.
-OFF, SHARE = 1.2, 0.07
+# light has darkened by less still, and by less than SHARE of its colour: few colours are no tone. Less than HARDLY grey
+# levels of colour are one.
+OFF, SHARE, HARDLY = 1.2, 0.075, 4
 
 
 class Tone:
@@ -45,7 +46,7 @@ def _fits(tone, crop):
     off = cv2.resize(crop - tone(grey), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
     off, colour = np.abs(off).mean((0, 1)), np.abs(colour).mean((0, 1)).max()
     darker = grey.mean() / np.maximum(crop.mean((0, 1)), 1)
-    return (off * darker).max() < OFF and off.max() < SHARE * colour
+    return (off * darker).max() < OFF and (off.max() < SHARE * colour or colour < HARDLY)
 
 
 def _basis(grey):

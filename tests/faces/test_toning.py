@@ -110,6 +110,11 @@ def test_few_colours_and_coloured_light_are_no_tone(saturation, light):
     assert not keeps_tone(np.uint8((grey + saturation * (photo - grey)) * np.float32(light)))
 
 
+def test_a_faint_tone_is_one_under_the_noise_of_jpeg():
+    grey = portrait("sepia").mean(2, keepdims=True)
+    assert keeps_tone(compressed(np.uint8(grey + 0.1 * (portrait("sepia") - grey)), 75))
+
+
 def test_each_face_on_an_album_page_counts_on_its_own():
     page = np.concatenate([portrait("warm"), portrait("blue"), portrait()], axis=1)
     assert [keeps_tone(page, ALIGNED.moved(-left, 0)) for left in (0, 512, 1024)] == [True, True, False]
