@@ -1,5 +1,6 @@
 """Errors that the user can fix, in one line."""
 
+import errno
 import os
 import signal
 import stat
@@ -73,5 +74,7 @@ def kind_of(path):
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name with a zero byte
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so nothing is there
+            return None
         raise UserError(f"{path}: cannot be read: {reason(error)}") from error
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
