@@ -84,10 +84,9 @@ def settle(native, mode, meta, space):
 
     native: uint8 or uint16 (H, W) or (H, W, C).
     """
-    notes = []
+    notes = ["its HDR became SDR"] * bool(space.hdr)
     if space.hdr:
-        native, space = _reduced(native, mode, space)
-        meta.icc_profile, notes = None, ["its HDR became SDR"]
+        (native, space), meta.icc_profile = _reduced(native, mode, space), None
     meta.icc_profile = meta.icc_profile or _made(space, is_grey=mode in ("L", "LA"))
     return native, notes
 
