@@ -84,9 +84,10 @@ def settle(native, mode, meta, space):
 
     native: uint8 or uint16 (H, W) or (H, W, C).
     """
-    notes = ["its HDR became SDR"] * bool(space.hdr)
+    notes = []
     if space.hdr:
-        (native, space), meta.icc_profile = _reduced(native, mode, space), None
+        native, space = _reduced(native, mode, space)
+        meta.icc_profile, notes = None, ["its HDR became SDR"]
     meta.icc_profile = meta.icc_profile or _made(space, is_grey=mode in ("L", "LA"))
     return native, notes
 

@@ -133,14 +133,8 @@ def read(path, image=None):
     else:
         exif = exif_tags.parse(_exif_of(info), _is_read)
         resources = {number: data for number, data in info.get("photoshop", {}).items() if number in KEPT_RESOURCES}
-        texts = {key: text for key, text in getattr(image, "text", {}).items()
-                 if key != XMP_KEY and not key.lower().startswith(RAW_PROFILE)}  # which are read and written elsewhere
-        xmp = info.get("xmp") or info.get(XMP_KEY)
-        xmp = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
-        # Layers of a PSD are no pictures; those of a JPEG are told by `_other_claims`.
-        pictures = 1 if image.format in ("MPO", "PSD") else getattr(image, "n_frames", 1)
-        metadata = Metadata(exif, xmp, info.get("icc_profile"), info.get("dpi"), texts, resources,
-                            info.get("comment") or b"", pictures)
+        metadata = Metadata(exif, _xmp_of(info), info.get("icc_profile"), info.get("dpi"), _texts_of(image), resources,
+                            info.get("comment") or b"", _pictures(image))
     if not (metadata.dpi and all(0.5 < float(value) < 65_535 for value in metadata.dpi)):  # not all formats can hold it
         metadata.dpi = None
     orientation = exif.orientation() or xmp_packets.orientation(metadata.xmp)
@@ -171,6 +165,11 @@ def _left_out(metadata):
     return not_kept
 
 
+def _pictures(image):
+    """How many pictures a file holds. Layers of a PSD are none; those of a JPEG are told by `_other_claims`."""
+    return 1 if image.format in ("MPO", "PSD") else getattr(image, "n_frames", 1)
+
+
 def _is_read(number):
     """Whether an EXIF or TIFF tag is read. All that are not in READ_TAGS are copied to the output."""
     return number in READ_TAGS or (number not in STORAGE_TAGS and number not in DROPPED_TAGS)
@@ -189,6 +188,17 @@ def _exif_of(info):
         except ValueError:
             data = None
     return data or exif_tags.Exif().tobytes()
+
+
+def _xmp_of(info):
+    xmp = info.get("xmp") or info.get(XMP_KEY)
+    return xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
+
+
+def _texts_of(image):
+    """{key: text} of a PNG's text chunks, without metadata of other formats, which are read and written elsewhere."""
+    return {key: text for key, text in getattr(image, "text", {}).items()
+            if key != XMP_KEY and not key.lower().startswith(RAW_PROFILE)}
 
 
 def _other_claims(image):

@@ -227,7 +227,8 @@ def _save(path, form, photo, native):
     options = DEFAULTS.get(form, {}) | encoding | photo.meta.options(form, photo.note)
     with replacing(path) as temporary:
         if deep and photo.mode != "L":
-            {"PNG": sixteen_bit.write_png, "TIFF": sixteen_bit.write_tiff}[form](temporary, native, options)
+            write = {"PNG": sixteen_bit.write_png, "TIFF": sixteen_bit.write_tiff}[form]
+            write(temporary, native, options)
         else:
             image = Image.fromarray(native, None if deep else photo.mode)
             if image.mode not in WRITABLE[form]:

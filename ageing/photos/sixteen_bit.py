@@ -163,21 +163,34 @@ def write_png(path, pixels, options):
         raise ValueError("16-bit pixels could not be encoded")
     small = io.BytesIO()
     Image.new("RGB", (1, 1)).save(small, "PNG", **options)
-    head, small = 8 + 25, small.getvalue()  # signature and IHDR
+    data, head = memoryview(data), 8 + 25  # signature and IHDR
     with open(path, "wb") as file:
-        for part in (data[:head], small[head:small.rindex(b"IDAT") - 4], data[head:]):
-            file.write(part)
+        file.write(data[:head])
+        for kind, chunk in _png_chunks(small.getvalue()):
+            if kind not in (b"IHDR", b"IDAT", b"IEND"):
+                file.write(chunk)
+        file.write(data[head:])
+
+
+def _png_chunks(png):
+    """(kind, whole chunk) of each chunk of a PNG's bytes."""
+    place = 8
+    while place < len(png):
+        end = place + 12 + int.from_bytes(png[place:place + 4], "big")
+        yield png[place + 4:place + 8], png[place:end]
+        place = end
 
 
 def write_tiff(path, pixels, options):
     """Write uint16 `pixels`: (H, W, C), grey and alpha, RGB or RGBA. options: icc_profile, dpi, compression or none."""
-    channels, dpi = pixels.shape[2], options.get("dpi")
+    channels = pixels.shape[2]
+    dpi = options.get("dpi")
     squeezed = options.get("compression") in ("tiff_adobe_deflate", "tiff_deflate")
-    _tifffile().imwrite(
-        path, pixels, photometric="rgb" if channels > 2 else "minisblack", planarconfig="contig", maxworkers=1,
-        extrasamples=["unassalpha"] if channels in (2, 4) else None, compression="zlib" if squeezed else None,
-        iccprofile=options.get("icc_profile"), resolution=dpi, resolutionunit="INCH" if dpi else None, metadata=None,
-        software=False)
+    _tifffile().imwrite(path, pixels, photometric="rgb" if channels > 2 else "minisblack",
+                        planarconfig="contig", metadata=None, software=False, iccprofile=options.get("icc_profile"),
+                     extrasamples=["unassalpha"] if channels in (2, 4) else None,
+                     compression="zlib" if squeezed else None, maxworkers=1,
+                     resolution=dpi or None, resolutionunit="INCH" if dpi else None)
 
 
 def _swap(pixels):
