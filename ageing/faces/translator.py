@@ -3,6 +3,7 @@
     older = Translator("saved_models/g_AB.onnx")(crops)        crops, older: uint8 RGB (N, size, size, 3)
 """
 
+import copy
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ageing.faces.direction import Direction
 from ageing.pixels import to_floats, to_pixels
 
 BATCH = 8  # faces at once; more is not faster and takes more memory
+USUAL = 55.0    # years: what a generator that is told an age is told if nothing else is asked, the middle of the 50s
 
 
 def load(folder, directions=Direction):
@@ -24,7 +26,8 @@ class Translator:
     """A generator that `train.py --export` wrote: float32 (N, H, W, 3) in [-1, 1] to the same shape and range.
 
     size: side in pixels of the faces that it was trained on. multiple: height and width must be multiples of it.
-    title: the domain that it makes, for example "50s". threads: 0 uses all processors.
+    title: the domain that it makes, for example "50s". threads: 0 uses all processors. ages: the (youngest, oldest)
+    age in years that it can be told, None if it makes one domain. age: what it is told, see `told`.
     mirror: average the outputs for a face and its mirror image, in twice the time (self-ensemble; Timofte et al. 2016,
     "Seven ways to improve example-based single image super resolution"). Lines that appear in only one of the two
     outputs are halved. The mirror image is also shifted by one pixel: a pattern with a period of two pixels that is
@@ -41,14 +44,22 @@ class Translator:
             raise UserError(f"{path}: no such file; generators there: {known}. Export one with train.py --export")
         try:
             self.session = open_session(os.fspath(path), threads)
-            self.input, = self.session.get_inputs()
+            self.image, *told = (one.name for one in self.session.get_inputs())
             metadata = self.session.get_modelmeta().custom_metadata_map
             self.size, self.title = int(metadata.get("size", 128)), metadata.get("makes", "")
             self.multiple = int(metadata.get("multiple", 4))
+            self.ages = tuple(map(float, metadata["ages"].split("-"))) if told else None
+            self.age = USUAL if told else None
             self._run(np.zeros((1, 4 * self.multiple, 5 * self.multiple, 3), np.float32))  # must take any size
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             raise UserError(f"{path}: not a generator that train.py exported ({' '.join(str(error).split())[:100]})"
                             ) from error
+
+    def told(self, age):
+        """The same generator, told `age` in years: outside of `ages` it makes the nearest of them."""
+        other = copy.copy(self)
+        other.age = age
+        return other
 
     def __call__(self, faces):
         """uint8 RGB (N, H, W, 3), H and W multiples of `multiple` -> the translated faces, uint8 of the same shape."""
@@ -67,9 +78,12 @@ class Translator:
         return (straight + np.roll(moved, -1, axis=1)[:, :, ::-1]) / 2
 
     def _run_network(self, images):
-        batches = [self.session.run(None, {self.input.name: images[i:i + BATCH]})[0]
-                   for i in range(0, len(images), BATCH)]
+        batches = [self._run_batch(images[i:i + BATCH]) for i in range(0, len(images), BATCH)]
         out = np.concatenate(batches) if batches else np.empty_like(images)
         if out.shape != images.shape:
             raise ValueError(f"its output is {out.shape} for an input of {images.shape}")
         return out
+
+    def _run_batch(self, images):
+        told = {} if self.age is None else {"age": np.full((len(images), 1), self.age, np.float32)}
+        return self.session.run(None, {self.image: images} | told)[0]

@@ -10,7 +10,10 @@ from ageing.faces.translator import BATCH, Translator
 def model_of(path, nodes, told=None, **constants):
     """An ONNX file of `nodes` from "image" to "out", with constant arrays of the names given, that tells `told`."""
     shape = ["N", "H", "W", 3]
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
+    if "ages" in (told or {}):
+        inputs.append(helper.make_tensor_value_info("age", TensorProto.FLOAT, ["N", 1]))
+    graph = helper.make_graph(nodes, "g", inputs,
                               [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
                               [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -36,6 +39,20 @@ def test_translates_batches_of_any_length(halves):
         assert out.dtype == np.uint8
         np.testing.assert_allclose(out, faces / 2 + 63.75, atol=0.51)
         np.testing.assert_allclose(halve.change(faces), 63.75 - faces / 2.0, atol=1e-4)
+
+
+def test_a_generator_is_told_an_age(tmp_path):
+    """With a network that adds the age in years to grey levels."""
+    node = helper.make_node
+    path = model_of(tmp_path / "told.onnx", [node("Reshape", ["age", "shape"], ["years"]),
+                                             node("Div", ["years", "scale"], ["level"]),
+                                             node("Add", ["image", "level"], ["out"])],
+                    {"ages": "45-85"}, shape=[-1, 1, 1, 1], scale=np.float32(127.5))
+    told = Translator(path)
+    faces = np.zeros((BATCH + 1, 8, 12, 3), np.uint8)
+    assert (told.ages, told.age) == ((45, 85), 55)
+    for age, one in ((55, told), (70, told.told(70)), (45.5, told.told(70).told(45.5))):
+        np.testing.assert_allclose(one.change(faces), age, atol=1e-4)
 
 
 def test_a_face_and_its_mirror_image_are_averaged(tmp_path):
