@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ageing.errors import UserError, kind_of
-from ageing.faces.direction import Direction
+from ageing.faces.direction import USUAL, Direction
 from ageing.pixels import to_floats, to_pixels
 
 BATCH = 8  # faces at once; more is not faster and takes more memory
-USUAL = 55.0    # years: what a generator that is told an age is told if nothing else is asked, the middle of the 50s
 
 
 def load(folder, directions=Direction):
