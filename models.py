@@ -4,6 +4,7 @@ Images are float32 (N, H, W, 3) in [-1, 1]. Architectures: Zhu et al., "Unpaired
 Cycle-Consistent Adversarial Networks", ICCV 2017, section 7.2. Each option below says what it changes.
 """
 
+import copy
 import functools
 
 import keras
@@ -45,6 +46,59 @@ class InstanceNormalization(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "mode": self.mode}
+
+
+@register
+class ConditionalInstanceNormalization(layers.Layer):
+    """Instance normalisation of (N, H, W, C) with scale and shift that depend on a condition (N, K), the second input.
+
+    Dumoulin et al., "A Learned Representation for Artistic Style", ICLR 2017, eq. 5, for conditions in between, too:
+    scale and shift are each a constant plus a linear function of the condition, which starts at zero. Computed in
+    float32. (A plane with the condition beside the image would be subtracted with the mean.)
+    """
+
+    def build(self, shapes):
+        (*_, channels), (*_, length) = shapes
+        settings = {"dtype": "float32", "autocast": False}
+        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones", **settings)
+        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros", **settings)
+        self.gamma_told, self.beta_told = (self.add_weight(name=name, shape=(length, channels), initializer="zeros",
+                                                           **settings) for name in ("gamma_told", "beta_told"))
+
+    def call(self, inputs):
+        x, condition = (ops.cast(one, "float32") for one in inputs)
+        mean, variance = ops.moments(x, (1, 2), keepdims=True)
+        gamma = (self.gamma + ops.matmul(condition, self.gamma_told))[:, None, None]
+        beta = (self.beta + ops.matmul(condition, self.beta_told))[:, None, None]
+        scale = gamma * ops.rsqrt(variance + 1e-5)
+        return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)
+
+    def compute_output_shape(self, shapes):
+        return shapes[0]
+
+
+@register
+class AgeCode(layers.Layer):
+    """Ages (N, 1) in years -> their code (N, K): linear interpolation between K known ages, whose codes are the unit
+    vectors. An age beyond them has the code of the nearest one. known: in years, ascending."""
+
+    def __init__(self, known, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.known = list(known)
+
+    def call(self, ages):
+        # The code's entry k is a hat: 1 at the age k, 0 from the ages beside it on. Beyond both ends it stays 1.
+        known, far = self.known, 1e6
+        left = ops.convert_to_tensor(np.diff(known, prepend=known[0] - far)[None], "float32")
+        right = ops.convert_to_tensor(np.diff(known, append=known[-1] + far)[None], "float32")
+        distance = ops.clip(ages, known[0], known[-1]) - ops.convert_to_tensor([known], "float32")
+        return ops.relu(1 - ops.maximum(-distance / left, distance / right))
+
+    def compute_output_shape(self, shape):
+        return (shape[0], len(self.known))
+
+    def get_config(self):
+        return {**super().get_config(), "known": self.known}
 
 
 @register
@@ -182,7 +236,7 @@ BAND_GAIN = 12.0     # the finest band of a sharp face, standard deviation 0.04,
 
 
 def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsampling="transpose", output="image",
-                    init="glorot", enhancers=0, precision="float32", name=None):
+                    init="glorot", enhancers=0, ages=(), precision="float32", name=None):
     """Residual generator: float32 (N, H, W, 3) in [-1, 1] -> the same; H and W multiples of 4 * 2**enhancers.
 
     7x7 conv, two stride-2 3x3 convs, `blocks` residual blocks at a quarter of the size, two upsamplings, 7x7 conv.
@@ -195,16 +249,31 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     init: see Initializer.
     enhancers: how many local enhancers are wrapped around the generator, see `_enhancer`. The layer "coarse" is the
         generator inside the outermost one, without its BoundedResidual or tanh: image -> [change, features].
+    ages: the known ages in years of a generator that is told an age, see AgeCode. It takes [images, ages (N, 1) in
+        years], and each of its norms, which must be "channel", is conditional. (): it takes images.
     precision: "float32" or "mixed_bfloat16"; weights and output are float32 in both.
     """
-    parts = _GeneratorParts(norm, padding, upsampling, init, precision)
     image = layers.Input((None, None, 3), name="image")
+    age = [layers.Input((1,), name="age")] * bool(ages)
+    code = AgeCode(ages, name="code")(*age) if ages else None
+    parts = _GeneratorParts(norm, padding, upsampling, init, precision, code)
     change, _ = _enhancer(parts, image, filters, blocks, enhancers, output)
     if output == "residual":
         x = BoundedResidual(dtype="float32", name="translated")([image, change])
     else:
         x = layers.Activation("tanh", dtype="float32", name="translated")(change)
-    return keras.Model(image, x, name=name)
+    return keras.Model([image, *age] if ages else image, x, name=name)
+
+
+def told(network, images, ages):
+    """What `network`, a generator, takes for `images` (N, H, W, 3): with the ages (M, 1) in years if it is told an age.
+
+    N is a multiple of M: several batches of images, for each of which the ages are the same.
+    """
+    if len(network.inputs) == 1:
+        return images
+    batches = images.shape[0] // ages.shape[0]
+    return [images, ages if batches == 1 else ops.tile(ages, (batches, 1))]
 
 
 def _enhancer(parts, image, filters, blocks, level, output):
@@ -218,9 +287,10 @@ def _enhancer(parts, image, filters, blocks, level, output):
     """
     if level == 0:
         return _coarse(parts, image, filters, blocks, output)
-    smaller = layers.Input((None, None, 3))
-    coarse = keras.Model(smaller, _enhancer(parts, smaller, filters, blocks, level - 1, output), name="coarse")
-    change, features = coarse(layers.AveragePooling2D(2, dtype="float32")(image))
+    smaller, inside = layers.Input((None, None, 3)), parts.of_a_model_inside()
+    coarse = keras.Model(inside.inputs(smaller), _enhancer(inside, smaller, filters, blocks, level - 1, output),
+                         name="coarse")
+    change, features = coarse(parts.inputs(layers.AveragePooling2D(2, dtype="float32")(image)))
     width = filters >> level
     fine = parts.norm_relu(parts.padded_conv(image, width, 7))
     x = layers.Add(dtype=parts.precision)([parts.down(fine, 2 * width), features])
@@ -246,12 +316,25 @@ def _coarse(parts, image, filters, blocks, output):
 
 
 class _GeneratorParts:
-    """The parts of a generator, all with the same norm, padding, upsampling, initialisation and precision."""
+    """The parts of a generator, all with the same norm, padding, upsampling, initialisation and precision.
 
-    def __init__(self, norm, padding, upsampling, init, precision):
+    condition: the tensor (N, K) of which the norms' scales and shifts are functions, or None.
+    """
+
+    def __init__(self, norm, padding, upsampling, init, precision, condition=None):
         self.norm, self.padding, self.upsampling, self.precision = norm, padding, upsampling, precision
+        self.condition = condition
         self.settings = {"kernel_initializer": Initializer(init), "dtype": precision,
                          "use_bias": norm != "channel"}  # instance norm subtracts the mean, so a bias is redundant
+
+    def of_a_model_inside(self):
+        """The same parts for a model inside of this one, which has an input of its own for the condition."""
+        inside = copy.copy(self)
+        inside.condition = None if self.condition is None else layers.Input(self.condition.shape[1:])
+        return inside
+
+    def inputs(self, image):
+        return image if self.condition is None else [image, self.condition]
 
     def padded_conv(self, x, filters, size, layer=layers.Conv2D, **more):
         if self.padding == "reflect":
@@ -260,6 +343,8 @@ class _GeneratorParts:
         return layer(filters, size, padding=padding, **{**self.settings, **more})(x)
 
     def normalised(self, x):
+        if self.condition is not None:
+            return ConditionalInstanceNormalization(dtype=self.precision)([x, self.condition])
         return InstanceNormalization(self.norm, dtype=self.precision)(x)
 
     def norm_relu(self, x):
@@ -285,7 +370,7 @@ class _GeneratorParts:
 
 
 def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
-                        scales=1, precision="float32", name=None):
+                        ages=(), scales=1, precision="float32", name=None):
     """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), a score per patch; H and W multiples of 16.
     With `scales` above 1 it returns a list of such scores.
 
@@ -299,20 +384,23 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     labels: 0, or the length of a face's label vector. The network then takes [images, labels (N, labels)]. The inner
         product of a patch's last features and a learned projection of the labels is added to its score (Miyato and
         Koyama, ICLR 2018, eq. 5). The projection starts at zero. Labels of zeros leave the score unchanged.
+    ages: () or the known ages in years, see AgeCode. The network then also takes ages (N, 1) in years, its last input.
+        Their code is part of what is projected.
     scales: number of PatchGANs. Above 1 they are the layers "scale0", "scale1", ..., each for half the size of the one
         before (pix2pixHD, section 3.2). The last one sees the smallest image. Each one before it sees only what the
         next one cannot: its band of a Laplacian pyramid (Denton et al., "LAPGAN", NIPS 2015, section 2.1), times
         BAND_GAIN. So none decides by what another one judges. H and W multiples of 16 * 2**(scales - 1).
     """
+    image = layers.Input((None, None, 3), name="image")
+    label, age = [layers.Input((labels,), name="labels")] * bool(labels), [layers.Input((1,), name="age")] * bool(ages)
+    inputs = [image, *label, *age] if label or age else image
     if scales > 1:
-        image = layers.Input((None, None, 3), name="image")
-        label = [layers.Input((labels,), name="labels")] if labels else []
         scores = []
         for scale, seen in enumerate(_laplacian_pyramid(image, scales)):
-            one = build_discriminator(filters, norm, order, last_stride, init, labels, precision=precision,
+            one = build_discriminator(filters, norm, order, last_stride, init, labels, ages, precision=precision,
                                       name=f"scale{scale}")
-            scores.append(one([seen, *label] if labels else seen))
-        return keras.Model([image, *label] if labels else image, scores, name=name)
+            scores.append(one([seen, *label, *age] if label or age else seen))
+        return keras.Model(inputs, scores, name=name)
 
     conv = functools.partial(layers.Conv2D, kernel_size=4, padding="same", kernel_initializer=Initializer(init),
                              dtype=precision)
@@ -323,17 +411,15 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     def activated(x):
         return layers.LeakyReLU(0.2, dtype=precision)(x)
 
-    image = layers.Input((None, None, 3), name="image")
     x = activated(conv(filters, strides=2)(image))
     for width, stride in ((2, 2), (4, 2), (8, last_stride)):
         x = conv(width * filters, strides=stride, use_bias=norm != "channel" or order != "norm_first")(x)
         x = activated(normalised(x)) if order == "norm_first" else normalised(activated(x))
-    scores, inputs = conv(1)(x), image
-    if labels:
-        label = layers.Input((labels,), name="labels")
-        inputs = [image, label]
+    scores = conv(1)(x)
+    if told := [*label, *(AgeCode(ages, name="code")(one) for one in age)]:
+        told = layers.Concatenate()(told) if len(told) > 1 else told[0]
         projection = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer="zeros", dtype=precision,
-                                  name="projection")(label)
+                                  name="projection")(told)
         scores = scores + ops.einsum("nhwc,nc->nhw", x, projection)[..., None]
     return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
 

@@ -8,20 +8,22 @@ from PIL import Image, ImageDraw, ImageFont
 from ageing.storage import replacing
 
 
-def grid(rows):
+def grid(rows, columns=()):
     """uint8 RGB picture of `rows`, a list of (title, uint8 (n, S, S, 3)), each with its title on the left.
 
-    Faces under 96 pixels are enlarged by a whole factor.
+    Faces under 96 pixels are enlarged by a whole factor. columns: titles above.
     """
     side = rows[0][1].shape[1]
     cell = side * max(1, -(-96 // side))
     font = ImageFont.load_default(max(11, cell // 8))
     margin = int(max(font.getlength(title) for title, _ in rows)) + 16
-    columns, gap = max(len(faces) for _, faces in rows), 2
-    sheet = Image.new("RGB", (margin + columns * (cell + gap), len(rows) * (cell + gap)), "white")
+    width, gap, head = max(len(faces) for _, faces in rows), 2, int(font.size * 1.6) if columns else 0
+    sheet = Image.new("RGB", (margin + width * (cell + gap), head + len(rows) * (cell + gap)), "white")
     draw = ImageDraw.Draw(sheet)
+    for c, title in enumerate(columns):
+        draw.text((margin + c * (cell + gap) + cell // 2, head // 2), title, fill="black", font=font, anchor="mm")
     for r, (title, faces) in enumerate(rows):
-        top = r * (cell + gap)
+        top = head + r * (cell + gap)
         draw.text((8, top + cell // 2), title, fill="black", font=font, anchor="lm")
         for c, face in enumerate(faces):
             face = Image.fromarray(face).resize((cell, cell), Image.Resampling.NEAREST)

@@ -52,6 +52,12 @@ def age_of(name):
     return (parse_name(name) or (-1,))[0]
 
 
+def middle_age(decade):
+    """The middle in years of a domain that is called like a decade: 55 of "50s". None of any other name."""
+    match = re.fullmatch(r"([1-9]0)s", decade)
+    return int(match[1]) + 5.0 if match else None
+
+
 def cell_name(cell):
     """For example "Asian female"."""
     return f"{RACES[cell % len(RACES)]} {GENDERS[cell // len(RACES)]}"

@@ -5,12 +5,15 @@
 """
 
 import dataclasses
+import itertools
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import ops, optimizers
 
 import models
+from ageing.faces.direction import USUAL
 from ageing.pixels import scaled
 from ageing.training.augmentation import DISTURBED, augment, disturb, disturbance
 from ageing.training.engine import engine
@@ -28,6 +31,8 @@ from data_loader import LabelledFaces
 
 ADAM_BETA_1 = 0.5  # the paper's; with Keras' 0.9 generators and discriminators overshoot each other
 
+WRONG = 12.0  # years; people who are closer in age look alike
+
 # Finishing. Of the weights tried, these removed most spots at no loss of years (docs/experiments.md).
 LAMBDA_TEACHER = 10.0   # of the difference to what the generators did before
 LAMBDA_SPOT = 100.0     # of the spots that they draw on foreheads
@@ -35,16 +40,18 @@ STRENGTHS = {"AB": 1.2, "BA": 1.1}  # of its change that each way is taught: jud
 
 
 def build_generator(recipe, growths, name, precision="float32"):
-    """The generator of `recipe`, inside `growths` enhancers."""
+    """The generator of `recipe`, inside `growths` enhancers. One whose `name` ends in AB is told the age if the recipe
+    has several old domains."""
     return models.build_generator(**dataclasses.asdict(recipe.generator), enhancers=growths, precision=precision,
-                                  name=name)
+                                  ages=recipe.data.ages if name.endswith("AB") else (), name=name)
 
 
 def build_discriminator(recipe, scales, name, precision="float32"):
-    """The discriminator of `recipe` with `scales` PatchGANs."""
+    """The discriminator of `recipe` with `scales` PatchGANs. Where ages are told, d_B is told them too."""
     settings = dataclasses.asdict(recipe.discriminator)
     settings["labels"] = LABELS if recipe.discriminator.labels == "projection" else 0
-    return models.build_discriminator(**settings, scales=scales, precision=precision, name=name)
+    return models.build_discriminator(**settings, ages=recipe.data.ages if name.endswith("B") else (), scales=scales,
+                                      precision=precision, name=name)
 
 
 class Way(NamedTuple):
@@ -64,14 +71,16 @@ class Way(NamedTuple):
 class Translation(NamedTuple):
     """What one way makes in a step. x, y: images of the domain that G translates, and of the one that it makes.
 
-    labels: of x. made: {"fake": G(x), "identity": G(y), "disturbed": G(T(x))}, of which the last two may be missing.
-    how: T, an augmentation.Disturbance. random: numbers of the step.
+    labels: of x. ages: what G_AB is told: those of the old faces, which are x or y. made: {"fake": G(x),
+    "identity": G(y), "disturbed": G(T(x))}, of which the last two may be missing. how: T, an augmentation.Disturbance.
+    random: numbers of the step.
     """
 
     way: Way
     x: Any
     y: Any
     labels: Any
+    ages: Any
     made: dict
     how: Any
     random: dict
@@ -79,15 +88,14 @@ class Translation(NamedTuple):
     @property
     def fakes(self):
         """A translated face keeps the labels of its source, so the discriminator penalises a change of gender."""
-        return LabelledFaces(self.made["fake"], self.labels)
+        return LabelledFaces(self.made["fake"], self.labels, self.ages if self.way.name == "AB" else None)
 
 
 class CycleGAN:
     """The networks, the classifier if there is one, their optimizers, moving averages and pools at one image size.
 
     recipe: recipe.Recipe. stage: recipe.Stage. precision: "float32" or "mixed_bfloat16". step: how many steps of the
-    run are done. compute: takes one step. prepare: a batch's LoadedFaces -> LabelledFaces. age and rejuvenate: the
-    moving averages as functions of images.
+    run are done. compute: takes one step. prepare: a batch's LoadedFaces -> LabelledFaces.
     """
 
     def __init__(self, recipe, stage, precision="float32"):
@@ -101,12 +109,13 @@ class CycleGAN:
         # Predicts gender and race. It learns on real faces and shows the generators what translation changes.
         self.classifier = models.build_classifier(LABELS, stage.size, recipe.stages[0].size, precision=precision,
                                                   name="classifier") if recipe.loss.lambda_label else None
-        self.pool_A, self.pool_B = (ImagePool(recipe.adversary.pool_size, stage.size) for _ in range(2))
+        self.pool_A, self.pool_B = (ImagePool(recipe.adversary.pool_size, stage.size, told)
+                                    for told in (False, bool(recipe.data.ages)))
         self.ways = (Way("AB", self.g_AB, self.g_BA, self.d_B, self.ema_AB),
                      Way("BA", self.g_BA, self.g_AB, self.d_A, self.ema_BA))
         self._build_optimizers()
         self.copy_to_average()
-        self.age, self.rejuvenate = self.engine.forward(self.ema_AB), self.engine.forward(self.ema_BA)
+        self._forward = {way.name: self.engine.forward(way.average) for way in self.ways}
         self.prepare = self.engine.compile(self._prepared, xla=False)
         variables = [v for some in self.state().values() for v in some]
         self._steps = {kind: self.engine.compile(step, variables) for kind, step in (
@@ -132,6 +141,16 @@ class CycleGAN:
         last = self.stage == self.recipe.stages[-1]
         self.finish_optimizer = (adam(self.stage.learning_rate, self.finish_variables)
                                  if last and self.recipe.finish.steps else None)
+
+    # Translation by the moving averages: images float32 (N, H, W, 3) in [-1, 1] -> the same
+
+    def age(self, images, age=USUAL):
+        """age: in years. Generators that are told none make their domain."""
+        ages = np.full((len(images), 1), age, np.float32)
+        return self._forward["AB"](models.told(self.ema_AB, images, ages))
+
+    def rejuvenate(self, images):
+        return self._forward["BA"](images)
 
     # State
 
@@ -206,7 +225,7 @@ class CycleGAN:
         """`batch` with LabelledFaces in place of LoadedFaces: flipped, jittered, in [-1, 1]."""
         def prepared(faces):
             moved = faces.images if faces.transforms is None else self.engine.warp(faces.images, faces.transforms)
-            return LabelledFaces(scaled(ops.cast(moved, "float32")), faces.labels)
+            return LabelledFaces(scaled(ops.cast(moved, "float32")), faces.labels, faces.ages)
 
         def part(some):
             return some | {"faces": tuple(map(prepared, some["faces"]))} if "faces" in some else some
@@ -274,9 +293,10 @@ class CycleGAN:
         if weights["consistency"]:
             how = disturbance(random[f"disturb_{way.name}"], random[f"grain_{way.name}"])
             seen["disturbed"] = disturb(source.images, how)
-        made = ops.split(way.G(ops.concatenate(list(seen.values())), training=True), len(seen))
-        return Translation(way, source.images, target.images, source.labels, dict(zip(seen, made, strict=True)), how,
-                           random)
+        ages = (target if way.name == "AB" else source).ages
+        made = ops.split(_translate(way.G, ops.concatenate(list(seen.values())), ages), len(seen))
+        return Translation(way, source.images, target.images, source.labels, ages, dict(zip(seen, made, strict=True)),
+                           how, random)
 
     # The terms of one way: x is translated, y is what it becomes like. A new one is a method here, its name in `terms`
     # and a weight in recipe.Loss. Random numbers that it needs stand in `random_shapes`.
@@ -289,7 +309,7 @@ class CycleGAN:
 
     def _cycle(self, t):
         """|| F(G(x)) - x ||, L1 (paper, eq. 2). Its gradient goes through both generators."""
-        return mean_absolute(t.way.F(t.made["fake"], training=True), t.x)
+        return mean_absolute(_translate(t.way.F, t.made["fake"], t.ages), t.x)
 
     def _identity(self, t):
         """|| G(y) - y ||, L1 (paper, section 5.2)."""
@@ -317,9 +337,10 @@ class CycleGAN:
                                                                              (self.pool_B, "pool_B")))
         # Which places get a real image: evenly spread.
         share = self.recipe.adversary.real_negatives
-        borrows = ops.array([int((i + 1) * share) > int(i * share) for i in range(real_A.images.shape[0])])
-        return self._discriminator_step(real_A, real_B, choose(borrows, real_B, fake_A),
-                                        choose(borrows, real_A, fake_B), random)
+        borrows = [int((i + 1) * share) > int(i * share) for i in range(real_A.images.shape[0])]
+        negative_A, negative_B = _real_negatives(real_A, real_B, borrows)
+        return self._discriminator_step(real_A, real_B, choose(ops.array(borrows), negative_A, fake_A),
+                                        choose(ops.array(borrows), negative_B, fake_B), random)
 
     def _discriminator_step(self, real_A, real_B, negative_A, negative_B, random):
         """{name: loss}. Both discriminators take one step together, and the classifier beside them, on the real faces
@@ -355,7 +376,8 @@ class CycleGAN:
         """{name: mean loss} of one step: own domain -> 1, the other one -> 0."""
         self._set_learning_rate(batch["learning_rate"])
         real_A, real_B = batch["faces"]
-        return self._discriminator_step(real_A, real_B, real_B, real_A, batch["rounds"][0]["random"])
+        negatives = _real_negatives(real_A, real_B, [True] * real_A.images.shape[0])
+        return self._discriminator_step(real_A, real_B, *negatives, batch["rounds"][0]["random"])
 
     # Finishing: the moving averages learn to reproduce their own output without spots on foreheads
 
@@ -367,14 +389,14 @@ class CycleGAN:
     def _finish_step(self, batch):
         """{name: mean loss} of one step: self-distillation (Furlanello et al., ICML 2018) with a penalty on spots."""
         self._set_learning_rate(batch["learning_rate"])
-        sources = [faces.images for faces in batch["faces"]]
-        taught = [_stronger(x, way.G(x, training=False), STRENGTHS[way.name])
+        sources, ages = [faces.images for faces in batch["faces"]], batch["faces"][1].ages
+        taught = [_stronger(x, _translate(way.G, x, ages, training=False), STRENGTHS[way.name])
                   for way, x in zip(self.ways, sources, strict=True)]
 
         def loss():
             total, losses = 0.0, {}
             for way, x, wanted in zip(self.ways, sources, taught, strict=True):
-                fake = way.average(x, training=True)
+                fake = _translate(way.average, x, ages)
                 teacher, spot = mean_absolute(fake, wanted), spots_drawn(x, fake)
                 total += LAMBDA_TEACHER * teacher + LAMBDA_SPOT * spot
                 losses |= {f"teacher_{way.name}": teacher, f"spot_{way.name}": spot}
@@ -387,11 +409,31 @@ class CycleGAN:
 
     def _score(self, discriminator, faces, random):
         images = self._augment(faces.images, random)
-        inputs = images if self.recipe.discriminator.labels == "none" else [images, faces.labels]
-        return discriminator(inputs, training=True)
+        labels = [] if self.recipe.discriminator.labels == "none" else [faces.labels]
+        ages = [] if faces.ages is None else [faces.ages]
+        return discriminator([images, *labels, *ages] if labels or ages else images, training=True)
 
     def _augment(self, images, random):
         return images if random is None else augment(images, random, self.recipe.adversary.augment_shift)
+
+
+def _translate(generator, images, ages, training=True):
+    return generator(models.told(generator, images, ages), training=training)
+
+
+def _real_negatives(real_A, real_B, used):
+    """(of d_A, of d_B): real faces as negatives, LabelledFaces. used: booleans, in which places they will be seen.
+
+    Old faces for d_A, young ones for d_B. If d_B is told ages, it sees young faces that are told to be old and, in
+    every second of the used places, an old face that is told the age of another one, if that is at least WRONG years
+    off: so it learns what the age says, as matching-aware discriminators do (Reed et al., ICML 2016, section 4.2).
+    """
+    if real_B.ages is None:
+        return real_B, real_A
+    others = ops.roll(real_B.ages, 1, axis=0)
+    wrong = ops.abs(others - real_B.ages)[:, 0] >= WRONG
+    second = ops.array([mine and count % 2 == 0 for mine, count in zip(used, itertools.accumulate(used), strict=True)])
+    return real_B.told(None), choose(wrong & second, real_B.told(others), real_A.told(real_B.ages))
 
 
 def _stronger(images, translated, strength):

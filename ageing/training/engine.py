@@ -81,8 +81,8 @@ class TensorFlow(Engine):
         return self.tf.function(function, autograph=False, jit_compile=xla and bool(self.gpus))
 
     def forward(self, network):
-        """A function: images -> what `network` makes of them. It follows the network's weights."""
-        return lambda images: network(images, training=False)
+        """A function: inputs, as `network` takes them -> what it makes of them. It follows the network's weights."""
+        return lambda inputs: network(inputs, training=False)
 
     def gradients(self, loss, variables):
         """(aux, gradients) of loss(), which returns (scalar, aux)."""
@@ -153,12 +153,12 @@ class Jax(Engine):
         return run
 
     def forward(self, network):
-        jitted = self.jax.jit(lambda values, images: network.stateless_call(*values, images, training=False)[0])
+        jitted = self.jax.jit(lambda values, inputs: network.stateless_call(*values, inputs, training=False)[0])
 
-        def run(images):
+        def run(inputs):
             values = [[self._local(v.value) for v in group]
                       for group in (network.trainable_variables, network.non_trainable_variables)]
-            return jitted(values, images)
+            return jitted(values, inputs)
         return run
 
     def gradients(self, loss, variables):

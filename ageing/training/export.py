@@ -18,7 +18,9 @@ import keras
 import numpy as np
 from keras import ops
 
+import models
 from ageing.errors import UserError, kind_of, reason
+from ageing.faces.direction import USUAL
 from ageing.storage import read_json_lines, unfinished
 from ageing.training import checkpoints, recipe_file
 from ageing.training.cyclegan import build_generator
@@ -33,20 +35,23 @@ def export(run, folder, step=None):
     """Write g_AB and g_BA, the moving averages of `run` at `step` (default: the newest), and card.md into `folder`.
 
     ONNX, if TensorFlow is installed: input "image" float32 (N, H, W, 3) in [-1, 1], any N; H and W multiples of 4,
-    doubled with each growth (see Recipe.growths); opset 18; kernels stored as float16. Metadata: "size" (pixels it was
-    trained at), "multiple" (H and W must be multiples of it), "makes" (domain), "run", "step". Every file is read back
-    and compared with the network. Returns the paths. Raises UserError if there is no such checkpoint, if `folder` holds
-    other generators, or if a file does not compute what the network computes.
+    doubled with each growth (see Recipe.growths); opset 18; kernels stored as float16. A generator that is told an age
+    has a second input, "age" float32 (N, 1) in years. Metadata: "size" (pixels it was trained at), "multiple" (H and W
+    must be multiples of it), "makes" (domain), "ages" ("45-85", the range that it can be told), "run", "step". Every
+    file is read back and compared with the network. Returns the paths. Raises UserError if there is no such checkpoint,
+    if `folder` holds other generators, or if a file does not compute what the network computes.
     """
     step = run.newest_step() if step is None else step
-    header, ways = checkpoints.header(run, step), run.recipe.data.ways
+    header, data = checkpoints.header(run, step), run.recipe.data
     multiple = 4 * 2**header.growths
-    networks = {way: build_generator(run.recipe, header.growths, f"g_{way}") for way in ways}
+    networks = {way: build_generator(run.recipe, header.growths, f"g_{way}") for way in ("AB", "BA")}
     checkpoints.read_into({f"ema_{way}": network.variables for way, network in networks.items()}, run, step)
     kinds = {".onnx": (_write_onnx, _read_onnx)} if writes_onnx() else {}
     kinds |= {".keras": (_write_keras, _read_keras)}
     told = {f"g_{way}": {"size": str(header.size), "multiple": str(multiple), "makes": target, "run": run.name,
-                         "step": str(step)} for way, (_, target) in ways.items()}
+                         "step": str(step)} for way, target in (("AB", usual(data)), ("BA", data.domain_A))}
+    if data.ages:
+        told["g_AB"]["ages"] = f"{data.ages[0]:g}-{data.ages[-1]:g}"
     names = [f"{name}{ending}" for name in told for ending in kinds]
     names += ["card.md"] if writes_onnx() else [METADATA, "card.md"]  # the card is last: where it is, all are
     with _complete(folder, names) as scratch:
@@ -116,7 +121,7 @@ def _write_onnx(network, path, metadata):
     import onnx
 
     sys.dont_write_bytecode = True  # TensorFlow would leave that of functions it rewrites in the temporary folder
-    network(np.zeros((1, 64, 64, 3), np.float32))  # Keras exports only what has been called
+    network(noise(network, 1, 64, 64))  # Keras exports only what has been called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation warnings of Keras' exporter
         network.export(os.fspath(path), format="onnx", verbose=False, opset_version=18)
@@ -149,8 +154,8 @@ def _read_onnx(path):
     from ageing.onnx_session import open_session
 
     session = open_session(os.fspath(path))
-    name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
+    names = [one.name for one in session.get_inputs()]
+    return lambda inputs: session.run(None, dict(zip(names, keras.tree.flatten(inputs), strict=True)))[0]
 
 
 def _write_keras(network, path, metadata):
@@ -163,19 +168,31 @@ def _read_keras(path):
 
 def _forward(network):
     compute = engine().forward(network)
-    return lambda images: ops.convert_to_numpy(compute(images))
+    return lambda inputs: ops.convert_to_numpy(compute(inputs))
 
 
 def _difference(network, other, name, multiple):
     """The largest difference on noise of two shapes; raises UserError above TOLERANCE."""
-    rng, worst, expected = np.random.default_rng(1), 0.0, _forward(network)
+    worst, expected = 0.0, _forward(network)
     for n, height, width in ((2, 16, 16), (1, 12, 10)):
-        images = rng.uniform(-1, 1, (n, height * multiple, width * multiple, 3)).astype(np.float32)
-        worst = max(worst, float(np.abs(other(images) - expected(images)).max()))
+        inputs = noise(network, n, height * multiple, width * multiple)
+        worst = max(worst, float(np.abs(other(inputs) - expected(inputs)).max()))
     if not worst <= TOLERANCE:
         raise UserError(f"{name} computes something else than the network (largest difference {worst:.2g}); "
                         "it was not written, please report your versions of tensorflow, keras and tf2onnx")
     return worst
+
+
+def noise(network, n, height, width):
+    """What `network` takes: n images of noise and, if it is told one, ages."""
+    rng = np.random.default_rng(1)
+    images = rng.uniform(-1, 1, (n, height, width, 3)).astype(np.float32)
+    return models.told(network, images, rng.uniform(40, 90, (n, 1)).astype(np.float32))
+
+
+def usual(data):
+    """The domain that g_AB makes if no age is asked for."""
+    return f"{USUAL // 10}0s" if data.ages else data.domain_B
 
 
 def card(run, step, size, multiple, errors):
@@ -186,10 +203,12 @@ def card(run, step, size, multiple, errors):
     data = recipe.data
     origin = ("drawn faces (ageing/drawn_faces.py), no photo of anyone" if data.source == "drawn" else
               f"{data.path}. UTKFace allows non-commercial research only; weights trained on it inherit that")
+    told = (f"\n`g_AB` has a second input, the age in years, float32 (N, 1), {data.ages[0]:g} to {data.ages[-1]:g}."
+            if data.ages else "")
     return f"""# {run.name}
 
-`g_AB` ages (A = {data.domain_A} -> B = {data.domain_B}), `g_BA` rejuvenates. Input and output: RGB, float32 in [-1, 1],
-(N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.
+`g_AB` ages (A = {data.domain_A} -> B = {', '.join(data.domains_B)}), `g_BA` rejuvenates. Input and output: RGB,
+float32 in [-1, 1], (N, H, W, 3), H and W multiples of {multiple}; trained at {size} px.{told}
 
 - date: {datetime.date.today().isoformat()}
 - step: {step}, after {hours(run, step)} of training; moving average of the generators ({recipe.optimizer.ema_decay})
@@ -241,4 +260,4 @@ def _counts(run):
     if images is None:
         return "unknown"
     less = "; less those with a mark on the forehead" if data.forehead_marks == "skip" else ""
-    return ", ".join(f"{images[domain][0]} {domain}" for domain in (data.domain_A, data.domain_B)) + less
+    return ", ".join(f"{images[domain][0]} {domain}" for domain in data.domains) + less

@@ -16,7 +16,7 @@ from ageing.training import checkpoints, devices, recipe_file, runs, sample_grid
 from ageing.training.cyclegan import CycleGAN
 from ageing.training.engine import engine
 from ageing.training.monitor import Monitor
-from ageing.training.plan import ahead, batch, plan
+from ageing.training.plan import ahead, batch, epoch, plan
 from ageing.utkface import cell_of
 
 # What TensorFlow, JAX, CUDA's libraries and C++ say when memory runs out, in lower case.
@@ -54,7 +54,7 @@ class Training:
     def __init__(self, recipe, run, origin, images, limit):
         self.recipe, self.run, self.origin, self.images, self.limit = recipe, run, origin, images, limit
         self.start = run.newest_step() if run else 0
-        self.epoch = max(count for count, _ in images.values())  # pairs
+        self.epoch = epoch(recipe, {domain: count for domain, (count, _) in images.items()})
         self.phases, self.precision = plan(recipe, self.epoch), engine().precision(recipe.precision)
         self.place = self.gan = self.faces = None  # of the stage that trains: its index, networks and faces
         self.ready = {}  # {index of a stage: (gan, faces)} of those that train later
@@ -107,7 +107,7 @@ class Training:
         if phase.kind == "finish" and gan.step == phase.start:
             gan.begin_finish()
         if monitor.first and gan.step == 0:
-            monitor.grid(0, sample_grids.sample_rows(gan, grid_faces))
+            monitor.grid(0, sample_grids.sample_grid(gan, grid_faces))
         arrived = ahead(lambda step: gan.engine.place(batch(phase, gan, faces, step)), range(gan.step, phase.stop))
         with contextlib.closing(arrived):
             while gan.step < phase.stop:
@@ -123,7 +123,7 @@ class Training:
                     if monitor.first:
                         checkpoints.save(self.run, gan, self.recipe, stage_ends)
                 if monitor.first and (last or gan.step % settings.sample_every == 0):
-                    monitor.grid(gan.step, sample_grids.sample_rows(gan, grid_faces))
+                    monitor.grid(gan.step, sample_grids.sample_grid(gan, grid_faces))
                 if ending:
                     break
 
@@ -204,12 +204,13 @@ def _assignments(values):
 
 
 def training_images(recipe):
-    """{domain: [number of images, digest of their names]} of A and B. Raises UserError if a folder is missing or empty.
+    """{domain: [number of images, digest of their names]} of all domains. Raises UserError if a folder is missing or
+    empty.
 
     Matched sampling draws no image whose name tells no gender and race, so none is counted.
     """
     found = {}
-    for domain in (recipe.data.domain_A, recipe.data.domain_B):
+    for domain in recipe.data.domains:
         folder = Path(recipe.data.path, "train", domain)
         names = [path.name for path in list_images(folder)]
         if recipe.data.sampling == "matched":
@@ -226,19 +227,23 @@ def describe(recipe):
     """What a run would do, as lines of text: recipe, networks, data, phases. Raises UserError as training would."""
     devices.share_batches(recipe, engine())
     data = recipe.data
-    counts = (drawn_faces.count(data.path, data.domain_A, data.domain_B) if data.source == "drawn"
+    counts = (drawn_faces.count(data.path, data.domain_A, data.domains_B) if data.source == "drawn"
               else [count for count, _ in training_images(recipe).values()])
+    counts = dict(zip(data.domains, counts, strict=True))
     lines = [recipe_file.dump(recipe)]
     gan = CycleGAN(recipe, recipe.stages[-1])
     lines.append(f"networks at {recipe.stages[-1].size} px:")
     for name in ("g_AB", "g_BA", "d_A", "d_B", "classifier"):
         if network := getattr(gan, name):
             lines.append(f"{name}: {network.count_params():,} parameters")
-    lines.append(f"data: {data.path}/train: {data.domain_A} {counts[0]} images, {data.domain_B} {counts[1]}")
+    told = ", ".join(f"{domain} {count}" for domain, count in counts.items())
+    lines.append(f"data: {data.path}/train: {told} images")
+    if data.ages:
+        lines.append(f"g_AB is told the age: {data.ages[0]:g} to {data.ages[-1]:g} years")
     lines.append(f"device: {engine().describe(engine().precision(recipe.precision))}")
     if origin := checkpoints.starting_point(recipe):
         lines.append(f"starts from: {origin[0].folder}, step {origin[1]}")
-    for phase in plan(recipe, max(counts)):
+    for phase in plan(recipe, epoch(recipe, counts)):
         lines.append(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")
     return lines
 
@@ -258,7 +263,7 @@ def load_faces(recipe, gan, monitor):
     grid_faces, notes = sample_grids.grid_faces(data, size)
     monitor.say("\n".join([*faces.report(), *notes]))
     if monitor.first:
-        monitor.picture(f"batch_{size}px", sample_grids.batch_rows(gan, faces))
+        monitor.picture(f"batch_{size}px", sample_grids.batch_grid(gan, faces))
     return faces, grid_faces
 
 

@@ -129,15 +129,15 @@ class Monitor:
         with replacing(self.run.log) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
-    def grid(self, step, rows):
-        """Write the sample grid of `step` and redraw the loss curves. rows: as of pictures.grid."""
-        self.picture(f"step{step:08}", rows)
+    def grid(self, step, pixels):
+        """Write the sample grid of `step`, uint8 RGB, and redraw the loss curves."""
+        self.picture(f"step{step:08}", pixels)
         if self.run.log.exists():
             save_curves(self.run.log, self.run.samples / "losses.png")
 
-    def picture(self, name, rows):
-        """Write the grid of `rows` as samples/<run>/<name>.png."""
-        pictures.save_grid(self.run.samples / f"{name}.png", rows)
+    def picture(self, name, pixels):
+        """Write `pixels`, uint8 RGB, as samples/<run>/<name>.png."""
+        pictures.save(self.run.samples / f"{name}.png", pixels)
 
     def say(self, text):
         if self.first:

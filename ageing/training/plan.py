@@ -34,6 +34,11 @@ class Phase:
     d_rounds: int = 0
 
 
+def epoch(recipe, counts):
+    """Pairs in an epoch: the images of A, or those of B if they are more. counts: {domain: images}."""
+    return max(counts[recipe.data.domain_A], sum(counts[domain] for domain in recipe.data.domains_B))
+
+
 def plan(recipe, epoch):
     """[Phase] of `recipe`. epoch: pairs in an epoch."""
     phases, step = [], 0

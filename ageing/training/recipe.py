@@ -12,6 +12,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ageing.utkface import middle_age
+
 
 def between(low, high, default=dataclasses.MISSING):
     """A key whose value, unless null, must lie between `low` and `high`, both included. No default: it is required."""
@@ -27,7 +29,7 @@ BATCH = (1, 4096)
 class Data:
     path: str = "data/utkface"            # holds {train,validation}/{domain_A,domain_B}
     domain_A: str = "20s"
-    domain_B: str = "50s"
+    domain_B: str | tuple[str, ...] = "50s"  # several decades, [40s, 50s, ...]: the generator that ages is told the age
     source: Literal["folder", "drawn"] = "folder"  # drawn: fill `path`, which holds nothing else, with drawn faces
     sampling: Literal["matched", "independent"] = "matched"  # matched: both domains from one gender x race distribution
     forehead_marks: Literal["keep", "skip"] = "keep"  # skip: leave out faces that wear a bindi or a tilak
@@ -37,9 +39,18 @@ class Data:
     rotation: float = between(0, 45, 5.0)      # affine jitter: degrees, each way
 
     @property
-    def ways(self):
-        """{way of translation: (source domain, target domain)}"""
-        return {"AB": (self.domain_A, self.domain_B), "BA": (self.domain_B, self.domain_A)}
+    def domains_B(self):
+        return (self.domain_B,) if isinstance(self.domain_B, str) else self.domain_B
+
+    @property
+    def domains(self):
+        """The names of all domains, domain_A first."""
+        return self.domain_A, *self.domains_B
+
+    @property
+    def ages(self):
+        """Middles of several old domains in years: the generator that ages is told an age between them. Else ()."""
+        return tuple(middle_age(name) for name in self.domains_B) if len(self.domains_B) > 1 else ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import yaml
 
 from ageing.errors import UserError, kind_of
 from ageing.training.recipe import Recipe
+from ageing.utkface import middle_age
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT = PROJECT / "configs/utkface.yaml"
@@ -148,8 +149,10 @@ def _convert(value, kind, key, origin):
         inner = typing.get_args(kind)[0]
         return tuple(_convert(v, inner, f"{key}.{i}", origin) for i, v in enumerate(value))
     if source is types.UnionType:
-        inner = typing.get_args(kind)[0]
-        return None if value is None else _convert(value, inner, key, origin)
+        inner, other = typing.get_args(kind)
+        if other is types.NoneType:
+            return None if value is None else _convert(value, inner, key, origin)
+        return _convert(value, other if isinstance(value, list) else inner, key, origin)
     if source is Literal:
         choices = typing.get_args(kind)
         if value not in choices or isinstance(value, bool):
@@ -186,8 +189,15 @@ def _convert_mapping(value, kind, key, origin):
 
 def _faults(recipe):
     """What is wrong between keys, one line of text after the other."""
-    if recipe.data.domain_A == recipe.data.domain_B:
+    if recipe.data.domain_A in recipe.data.domains_B:
         yield f"data.domain_A and data.domain_B are both {recipe.data.domain_A}; they must name two folders"
+    if not isinstance(recipe.data.domain_B, str):
+        ages = [middle_age(name) or 0 for name in recipe.data.domain_B]
+        if len(ages) < 2 or 0 in ages or ages != sorted(set(ages)):
+            yield (f"data.domain_B must be one folder or a list of decades from young to old, as [40s, 50s, 60s], not "
+                   f"[{', '.join(recipe.data.domain_B)}]")
+        if recipe.generator.norm != "channel":
+            yield "generator.norm must be channel where data.domain_B is a list: by it a generator is told the age"
     own = recipe.adversary.steps > 1 or recipe.adversary.real_negatives > 0
     for i, stage in enumerate(recipe.stages):
         if stage.size % 16:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ageing.errors import UserError, kind_of, reason
 from ageing.storage import clear_leftovers, replacing
 from ageing.training import recipe_file
-from ageing.training.plan import plan
+from ageing.training.plan import epoch, plan
 from ageing.training.recipe import Monitor, Recipe
 
 OWNER = "run.txt"  # in the folder of a run's grids: whose they are
@@ -218,8 +218,8 @@ def check_recipe(run, trained, recipe, step, images):
         raise UserError(f"{place} is another recipe than the one that step {step} was trained with "
                         f"({'; '.join(changes[:3])}); restore it, or start a new run with --config")
     check_images(recipe, run.images() or images, images)
-    epoch = max(count for count, _ in images.values())
-    before, after = plan(trained, epoch), plan(recipe, epoch)
+    pairs = epoch(recipe, {domain: count for domain, (count, _) in images.items()})
+    before, after = plan(trained, pairs), plan(recipe, pairs)
     if step > before[-1].stop:
         raise UserError(f"{run.folder}: step {step} is beyond the end of its own recipe, {before[-1].stop}: training "
                         "images were removed since; restore them, or start a new run")
