@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from ageing.training.imagenet_features import ImageNetFeatures
+
 register = keras.saving.register_keras_serializable(package="face_ageing")
 
 
@@ -232,6 +234,7 @@ class Initializer(keras.initializers.Initializer):
 
 
 ENHANCER_BLOCKS = 2  # residual blocks of a local enhancer at half its size; one more follows at the full size
+HEAD_FILTERS = 64
 BAND_GAIN = 12.0     # the finest band of a sharp face, standard deviation 0.04, becomes as strong as the image, 0.5
 
 
@@ -370,9 +373,9 @@ class _GeneratorParts:
 
 
 def build_discriminator(filters=64, norm="channel", order="norm_first", last_stride=2, init="glorot", labels=0,
-                        ages=(), scales=1, precision="float32", name=None):
+                        features=False, ages=(), scales=1, precision="float32", name=None):
     """PatchGAN: float32 (N, H, W, 3) in [-1, 1] -> float32 (N, h, w, 1), a score per patch; H and W multiples of 16.
-    With `scales` above 1 it returns a list of such scores.
+    With `scales` above 1, or with `features`, it returns a list of such scores.
 
     Four 4x4 convs (filters, x2, x4, x8), leaky ReLU 0.2, norm on all but the first, a last 4x4 conv to one channel.
 
@@ -390,15 +393,20 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
         before (pix2pixHD, section 3.2). The last one sees the smallest image. Each one before it sees only what the
         next one cannot: its band of a Laplacian pyramid (Denton et al., "LAPGAN", NIPS 2015, section 2.1), times
         BAND_GAIN. So none decides by what another one judges. H and W multiples of 16 * 2**(scales - 1).
+    features: three heads, the layers "head0" to "head2", judge the whole image beside them, by the features that a
+        network has learned on ImageNet (projected discriminators, Sauer et al., NeurIPS 2021).
     """
     image = layers.Input((None, None, 3), name="image")
     label, age = [layers.Input((labels,), name="labels")] * bool(labels), [layers.Input((1,), name="age")] * bool(ages)
     inputs = [image, *label, *age] if label or age else image
-    if scales > 1:
+    if scales > 1 or features:
         scores = []
         for scale, seen in enumerate(_laplacian_pyramid(image, scales)):
-            one = build_discriminator(filters, norm, order, last_stride, init, labels, ages, precision=precision,
+            one = build_discriminator(filters, norm, order, last_stride, init, labels, ages=ages, precision=precision,
                                       name=f"scale{scale}")
+            scores.append(one([seen, *label, *age] if label or age else seen))
+        for number, seen in enumerate(ImageNetFeatures()(image) if features else ()):
+            one = _build_head(seen.shape[-1], number < 2, labels, ages, name=f"head{number}")
             scores.append(one([seen, *label, *age] if label or age else seen))
         return keras.Model(inputs, scores, name=name)
 
@@ -415,13 +423,33 @@ def build_discriminator(filters=64, norm="channel", order="norm_first", last_str
     for width, stride in ((2, 2), (4, 2), (8, last_stride)):
         x = conv(width * filters, strides=stride, use_bias=norm != "channel" or order != "norm_first")(x)
         x = activated(normalised(x)) if order == "norm_first" else normalised(activated(x))
-    scores = conv(1)(x)
+    return keras.Model(inputs, _scores(conv(1)(x), x, label, age, ages, precision), name=name)
+
+
+def _scores(scores, x, label, age, ages, precision):
+    """`scores`, those of the last features `x`, with the projection of labels and ages, float32."""
     if told := [*label, *(AgeCode(ages, name="code")(one) for one in age)]:
         told = layers.Concatenate()(told) if len(told) > 1 else told[0]
         projection = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer="zeros", dtype=precision,
                                   name="projection")(told)
         scores = scores + ops.einsum("nhwc,nc->nhw", x, projection)[..., None]
-    return keras.Model(inputs, layers.Activation("linear", dtype="float32", name="scores")(scores), name=name)
+    return layers.Activation("linear", dtype="float32", name="scores")(scores)
+
+
+def _build_head(channels, shrinks, labels, ages, name):
+    """A head on features (N, h, w, channels): scores of their places, of every second one if it `shrinks`.
+
+    A fixed random mixing of the channels first, so that no few of them decide (Sauer et al., section 3.2).
+    """
+    features = layers.Input((None, None, channels))
+    label, age = [layers.Input((labels,))] * bool(labels), [layers.Input((1,))] * bool(ages)
+    conv = functools.partial(layers.Conv2D, kernel_size=3, padding="same", kernel_initializer=Initializer("he"))
+    x = conv(HEAD_FILTERS, kernel_size=1, use_bias=False, trainable=False)(features)
+    x = layers.LeakyReLU(0.2)(conv(HEAD_FILTERS)(x))
+    x = layers.LeakyReLU(0.2)(conv(3 * HEAD_FILTERS // 2, strides=2 if shrinks else 1)(x))
+    scores = conv(1, kernel_initializer=Initializer("normal"))(x)
+    return keras.Model([features, *label, *age] if label or age else features,
+                       _scores(scores, x, label, age, ages, "float32"), name=name)
 
 
 def _laplacian_pyramid(image, levels):
@@ -465,7 +493,7 @@ def outermost(generator):
     return [v for layer in generator.layers if layer.name != "coarse" for v in layer.trainable_variables]
 
 
-def parts(discriminator):
-    """The PatchGANs of a discriminator, the one for the full size first."""
-    scales = [layer for layer in discriminator.layers if isinstance(layer, keras.Model)]
-    return sorted(scales, key=lambda one: one.name) or [discriminator]
+def parts(discriminator, kind="scale"):
+    """The PatchGANs of a discriminator, the one for the full size first. kind: "head" for its heads on features."""
+    found = [layer for layer in discriminator.layers if isinstance(layer, keras.Model) and layer.name.startswith(kind)]
+    return sorted(found, key=lambda one: one.name) or [discriminator] * (kind == "scale")

@@ -129,8 +129,7 @@ class CycleGAN:
             optimizer.build(variables)
             return optimizer
 
-        # The coarse generator inside an enhancer is frozen.
-        self.g_variables = models.outermost(self.g_AB) + models.outermost(self.g_BA)
+        self.g_variables = self._trained(self.g_AB) + self._trained(self.g_BA)
         self.d_variables = self.d_A.trainable_variables + self.d_B.trainable_variables
         if self.classifier:
             self.d_variables += self.classifier.trainable_variables
@@ -141,6 +140,12 @@ class CycleGAN:
         last = self.stage == self.recipe.stages[-1]
         self.finish_optimizer = (adam(self.stage.learning_rate, self.finish_variables)
                                  if last and self.recipe.finish.steps else None)
+
+    def _trained(self, generator):
+        """Its variables that train. The coarse generator inside an enhancer is frozen: else ripples covered every cheek
+        within 20 steps. Heads on features see ripples, so with them all of it trains."""
+        features = self.recipe.discriminator.features
+        return generator.trainable_variables if features else models.outermost(generator)
 
     # Translation by the moving averages: images float32 (N, H, W, 3) in [-1, 1] -> the same
 
@@ -183,16 +188,17 @@ class CycleGAN:
                 (self.g_optimizer, other.g_optimizer), (self.d_optimizer, other.d_optimizer)]
 
     def _grown_from(self, other):
-        """[(mine, other's)]: the moving averages become the frozen coarse generators inside the new enhancers. Each
-        PatchGAN keeps judging its size. The new one, for a band that no other one has seen, starts from nothing.
+        """[(mine, other's)]: the moving averages become the coarse generators inside the new enhancers. Each PatchGAN
+        keeps judging its size. The new one, for a band that no other one has seen, starts from nothing.
 
-        The optimizers are reset. (When the whole generators trained, ripples covered every cheek within 20 steps.)
+        The optimizers are reset.
         """
         pairs = [(mine.get_layer("coarse"), average) for mine, average in (
             (self.g_AB, other.ema_AB), (self.ema_AB, other.ema_AB), (self.g_BA, other.ema_BA),
             (self.ema_BA, other.ema_BA))]
         for mine, theirs in ((self.d_A, other.d_A), (self.d_B, other.d_B)):
             pairs += zip(models.parts(mine)[1:], models.parts(theirs), strict=True)
+            pairs += zip(models.parts(mine, "head"), models.parts(theirs, "head"), strict=True)
         return pairs
 
     # One step
@@ -243,7 +249,7 @@ class CycleGAN:
         step = ops.cast(self.g_optimizer.iterations, "float32")
         decay = ops.minimum(self.recipe.optimizer.ema_decay, (1 + step) / (10 + step))  # EMA warm-up
         for way in self.ways:
-            for mean, value in zip(models.outermost(way.average), models.outermost(way.G), strict=True):
+            for mean, value in zip(self._trained(way.average), self._trained(way.G), strict=True):
                 mean.assign(value + decay * (mean - value))
         return losses
 

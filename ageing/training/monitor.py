@@ -96,7 +96,7 @@ class Monitor:
         line.update({f"share_{term}": value for term, value in share.items()})
         if step - self.started < SETTLED:
             return
-        for kind, sentence in advice(share, line, self.recipe.weight_keys(stage), self.recipe.scales(stage.size)):
+        for kind, sentence in advice(share, line, self.recipe.weight_keys(stage), self.recipe.scores(stage.size)):
             if kind not in self.said:
                 self.said.add(kind)
                 self.say(f"warning, step {step}: {sentence}")
@@ -155,23 +155,23 @@ def shares(losses, weights):
     return {term: part / total for term, part in parts.items()}
 
 
-def advice(share, losses, keys, scales=1):
+def advice(share, losses, keys, scores=1):
     """[(kind, sentence)] for everything in `share` and `losses` that a practitioner would act on.
 
-    keys: {term: key of its weight}. scales: PatchGANs per discriminator. Their losses are added up, so each is judged
-    by its part.
+    keys: {term: key of its weight}. scores: how many each discriminator gives. Their losses are added up, so each is
+    judged by its part.
     """
     found = []
     for term, key in keys.items():
         if share[term] > DOMINATES:
             found.append((term, f"the {term} term is {share[term]:.0%} of the generators' loss: faces will hardly "
                                 f"change; lower {key}"))
-    one = share["adversarial"] / scales
+    one = share["adversarial"] / scores
     if one > DOMINATES * (one + 1 - share["adversarial"]):
         found.append(("adversarial", f"the adversarial term is {share['adversarial']:.0%} of the generators' loss: "
                                      f"faces may become other people; raise {keys['cycle']}"))
     for name in ("d_A", "d_B"):
-        one = losses[name] / scales
+        one = losses[name] / scores
         if one < DEAD:
             found.append((name, f"the loss of {name} fell to {one:.4f}: it tells real from translated faces "
                                 "perfectly, so its gradient is uninformative; lower adversary.steps, or set "

@@ -72,6 +72,8 @@ class Discriminator:
     last_stride: Literal[1, 2] = 2        # 1: the paper's PatchGAN with a receptive field of 70 pixels
     init: Literal["glorot", "normal", "he"] = "he"         # he: keeps the signal's scale without norm
     labels: Literal["none", "projection"] = "none"         # projection: conditioned on gender and race of every face
+    features: bool = False                # heads judge the image by an ImageNet network, too, and all of the generators
+                                          # trains when they have grown
 
 
 @dataclass(frozen=True)
@@ -174,3 +176,7 @@ class Recipe:
     def scales(self, size):
         """How many PatchGANs each discriminator has at `size` pixels."""
         return 1 + self.growths(size)
+
+    def scores(self, size):
+        """How many scores each discriminator gives at `size` pixels: those of its PatchGANs and of its three heads."""
+        return self.scales(size) + 3 * self.discriminator.features

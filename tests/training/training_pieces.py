@@ -18,7 +18,7 @@ GOOD_LOSSES = {f"{term}_{way}": 0.1 for term in TERMS for way in ("AB", "BA")} |
 
 
 def labelled_faces(n, seed=1, side=16, ages=None):
-    """LabelledFaces (n, side, side, 3) of noise in 8-bit pixels, with random labels. ages: a range in years, or None."""
+    """LabelledFaces (n, side, side, 3) of noise in 8-bit pixels, with random labels. ages: a range in years or None."""
     images, labels, ages, _ = _noise(np.random.default_rng(seed), n, side, ages=ages)
     return LabelledFaces(ops.convert_to_tensor(to_floats(images)), ops.convert_to_tensor(labels),
                          ages if ages is None else ops.convert_to_tensor(ages))
