@@ -86,7 +86,7 @@ def main(argv=None):
         return 0
 
     if recipe.data.source == "drawn":
-        drawn_faces.fill(recipe.data.path, recipe.data.domain_A, recipe.data.domain_B)
+        drawn_faces.fill(recipe.data.path, recipe.data.domain_A, (recipe.data.domain_B,))
     from ageing.training import loop, sample_grids, time_limit
     limit = time_limit.TimeLimit(args.minutes, started) if args.minutes else None
     run, gan, stopped = loop.train(recipe, run, lambda: runs.Run.create(args.runs or "runs", Path(config).stem, recipe),

@@ -226,7 +226,7 @@ def describe(recipe):
     """What a run would do, as lines of text: recipe, networks, data, phases. Raises UserError as training would."""
     devices.share_batches(recipe, engine())
     data = recipe.data
-    counts = (drawn_faces.count(data.path, data.domain_A, data.domain_B) if data.source == "drawn"
+    counts = (drawn_faces.count(data.path, data.domain_A, (data.domain_B,)) if data.source == "drawn"
               else [count for count, _ in training_images(recipe).values()])
     lines = [recipe_file.dump(recipe)]
     gan = CycleGAN(recipe, recipe.stages[-1])
