@@ -210,7 +210,7 @@ def fill(root, domain_A="20s", domains_B=("50s",), train=400, validation=24, siz
     A decade ("70s") shows its middle age (75). Another name shows 25 years as domain_A, 55 as the only old domain.
     train: people per domain, different ones in each, as unpaired training needs. validation: people who are drawn at
     all ages, so that the true aged face is known; `true_pairs` reads them. size: pixels per side. Raises UserError,
-    before anything is written, if `root` holds anything else, or if one of several old domains is no decade.
+    before anything is written, if `root` holds anything but decades, or if one of several old domains is no decade.
     """
     people = _people(root, domain_A, domains_B, train, validation)
     missing = [path for path in people if kind_of(path) is None]
@@ -248,7 +248,8 @@ def _people(root, domain_A, domains_B, train, validation):
     for folder, names in known.items():
         try:
             others = sorted(name for name in os.listdir(folder)
-                            if name not in names and name[0] != "." and name.lower() not in OF_THE_SYSTEM)
+                            if name not in names and name[0] != "." and name.lower() not in OF_THE_SYSTEM
+                            and name not in DECADES)  # drawn for another recipe
         except FileNotFoundError:
             continue
         except OSError as error:
