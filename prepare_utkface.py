@@ -1,15 +1,15 @@
 """Sort UTKFace into the folders that training reads.
 
-    python prepare_utkface.py UTKFace.tar.gz                     -> data/utkface/{train,validation,test}/{20s,50s}
-    python prepare_utkface.py UTKFace/ --B 60s=60-69             a folder works too, and other ages
+    python prepare_utkface.py UTKFace.tar.gz        -> data/utkface/{train,validation,test}/{20s,30s,...,80s}
+    python prepare_utkface.py UTKFace/ -o faces     a folder works too
 
-A hash of the file name decides the split, so it is the same on every machine: a tenth is for validation, another tenth
-is for the final test. A second run adds what is missing and changes nothing else. The table counts the faces on disk.
+Faces below 20 and above 89 years are left out. A hash of the file name decides the split, so it is the same on every
+machine: a tenth is for validation, another tenth is for the final test. A second run adds what is missing and changes
+nothing else. The table counts the faces on disk.
 """
 
 import argparse
 import contextlib
-import dataclasses
 import functools
 import io
 import lzma
@@ -26,49 +26,35 @@ from tqdm import tqdm
 from ageing.errors import UserError, kind_of, reason, run_script
 from ageing.face_folder import SMALLEST, Unusable, contents, decode, picture_suffixes
 from ageing.storage import SYSTEM_FOLDERS, replacing
-from ageing.utkface import GENDERS, RACES, SPLITS, parse_name, split_of
+from ageing.utkface import DECADES, GENDERS, RACES, SPLITS, parse_name, split_of
 
 WHERE = ("get UTKFace (aligned and cropped) from https://susanqq.github.io/UTKFace/; "
          "it is for non-commercial research only and may not be redistributed")
+YOUNGER, OLDER = "below 20 years", "above 89 years"
 SAME = "same file again"
 DIFFERENT = "same name as another face, of which the first is kept"
 
 
-@dataclasses.dataclass(frozen=True)
-class AgeRange:
-    name: str
-    youngest: int
-    oldest: int
+def prepare(source, root):
+    """Copy the faces from `source` into root/<split>/<decade>/. Returns skipped {reason: [names]}.
 
-    @classmethod
-    def parse(cls, text):
-        """ "20s=20-29" -> AgeRange. Raises UserError. """
-        match = re.fullmatch(r"([\w-]+)=(\d{1,3})-(\d{1,3})", text)
-        if not match or int(match[2]) > int(match[3]):
-            raise UserError(f"command line: {text!r} is no range of ages; write NAME=FROM-TO, for example 20s=20-29")
-        return cls(match[1], int(match[2]), int(match[3]))
-
-
-def prepare(source, root, ranges):
-    """Copy the faces of `ranges` from `source` into root/<split>/<range name>/. Returns skipped {reason: [names]}.
-
-    source: archive (.tar, .tar.gz, .zip) or folder of UTKFace files. ranges: [AgeRange]. A name that occurs again is
-    written once: the first of them counts. Raises UserError if the source is missing, broken or without a face of
-    these ages, if an archive member points outside of the target, if the target holds faces of other ages, or if it
-    cannot be written.
+    source: archive (.tar, .tar.gz, .zip) or folder of UTKFace files. A name that occurs again is written once: the
+    first of them counts. Raises UserError if the source is missing, broken or without a face of these ages, if an
+    archive member points outside of the target, or if the target cannot be written.
     """
     skipped, seen = {}, set()
-    ready = _ready(root, ranges)
+    ready = {path for folder in _folders(root) for path in _pictures(folder)}
     with _opened(source, root, skipped) as (total, members):
         bar = tqdm(members, total=total, desc="sorting faces", unit="file", disable=None)
         for name, read in bar:
             parsed = parse_name(name)
-            found = parsed and next((r for r in ranges if r.youngest <= parsed[0] <= r.oldest), None)
-            if found is None:
-                skipped.setdefault("other age" if parsed else "malformed name", []).append(name)
-                continue
-            path = Path(root, split_of(name), found.name, name)
-            if path in ready and path not in seen:
+            decade = f"{parsed[0] // 10 * 10}s" if parsed else ""
+            path = Path(root, split_of(name), decade, name)
+            if parsed is None:
+                why = "malformed name"
+            elif decade not in DECADES:
+                why = YOUNGER if parsed[0] < 20 else OLDER
+            elif path in ready and path not in seen:
                 why = None
             elif (data := read()) is None:
                 why = "unreadable file"
@@ -81,33 +67,12 @@ def prepare(source, root, ranges):
             else:
                 skipped.setdefault(why, []).append(name)
     if not seen:
-        raise UserError(f"{source}: no face of these ages in it; names are [age]_[gender]_[race]_[date]....jpg")
+        raise UserError(f"{source}: no face of 20 to 89 years in it; names are [age]_[gender]_[race]_[date]....jpg")
     return skipped
 
 
-def _ready(root, ranges):
-    """Paths of the faces that are there already. Raises UserError if faces of other ages are among them.
-
-    They are left from a run with another range. Training would take them for faces of this one.
-    """
-    ready = set()
-    for folder, found in _folders(root, ranges):
-        paths = _pictures(folder)
-        others = [path.name for path in paths
-                  if (parsed := parse_name(path.name)) and not found.youngest <= parsed[0] <= found.oldest]
-        if others:
-            ages = f"{found.youngest}-{found.oldest}"
-            raise UserError(
-                f"{folder}: {len(others)} of its {len(paths)} faces are not {ages} years old ({others[0]}): it was "
-                f"filled with another range of ages. Choose another name ({ages}={ages}) or another folder (-o), or "
-                f"move {Path(root, '*', found.name)} away first")
-        ready.update(paths)
-    return ready
-
-
-def _folders(root, ranges):
-    """[(folder, its AgeRange)], in the order of the table's columns."""
-    return [(Path(root, split, r.name), r) for r in ranges for split in SPLITS]
+def _folders(root):
+    return [Path(root, split, decade) for split in SPLITS for decade in DECADES]
 
 
 def _pictures(folder):
@@ -125,13 +90,13 @@ def _add(path, data):
     return None
 
 
-def count_on_disk(root, ranges):
-    """{(folder, gender, race): faces} of the folders of `ranges`. Gender and race are None if the name has none."""
+def count_on_disk(root):
+    """{(split, decade, gender, race): faces} below `root`. Gender and race are None if the name has none."""
     counts = Counter()
-    for folder, _ in _folders(root, ranges):
+    for folder in _folders(root):
         for path in _pictures(folder):
             _, *cell = parse_name(path.name) or (None, None, None)
-            counts[f"{folder.parent.name}/{folder.name}", *cell] += 1
+            counts[folder.parent.name, folder.name, *cell] += 1
     return counts
 
 
@@ -222,20 +187,21 @@ def _may_hold_faces(folder):
     return folder[0] != "." and folder.lower() not in SYSTEM_FOLDERS
 
 
-def table(counts, skipped, ranges):
-    """Lines of text: faces in each folder by gender and race, then the skipped files by reason."""
-    columns = [f"{folder.parent.name}/{folder.name}" for folder, _ in _folders("", ranges)]
-    lines = [f"{'':16}" + "".join(f"{c:>16}" for c in columns)]
-    for g, gender in enumerate(GENDERS):
-        for r, race in enumerate(RACES):
-            lines.append(f"{race + ' ' + gender:16}" + "".join(f"{counts[c, g, r]:16,}" for c in columns))
-    if any(gender is None for _, gender, _ in counts):
-        lines.append(f"{'unknown':16}" + "".join(f"{counts[c, None, None]:16,}" for c in columns))
-    lines.append(f"{'all':16}" + "".join(
-        f"{sum(n for key, n in counts.items() if key[0] == c):16,}" for c in columns))
+def table(counts, skipped):
+    """Lines of text: faces of each decade by gender and race, then by split, then the skipped files by reason."""
+    def row(title, wanted):
+        numbers = [sum(n for key, n in counts.items() if key[1] == decade and wanted(key)) for decade in DECADES]
+        return f"{title:13}" + "".join(f"{n:9,}" for n in (*numbers, sum(numbers)))
+
+    lines = [f"{'':13}" + "".join(f"{column:>9}" for column in (*DECADES, "all"))]
+    lines += [row(f"{race} {gender}", lambda key, cell=(g, r): key[2:] == cell)
+              for g, gender in enumerate(GENDERS) for r, race in enumerate(RACES)]
+    if any(gender is None for *_, gender, _ in counts):
+        lines.append(row("unknown", lambda key: key[2] is None))
+    lines += ["", *(row(split, lambda key, split=split: key[0] == split) for split in SPLITS), row("all", bool), ""]
     for why, names in sorted(skipped.items()):
         listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        lines.append(f"skipped, {why}: {len(names):,}" + ("" if why in ("other age", SAME) else f": {listed}"))
+        lines.append(f"skipped, {why}: {len(names):,}" + ("" if why in (YOUNGER, OLDER, SAME) else f": {listed}"))
     return lines
 
 
@@ -243,15 +209,10 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", default="UTKFace.tar.gz", help="archive or folder (default: %(default)s)")
     parser.add_argument("-o", "--output", default="data/utkface", metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--A", default="20s=20-29", metavar="NAME=FROM-TO", help="young domain (default: %(default)s)")
-    parser.add_argument("--B", default="50s=50-59", metavar="NAME=FROM-TO", help="old domain (default: %(default)s)")
     args = parser.parse_args(argv)
-    ranges = [AgeRange.parse(args.A), AgeRange.parse(args.B)]
-    if ranges[0].name == ranges[1].name or ranges[0].oldest >= ranges[1].youngest:
-        raise UserError("command line: --A must be the younger domain; the domains must not overlap or share a name")
-    skipped = prepare(args.source, args.output, ranges)
-    print("\n".join(table(count_on_disk(args.output, ranges), skipped, ranges)))
-    print(f"wrote {args.output}/{{{','.join(SPLITS)}}}/{{{ranges[0].name},{ranges[1].name}}}")
+    skipped = prepare(args.source, args.output)
+    print("\n".join(table(count_on_disk(args.output), skipped)))
+    print(f"wrote {args.output}/{{{','.join(SPLITS)}}}/{{{','.join(DECADES)}}}")
 
 
 if __name__ == "__main__":

@@ -96,3 +96,6 @@ def matched_distribution(cells_A, cells_B, cap=CELL_CAP):
     capped = [c for c in range(CELLS) if low[c] > 0 and mean[c] > limit[c]]
     dropped = [c for c in range(CELLS) if low[c] == 0 and mean[c] > 0]
     return p / p.sum(), capped, dropped
+
+
+DECADES = {f"{first}s": first + 5 for first in range(20, 90, 10)}  # {name of the folder: middle age}

@@ -10,12 +10,17 @@ def test_a_person_is_the_same_every_time_and_people_differ():
     assert len({drawn_faces.draw(i, 25, 32).tobytes() for i in range(20)}) == 20
 
 
-def test_a_person_grows_older_more_and_more():
-    young = drawn_faces.draw(5, 25, 64).astype(float)
-    change = [np.abs(drawn_faces.draw(5, age, 64) - young).mean() for age in (35, 45, 55)]
-    assert 0 < change[0] < change[1] < change[2]
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("person", [3, 5, 6])  # a man, two women
+def test_a_person_grows_older_more_and_more(person, size):
+    faces = [drawn_faces.draw(person, age, size).astype(float) for age in (25, 35, 45, 55, 65, 75, 85)]
+    for start in (faces[0], faces[3]):
+        change = [np.abs(face - start).mean() for face in faces]
+        later = change[change.index(0) + 1:]
+        assert later == sorted(later)
+        assert later[0] > 2
     # The background stays: the corner pixels change less than the grain of a photo.
-    assert np.abs(drawn_faces.draw(5, 55, 64) - young)[:4, :4].max() == 0
+    assert all(np.abs(face - faces[0])[:4, :4].max() == 0 for face in faces)
 
 
 def test_folders_are_filled_once_and_validation_people_come_in_pairs(tmp_path):
@@ -34,6 +39,36 @@ def test_folders_are_filled_once_and_validation_people_come_in_pairs(tmp_path):
     assert young.shape == old.shape == (2, 32, 32, 3)
     np.testing.assert_array_equal(young[1], drawn_faces.draw(10**6 + 1, 25, 32))
     np.testing.assert_array_equal(old[1], drawn_faces.draw(10**6 + 1, 55, 32))
+
+
+def test_of_several_old_ages_each_shows_others_in_training_and_the_same_people_in_validation(tmp_path):
+    drawn_faces.fill(tmp_path, train=3, validation=2, size=32)
+    one = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    drawn_faces.fill(tmp_path, "20s", ("50s", "70s"), train=3, validation=2, size=32)
+    assert drawn_faces.count(tmp_path, "20s", ("50s", "70s"), train=3) == (3, 3, 3)
+    assert drawn_faces.count(tmp_path, "20s", ("50s",), train=3) == (3, 3)  # 70s of another recipe may be there
+    assert {path: path.stat().st_mtime_ns for path in one} == one
+    names = {folder.name: [path.name for path in folder.iterdir()] for folder in (tmp_path / "train").iterdir()}
+    assert {domain: {utkface.age_of(name) for name in found} for domain, found in names.items()} == {
+        "20s": {25}, "50s": {55}, "70s": {75}}
+    assert len({name.split("person")[1] for found in names.values() for name in found}) == 9
+    young, old = drawn_faces.true_pairs(tmp_path, "20s", "50s", 32)
+    same, older = drawn_faces.true_pairs(tmp_path, "20s", "70s", 32)
+    np.testing.assert_array_equal(young, same)
+    np.testing.assert_array_equal(old, [drawn_faces.draw(10**6 + i, 55, 32) for i in range(2)])
+    np.testing.assert_array_equal(older, [drawn_faces.draw(10**6 + i, 75, 32) for i in range(2)])
+
+
+def test_of_two_domains_with_other_names_one_is_young_and_one_is_old(tmp_path):
+    drawn_faces.fill(tmp_path, "before", ("after",), train=1, validation=1, size=32)
+    ages = {path.parts[-2]: utkface.age_of(path.name) for path in tmp_path.rglob("*.png")}
+    assert ages == {"before": 25, "after": 55}
+
+
+def test_of_several_old_domains_each_must_tell_its_age(tmp_path):
+    with pytest.raises(UserError, match=r"data\.domain_B: of ancient nobody knows the age.* 20s, 30s,"):
+        drawn_faces.fill(tmp_path, "20s", ("50s", "ancient"), train=1, validation=1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("other", "named"), [

@@ -27,6 +27,7 @@ MOST_MISSED = 3         # runs of the detector in sequence without the face, aft
 # The landmarks' OneEuro filter: Hz; Hz for a speed of one placement's side a second.
 # `python benchmarks/video.py --smoothing` shows what other values do.
 CUTOFF, BETA = 0.3, 10.0
+SPEED_CUTOFF = 1.0      # Hz, for the speed itself
 
 SAME_FACE = 0.5         # sides of the placement: landmarks that are nearer on average belong to one face
 LARGER = 1.3            # ratio of sides from which another face becomes "the largest"
@@ -38,11 +39,11 @@ class OneEuro:
     """Smooths numbers or arrays, each element by itself: little jitter at rest, little lag in motion.
 
     Casiez, Roussel, Vogel 2012, "1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive
-    Systems". cutoff: Hz, at rest. beta: Hz by which it rises per unit of speed. speed_cutoff: Hz, for the speed itself.
+    Systems". cutoff: Hz, at rest. beta: Hz by which it rises per unit of speed.
     """
 
-    def __init__(self, cutoff, beta, speed_cutoff=1.0):
-        self.cutoff, self.beta, self.speed_cutoff = cutoff, beta, speed_cutoff
+    def __init__(self, cutoff, beta):
+        self.cutoff, self.beta = cutoff, beta
         self.value, self.speed = None, 0.0
 
     def __call__(self, value, seconds, unit=1.0):
@@ -54,7 +55,7 @@ class OneEuro:
             self.value = value
             return value
         speed = (value - self.value) / seconds
-        self.speed = self.speed + share(self.speed_cutoff, seconds) * (speed - self.speed)
+        self.speed = self.speed + share(SPEED_CUTOFF, seconds) * (speed - self.speed)
         cutoff = self.cutoff + self.beta * abs(self.speed) / unit
         self.value = self.value + share(cutoff, seconds) * (value - self.value)
         return self.value

@@ -44,10 +44,10 @@ def with_boxes(photo, faces, placements):
     return fitting(np.asarray(image))
 
 
-def fitting(picture, largest=LARGEST):
-    """uint8 RGB `picture`, made smaller if one of its sides is longer than `largest` pixels."""
+def fitting(picture):
+    """uint8 RGB `picture`, made smaller if one of its sides is longer than LARGEST pixels."""
     height, width = picture.shape[:2]
-    shrink = largest / max(height, width)
+    shrink = LARGEST / max(height, width)
     if shrink >= 1:
         return picture
     size = max(1, round(width * shrink)), max(1, round(height * shrink))

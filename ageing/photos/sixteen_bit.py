@@ -133,11 +133,6 @@ def _alpha_applied(pixels, page):
     return pixels, mode + "A"
 
 
-def is_deep_png(image):
-    """Whether an open image, not yet loaded, is a PNG with 16 bits a channel."""
-    return image.format == "PNG" and any(";16" in str(tile[3]) for tile in image.tile)
-
-
 def read_png(path):
     """(uint16 (H, W) or (H, W, C), mode "L", "RGB" or "RGBA") of a PNG with 16 bits a channel. Raises UserError."""
     pixels = _by_opencv(path)

@@ -176,13 +176,6 @@ def test_a_profile_of_its_own_is_kept(tmp_path):
     assert photo_file.read(tmp_path / "in.avif").meta.icc_profile == SRGB
 
 
-def test_sheets_have_the_photos_profile(tmp_path):
-    png_with(tmp_path / "in.png", chart(P3, srgb_curve), (b"cICP", bytes([12, 13, 0, 1])))
-    photo = photo_file.read(tmp_path / "in.png")
-    photo_file.save_sheet(tmp_path / "sheet.jpg", photo.rgb, photo)
-    np.testing.assert_allclose(shown(tmp_path / "sheet.jpg"), expected(), atol=4)
-
-
 def test_adobe_rgb_of_a_deep_tiff_is_read_from_exif(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     tifffile.imwrite(tmp_path / "in.tif", np.full((32, 32, 3), 30_000, np.uint16), photometric="rgb")
