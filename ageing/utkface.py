@@ -16,6 +16,7 @@ RACES = ("White", "Black", "Asian", "Indian", "other")
 CELLS = len(GENDERS) * len(RACES)
 LABELS = len(GENDERS) + len(RACES)  # length of a face's label vector
 SPLITS = ("train", "validation", "test")
+DECADES = {f"{first}s": first + 5 for first in range(20, 90, 10)}  # {name of a folder: its middle in years}
 
 # Sampling shows no image more than this many times as often as its natural share. UTKFace has 24 Asian women in their
 # 50s: without a cap they would be shown so often that the discriminators memorise them.
@@ -50,12 +51,6 @@ def cell_of(name):
 def age_of(name):
     """Age in years of a UTKFace file name, -1 if the name has another form."""
     return (parse_name(name) or (-1,))[0]
-
-
-def middle_age(decade):
-    """The middle in years of a domain that is called like a decade: 55 of "50s". None of any other name."""
-    match = re.fullmatch(r"([1-9]0)s", decade)
-    return int(match[1]) + 5.0 if match else None
 
 
 def cell_name(cell):
@@ -96,6 +91,3 @@ def matched_distribution(cells_A, cells_B, cap=CELL_CAP):
     capped = [c for c in range(CELLS) if low[c] > 0 and mean[c] > limit[c]]
     dropped = [c for c in range(CELLS) if low[c] == 0 and mean[c] > 0]
     return p / p.sum(), capped, dropped
-
-
-DECADES = {f"{first}s": first + 5 for first in range(20, 90, 10)}  # {name of the folder: middle age}

@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ageing.utkface import middle_age
+from ageing.utkface import DECADES
 
 
 def between(low, high, default=dataclasses.MISSING):
@@ -50,7 +50,7 @@ class Data:
     @property
     def ages(self):
         """Middles of several old domains in years: the generator that ages is told an age between them. Else ()."""
-        return tuple(middle_age(name) for name in self.domains_B) if len(self.domains_B) > 1 else ()
+        return tuple(DECADES[name] for name in self.domains_B) if len(self.domains_B) > 1 else ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import yaml
 
 from ageing.errors import UserError, kind_of
 from ageing.training.recipe import Recipe
-from ageing.utkface import middle_age
+from ageing.utkface import DECADES
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT = PROJECT / "configs/utkface.yaml"
@@ -192,7 +192,7 @@ def _faults(recipe):
     if recipe.data.domain_A in recipe.data.domains_B:
         yield f"data.domain_A and data.domain_B are both {recipe.data.domain_A}; they must name two folders"
     if not isinstance(recipe.data.domain_B, str):
-        ages = [middle_age(name) or 0 for name in recipe.data.domain_B]
+        ages = [DECADES.get(name, 0) for name in recipe.data.domain_B]
         if len(ages) < 2 or 0 in ages or ages != sorted(set(ages)):
             yield (f"data.domain_B must be one folder or a list of decades from young to old, as [40s, 50s, 60s], not "
                    f"[{', '.join(recipe.data.domain_B)}]")

@@ -10,7 +10,7 @@ from ageing.errors import kind_of
 from ageing.face_folder import fixed_faces
 from ageing.pixels import to_floats, to_pixels
 from ageing.training.plan import GENERATOR
-from ageing.utkface import middle_age
+from ageing.utkface import DECADES
 
 FACES = 8   # of A and of B in a grid: as many as a screen shows at a readable size
 
@@ -86,7 +86,7 @@ def true_error(recipe, gan):
 
 def true_errors(gan, young, old, domain_A="20s", domain_B="50s"):
     """[(title, ratio, error, error of the identity)] of both ways. young, old: uint8 (n, H, W, 3), the same people."""
-    found, age = [], functools.partial(gan.age, age=middle_age(domain_B)) if gan.recipe.data.ages else gan.age
+    found, age = [], functools.partial(gan.age, age=DECADES[domain_B]) if gan.recipe.data.ages else gan.age
     for title, generator, source, target in ((f"{domain_A} -> {domain_B}", age, young, old),
                                              (f"{domain_B} -> {domain_A}", gan.rejuvenate, old, young)):
         error, identity = (abs(x.astype(float) - target).mean() for x in (translate(generator, source), source))
