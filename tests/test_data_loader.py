@@ -103,6 +103,40 @@ def test_every_face_comes_with_its_label(numbered, settings, monkeypatch):
     np.testing.assert_array_equal(labels[~female], np.tile([1, 0, 1, 0, 0, 0, 0], ((~female).sum(), 1)))
 
 
+@pytest.fixture
+def decades(tmp_path):
+    """As numbered. 50s: 30 White men and 2 Black women; 60s: 2 White men and a file that tells no age."""
+    for age, levels in ((25, range(20)), (52, range(50, 82)), (66, range(90, 92))):
+        folder = tmp_path / f"{age // 10}0s"
+        folder.mkdir()
+        for i, level in enumerate(levels):
+            cell = "1_1" if (age == 25 and i % 2) or i >= 30 else "0_0"
+            Image.new("RGB", (32, 32), (level,) * 3).save(folder / f"{age}_{cell}_2017{i:04}.png")
+    Image.new("RGB", (32, 32), (99,) * 3).save(tmp_path / "60s/own.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("sampling", ["matched", "independent"])
+def test_the_old_faces_of_several_decades_come_with_their_ages(decades, sampling):
+    faces = unpaired(decades, dataclasses.replace(PLAIN, sampling=sampling, domain_B=("50s", "60s")))
+    ages = {}
+    for step in range(60):
+        young, old = faces.batch(4, 0, step)
+        assert young.ages is None
+        assert old.ages.shape == (4, 1)
+        ages |= dict(zip(old.images[:, 0, 0, 0].tolist(), old.ages[:, 0].tolist(), strict=True))
+    assert all(age == (52 if level < 90 else 66 if level < 99 else 65) for level, age in ages.items())
+    assert {int(age) for age in ages.values()} == ({52, 66} if sampling == "matched" else {52, 66, 65})
+    assert [line.split(",")[0] for line in faces.report()][:3] == ["20s: 20 faces", "50s: 32 faces", "60s: 3 faces"]
+
+
+def test_faces_of_a_rare_decade_are_drawn_more_often(decades):
+    faces = unpaired(decades, dataclasses.replace(MATCHED, domain_B=("50s", "60s")))
+    levels = shown(faces, 50, 80)[1]
+    rare, common = (np.isin(levels, range(*ends)).sum() / n for ends, n in (((90, 92), 2), ((50, 80), 30)))
+    assert rare / common == pytest.approx(15 ** 0.6, rel=0.15)  # 30 and 2 White men
+
+
 def test_cap_limits_how_often_a_rare_face_is_shown(numbered, monkeypatch):
     monkeypatch.setattr(utkface.matched_distribution, "__defaults__", (2.0,))
     faces = unpaired(numbered, MATCHED)

@@ -27,6 +27,26 @@ def test_channel_norm_is_group_norm_with_a_group_a_channel():
     np.testing.assert_allclose(models.InstanceNormalization()(x), theirs(x), atol=1e-5)
 
 
+def test_the_code_of_an_age_lies_between_those_of_known_ages():
+    code = models.AgeCode([45, 55, 75])
+    found = code(np.float32([[20], [45], [50], [60], [75], [99]]))
+    expected = [[1, 0, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 0.75, 0.25], [0, 0, 1], [0, 0, 1]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert code.compute_output_shape((None, 1)) == (None, 3)
+
+
+def test_a_conditional_norm_starts_as_instance_norm_and_follows_its_condition():
+    x, condition = images(2, 6, 5, 4) * 3 + 1, np.float32([[1, 0], [0.25, 0.75]])
+    layer = models.ConditionalInstanceNormalization()
+    plain = models.InstanceNormalization()(x)
+    np.testing.assert_allclose(layer([x, condition]), plain, atol=1e-6)
+    layer.gamma_told.assign([[1] * 4, [3] * 4])
+    layer.beta_told.assign([[0] * 4, [-2] * 4])
+    gamma, beta = np.float32([2, 1 + 0.25 + 2.25]), np.float32([0, -1.5])
+    expected = plain * gamma[:, None, None, None] + beta[:, None, None, None]
+    np.testing.assert_allclose(layer([x, condition]), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("side", [5, 8])
 def test_upsampling_conv_is_nearest_neighbour_and_a_conv(side):
     x = images(2, side, 2 * side, 6)
@@ -167,6 +187,21 @@ def test_labels_of_zeros_leave_the_score_as_it_is():
     np.testing.assert_array_equal(labelled([photos, labels * 0]), plain(photos))
     moved = labelled([photos, labels]).numpy() - plain(photos).numpy()
     assert (np.abs(moved) > 1e-3).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_heads_judge_the_features_of_an_imagenet_network(side):
+    network = models.build_discriminator(4, labels=7, features=True, ages=(45, 55), scales=2)
+    faces, labels, ages = images(2, side, side, 3), np.eye(7, dtype=np.float32)[:2], np.float32([[45], [50]])
+    scores = network([faces, labels, ages])
+    seen = max(side, 96)
+    assert [tuple(one.shape[1:3]) for one in scores[2:]] == [(seen // n,) * 2 for n in (8, 16, 16)]
+    for k in range(3):
+        np.testing.assert_array_equal(network([faces, labels, ages + 9])[2 + k], scores[2 + k])  # starts at zero
+        models.parts(network, "head")[k].get_layer("projection").kernel.assign(images(9, 96))
+        changed = np.abs(network([faces, labels, ages + 9])[2 + k] - network([faces, labels, ages])[2 + k])
+        assert changed.max() > 1e-4
+    assert not any("imagenet" in variable.path.lower() for variable in network.variables)
 
 
 @pytest.mark.parametrize("size", [32, 48, 64, 80, 128])

@@ -27,11 +27,13 @@ from ageing.training.plan import batch, plan
 from ageing.utkface import LABELS, labels_of
 from data_loader import LabelledFaces
 
-SIDE = 32
+SIDE, AGES = 32, (45, 65)
 NETWORKS = {
     "shipped generator": lambda: models.build_generator(4, 1, upsampling="resize", output="residual", enhancers=1),
     "tutorial's generator": lambda: models.build_generator(4, 1, norm="contrib", padding="reflect"),
+    "told generator": lambda: models.build_generator(4, 1, enhancers=1, ages=AGES),
     "discriminator": lambda: models.build_discriminator(4, labels=LABELS, scales=2),
+    "told discriminator": lambda: models.build_discriminator(4, labels=LABELS, features=True, ages=AGES),
     "classifier": lambda: models.build_classifier(LABELS, SIDE, 24, filters=4),
 }
 # Everything that a step has, at one size.
@@ -39,6 +41,7 @@ STEPS = {
     "stages": [{"size": 16, "batch_size": 2, "d_batch_size": 4, "steps": 9}],
     "precision": "float32",
     "growing": "enhance",
+    "data": {"domain_B": ["40s", "60s"]},
     "generator": {"filters": 2, "blocks": 1},
     "discriminator": {"filters": 4, "labels": "projection"},
     "adversary": {"pool_size": 6, "real_negatives": 0.5, "augment": True},
@@ -57,8 +60,9 @@ def values():
         networks = {name: build() for name, build in NETWORKS.items()}
     for name, network in networks.items():
         _start_anywhere(network)
-        inputs = [ops.convert_to_tensor(some) for some in (x, labels)[:len(network.inputs)]]
-        found[name] = network(inputs if len(inputs) == 2 else inputs[0])
+        given = {"image": x, "labels": labels, "age": np.float32([[40], [52], [70]])}
+        inputs = [ops.convert_to_tensor(given.get(one.name, x)) for one in network.inputs]
+        found[name] = network(inputs if len(inputs) > 1 else inputs[0])
     for name in ("mean_absolute", "colour_change", "spots_drawn"):
         found[name] = getattr(losses, name)(ops.convert_to_tensor(x), ops.convert_to_tensor(y))
     found["least_squares"] = losses.least_squares(found["discriminator"], 1.0)
@@ -84,7 +88,7 @@ def steps():
         _start_anywhere(network)
     gan.copy_to_average()
     phase, = plan(recipe, 8)
-    faces, found = NoiseFaces(recipe.stages[0].size, [1, 0.1, -1, -0.1, 1, 1]), {}
+    faces, found = NoiseFaces(recipe.stages[0].size, [1, 0.1, -1, -0.1, 1, 1], ages=(40, 80)), {}
     for step in (0, 1):
         one = batch(phase, gan, faces, step)
         found[f"losses {step}"] = dict(sorted(gan.compute("train", engine().place(one)).items()))
@@ -94,9 +98,9 @@ def steps():
 
 
 def _start_anywhere(network):
-    """Kernels that start at zeros get values: a gradient of zero is rounding noise, of any sign."""
+    """What starts at zeros gets values: a gradient of zero is rounding noise, of any sign."""
     for variable in network.variables:
-        if "kernel" in variable.path and not np.any(ops.convert_to_numpy(variable)):
+        if ("kernel" in variable.path or "told" in variable.path) and not np.any(ops.convert_to_numpy(variable)):
             variable.assign(np.random.normal(0, 0.1, variable.shape))
 
 

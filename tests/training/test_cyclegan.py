@@ -20,6 +20,7 @@ from ageing.utkface import LABELS, labels_of
 from data_loader import LabelledFaces
 
 pytestmark = pytest.mark.usefixtures("eager")
+_told = models.told
 
 
 def build(tree, precision="float32", **loss):
@@ -32,12 +33,24 @@ def build(tree, precision="float32", **loss):
 def batch(gan, kind="train", step=0, **phase):
     """What a step of `gan` gets, with noise for faces. phase: fields of the plan.Phase that are to be others."""
     first = next(p for p in plan(gan.recipe, 40) if (p.kind, p.stage.size) == (kind, gan.stage.size))
-    return batch_of(dataclasses.replace(first, **phase), gan, NoiseFaces(gan.stage.size), step)
+    faces = NoiseFaces(gan.stage.size, ages=(40, 89) if gan.recipe.data.ages else None)
+    return batch_of(dataclasses.replace(first, **phase), gan, faces, step)
 
 
 def take(gan, kind="train", **more):
     """One step of `gan` on noise, as the loop takes it; its losses. more: as of `batch`."""
     return gan.compute(kind, gan.engine.place(batch(gan, kind, **more)))
+
+
+def told(tiny, **discriminator):
+    """The tiny recipe with three old domains."""
+    return {**tiny, "data": {**tiny["data"], "domain_B": ["40s", "60s", "80s"]},
+            "discriminator": {**tiny["discriminator"], **discriminator}}
+
+
+def told_weights(network):
+    """Those by which an age acts."""
+    return [v.numpy() for v in network.trainable_variables if v.path.endswith(("_told", "projection/kernel"))]
 
 
 def numbers(gan, network, n=2):
@@ -236,9 +249,75 @@ def test_real_faces_of_the_other_domain_are_among_the_negatives(tiny):
     real_A, real_B = faces(4, seed=1), faces(4, seed=2)
     gan._discriminator_round(real_A, real_B, numbers(gan, "discriminator", 4))
     for own, other in ((seen["A"], real_B), (seen["B"], real_A)):
-        for mine, theirs in zip(own, other, strict=True):  # images and labels
+        for mine, theirs in zip(own[:2], other[:2], strict=True):  # images and labels
             borrowed = [np.array_equal(x, y) for x, y in zip(mine.numpy(), theirs.numpy(), strict=True)]
             assert borrowed == [False, True, False, True]  # half of them
+
+
+def test_a_step_teaches_what_the_age_says(tiny):
+    gan = build(told(tiny))
+    opened(gan.g_AB)  # the ages act behind the last layer, which starts at zero
+    before = {name: told_weights(getattr(gan, name)) for name in ("g_AB", "g_BA", "d_A", "d_B")}
+    assert len(before["g_AB"]) == 2 * sum("InstanceNorm" in type(layer).__name__ for layer in gan.g_AB.layers)
+    assert (before["g_BA"], len(before["d_A"]), len(before["d_B"])) == ([], 1, 1)
+    assert before["d_B"][0].shape[0] == before["d_A"][0].shape[0] + 3
+    losses = take(gan)
+    assert all(np.isfinite(value) for value in losses.values())
+    for name in ("g_AB", "d_B"):
+        after = told_weights(getattr(gan, name))
+        assert all(np.any(x != y) for x, y in zip(after, before[name], strict=True)), name
+    photo = np.zeros((2, 16, 16, 3), np.float32)
+    assert np.any(np.abs(gan.age(photo, 45) - gan.age(photo, 85)) > 1e-7)
+    for network in (gan.ema_AB, gan.g_AB):
+        np.testing.assert_array_equal(network([photo, np.full((2, 1), 85)]), network([photo, np.full((2, 1), 99)]))
+
+
+def test_an_old_face_is_told_its_own_age_and_so_is_its_cycle(tiny, monkeypatch):
+    gan, seen = build(told(tiny)), []
+    monkeypatch.setattr(models, "told", lambda network, images, ages: seen.append(
+        (network.name, len(images), ages.numpy().ravel().tolist())) or _told(network, images, ages))
+    real_A, real_B = faces(2, seed=1), faces(2, seed=2, ages=(40, 80))
+    gan._generator_loss(real_A, real_B, numbers(gan, "generator"))
+    ages = real_B.ages.numpy().ravel().tolist()
+    # Fake, identity and disturbed face in one call; then both cycles: the old face gets its own age back.
+    assert [one for one in seen if one[0] == "g_AB"] == [("g_AB", 6, ages), ("g_AB", 2, ages)]
+
+
+def test_d_B_learns_ages_from_real_faces_that_are_told_wrong_ones(tiny):
+    gan, seen = build(told(tiny)), {}
+    gan._discriminator_step = lambda real_A, real_B, negative_A, negative_B, _: seen.update(A=negative_A, B=negative_B)
+    young, old = faces(8, seed=1), faces(8, seed=2).told(tf.constant([[40.], [80], [41], [81], [42], [53], [43], [83]]))
+    gan.pool_B.push(faces(2, seed=3, ages=(40, 41)))
+    gan._discriminator_round(young, old, numbers(gan, "discriminator", 8))
+    assert seen["A"].ages is None
+
+    def source(i):
+        return next((name for name, some in (("young", young), ("old", old))
+                     if np.array_equal(seen["B"].images[i], some.images[i])), "fake")
+
+    # Half are real: in turn a young face that is told to be old, and an old one told the age before it, if that is far.
+    assert [source(i) for i in range(8)] == ["fake", "young", "fake", "old", "fake", "young", "fake", "old"]
+    assert seen["B"].ages[1::2, 0].numpy().tolist() == [80, 41, 53, 43]
+    near = old.told(old.ages * 0 + 60)
+    gan._discriminator_round(young, near, numbers(gan, "discriminator", 8))
+    assert [source(i) for i in (3, 7)] == ["young", "young"]
+
+
+def test_with_heads_on_features_the_whole_generator_grows_and_learns_on(tiny):
+    gan = build(told(tiny, features=True))
+    take(gan)
+    later = cyclegan.CycleGAN(gan.recipe, gan.recipe.stages[1])
+    later.continue_from(gan)
+    for name in ("d_A", "d_B"):
+        for mine, theirs in zip(*(models.parts(getattr(g, name), "head") for g in (later, gan)), strict=True):
+            assert same(values(mine), values(theirs))
+    assert len(models.parts(later.d_A, "head")) == 3
+    before = values(later.g_AB.get_layer("coarse"))
+    for _ in range(2):  # from the second step on: the last layer starts at zero
+        take(later)
+    after = values(later.g_AB.get_layer("coarse"))
+    assert not any(np.array_equal(x, y) for x, y in zip(before, after, strict=True) if x.ndim == 4)
+    assert not same(values(later.ema_AB.get_layer("coarse")), before)
 
 
 def test_moving_average_follows_its_formula(tiny):
@@ -282,7 +361,7 @@ def test_next_stage_grows_around_everything_learned(tiny):
     np.testing.assert_allclose(later.classifier(enlarged), gan.classifier(images), atol=1e-6)
     assert later.step == 1
     assert int(later.g_optimizer.iterations) == 0
-    assert later.pool_A.images.shape[1:3] == (32, 32)
+    assert later.pool_A.faces.images.shape[1:3] == (32, 32)
     # Learning goes on in the enhancers only, from their last convolution on: it starts at zeros.
     deltas = [network.get_layer("delta").kernel for network in (later.g_AB, later.g_BA)]
     assert not any(np.any(kernel) for kernel in deltas)
@@ -308,7 +387,7 @@ def test_next_stage_at_another_scale_continues_with_everything_learned(tiny):
     for name in ("g_AB", "g_BA", "d_A", "d_B", "ema_AB", "ema_BA", "classifier", "g_optimizer", "d_optimizer"):
         assert same(values(getattr(later, name)), values(getattr(gan, name))), name
     assert later.step == 1
-    assert later.pool_A.images.shape[1:3] == (32, 32)
+    assert later.pool_A.faces.images.shape[1:3] == (32, 32)
 
 
 def test_the_recipe_says_how_far_augmentation_shifts(tiny):

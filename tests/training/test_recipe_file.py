@@ -73,6 +73,12 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("adversary.pool_size=0", "adversary.pool_size=0 is smaller than stages.0.batch_size=2"),
     ("stages.1.size=48", "stages.1.size must be 32"),
     ("generator.filters=3", "generator.filters=3 cannot be halved 1 times"),
+    ("data.domain_B=[20s, 50s]", "data.domain_A and data.domain_B are both 20s"),
+    ("data.domain_B=[50s]", "a list of decades from young to old, as [40s, 50s, 60s], not [50s]"),
+    ("data.domain_B=[60s, 50s]", "a list of decades from young to old"),
+    ("data.domain_B=[50s, old]", "a list of decades from young to old"),
+    ("data.domain_B=[50s, 60]", "data.domain_B.1 must be a string, not 60"),
+    ("data.domain_B=50", "data.domain_B must be a string, not 50"),
     ("growing=up", "growing must be one of rescale, enhance"),
     ("loss.lambda_cycle", "is not key=value"),
     ("=5", "is not key=value"),
@@ -128,6 +134,17 @@ def test_a_date_is_the_name_of_a_folder(tmp_path, tiny):
     assert (recipe.loss.lambda_cycle, recipe.seed) == (0.5, 0)
     (tmp_path / "again.yaml").write_text(recipe_file.dump(recipe))
     assert recipe_file.load(tmp_path / "again.yaml") == recipe
+
+
+def test_several_old_domains_are_told_apart_by_their_ages(tmp_path, tiny):
+    write_recipe(tmp_path / "r.yaml", tiny)
+    one, several = (recipe_file.load(tmp_path / "r.yaml", [f"data.domain_B={name}"]) for name in ("old", "[50s, 80s]"))
+    assert (one.data.domains, one.data.ages) == (("20s", "old"), ())
+    assert (several.data.domains, several.data.ages) == (("20s", "50s", "80s"), (55, 85))
+    (tmp_path / "again.yaml").write_text(recipe_file.dump(several))
+    assert recipe_file.load(tmp_path / "again.yaml") == several
+    with pytest.raises(UserError, match="generator.norm must be channel where data.domain_B is a list"):
+        recipe_file.load(tmp_path / "again.yaml", ["generator.norm=contrib"])
 
 
 def test_an_override_changes_one_of_two_places_that_share_a_value(tmp_path):
