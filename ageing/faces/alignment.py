@@ -38,7 +38,7 @@ MARGIN = 1.1          # side of the landmark network's crop, relative to the pla
 # covered to a half pass in 48 to 93 %: their placements are at least as near to the true ones as the squares are.
 LARGEST_MISFIT = 0.055       # shares of the side, root mean square: from the landmarks to where the fit puts them
 # Two signs of a face in profile or half covered, each as the largest that is allowed without the other. See `doubt`.
-LARGEST_DISAGREEMENT = 0.05  # shares of the side: between all landmarks of the crop and of its mirror image
+LARGEST_DISAGREEMENT = 0.03  # shares of the side: between the shapes that are found in the crop and its mirror image
 LARGEST_TURN = 0.8           # of the tip of the nose, from the middle between the eyes (0) to one of them (1)
 LARGEST_ZOOM = 1.6           # ratio of the sides of the placement and of the detector's square, up or down
 LARGEST_SHIFT = 0.3          # of the centre, as a share of the square's side: further away lies another face
@@ -117,7 +117,8 @@ class Aligner:
         placements = self._fitted(photo, [square.matrix for square in squares]) if faces else []
         for i in (i for i, placement in enumerate(placements) if placement is None):
             tilted = self._fitted(photo, [about_centre(squares[i].matrix, degrees=tilt) for tilt in TRIED_TILTS])
-            placements[i] = next((placement for placement in tilted if placement), squares[i])
+            placements[i] = next((placement for placement in tilted  # upright again: what was not trusted before
+                                  if placement and tilt(placement.matrix, squares[i].matrix) > STEEP), squares[i])
         return placements
 
     def _fitted(self, photo, squares):
@@ -140,7 +141,8 @@ class Aligner:
         found, differ = self.landmarks.find(crops).astype(np.float64), np.zeros(len(crops))
         if mirror:
             others = self.landmarks.find(np.ascontiguousarray(crops[:, :, ::-1]))[:, MIRRORED] * (-1, 1) + (1, 0)
-            differ = rms(found - others) * MARGIN
+            differ = [MARGIN * rms(one - transform(umeyama(other, one), other))
+                      for one, other in zip(found, others, strict=True)]
             found = (found + others) / 2
         return np.stack([transform(matrix, points) for matrix, points in zip(inputs, found, strict=True)]), differ
 
