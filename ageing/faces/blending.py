@@ -13,7 +13,7 @@ import numpy as np
 from ageing.faces import alignment, toning
 
 # The change fades in from the face's outline inwards: 90 % of it is reached after 1.2 times this share of the
-# placement's side. Half of it shows no seam yet on sharp portraits; twice as much takes lines from temples and cheeks.
+# placement's side. Chosen by eye on ten sharp portraits: no seam shows from 0.03 on, and more leaves a young rim.
 SOFTNESS = 0.07
 LEAST_SOFTNESS = 2  # pixels of the photo: a tiny face would get an edge that is hard
 MASK = 128          # pixels per side of the weights, which are enlarged with the change
