@@ -131,19 +131,19 @@ class Patch:
 
     def warped(self, top, bottom, left, right):
         """The change in a part of the photo, at the photo's resolution: float32 (rows, columns, 3)."""
-        return self._drawn(self.delta, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        return self._drawn(self.delta, top, bottom, left, right, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
 
     def feather(self, top, bottom, left, right):
         """Weights float32 (rows, columns, 1) of a part of the photo: 0 outside of the face's outline, 1 well inside."""
-        return np.clip(self._drawn(self.weights, top, bottom, left, right, cv2.BORDER_CONSTANT), 0, 1)[..., None]
+        return self._drawn(self.weights, top, bottom, left, right, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[..., None]
 
-    def _drawn(self, picture, top, bottom, left, right, border):
+    def _drawn(self, picture, top, bottom, left, right, interpolation, border):
         """What lies in the placement, (S, S, ...), drawn into a part of the photo."""
         place = self.inverse.copy()
         place[:, 2] += place[:, :2] @ (left, top)
         place = alignment.between_centres(place * len(picture))
         return cv2.warpAffine(picture, place, (right - left, bottom - top), borderMode=border,
-                              flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+                              flags=interpolation | cv2.WARP_INVERSE_MAP)
 
 
 def mask(placement):
