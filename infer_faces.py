@@ -13,7 +13,7 @@
 
 Clips need PyAV: pip install -r requirements-video.txt. Photos and clips never leave this machine. Edit only those of
 people who agreed. They are never overwritten, other files only with --force. Exit codes: 0 success, 1 a file could not
-be read or written, 2 wrong arguments, 3 no face found.
+be read or written, 2 wrong arguments, 3 no face to edit.
 """
 
 import argparse

@@ -6,6 +6,7 @@ portrait: uint8 RGB (H, W, 3). photo: uint8 RGB (height, width, 3). matrix: floa
 to the photo's.
 """
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ageing.faces.alignment import Placement, between_centres
+from ageing.faces.alignment import between_centres
 from ageing.faces.blending import photo_deltas
 
 SIZE = 1280, 720    # width and height of the photos
@@ -52,7 +53,7 @@ def place(shape, now, size, motion):
 def carried(placement, matrix):
     """The alignment.Placement of the portrait's face, where it lies in the photo of this matrix."""
     whole = (np.vstack([one, [0, 0, 1]]) for one in (matrix, placement.matrix))
-    return Placement((next(whole) @ next(whole))[:2], placement.aligned)
+    return dataclasses.replace(placement, matrix=(next(whole) @ next(whole))[:2])
 
 
 def in_face(shape, changes, placement, size=64):

@@ -144,7 +144,7 @@ def test_a_tree_of_odd_names_twice(place, capsys):
     assert run("-r", "in", "-o", "out") == 1
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == (
-        "7 photos: 5 edited (5 faces), 1 without a face, 1 error; skipped: 1 .pdf, 1 .txt")
+        "7 photos: 5 edited (5 faces), 1 without a face to edit, 1 error; skipped: 1 .pdf, 1 .txt")
     assert r"in/line\nbreak/-x [1].jpg: 1 of 1 face -> out/line\nbreak/-x [1]_50s.jpg" in out.splitlines()
     assert [line for line in err.splitlines() if line.startswith("error")] == [
         r"error: in/trip [2020]/bad\nname.jpg: not an image that can be read here"]
@@ -156,7 +156,7 @@ def test_a_tree_of_odd_names_twice(place, capsys):
     times = [path.stat().st_mtime_ns for path in outputs if path.exists()]
     assert run("-r", "in", "-o", "out") == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "2 photos: 1 edited (1 face), 1 without a face; 4 done before; skipped: 1 .pdf, 1 .txt")
+        "2 photos: 1 edited (1 face), 1 without a face to edit; 4 done before; skipped: 1 .pdf, 1 .txt")
     assert outputs[2].exists()
     assert times == [path.stat().st_mtime_ns for path in outputs if path != outputs[2]]
 

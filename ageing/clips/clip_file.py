@@ -21,7 +21,6 @@ from av.codec.context import Flags
 from ageing.clips import clip_colour, clip_sound
 from ageing.clips.clip_clock import Clock, Rising
 from ageing.errors import UserError
-from ageing.faces.alignment import Placement
 from ageing.photos import opening
 from ageing.photos.metadata import holds_picture
 
@@ -226,7 +225,7 @@ class Clip:
         inverse = np.linalg.inv(upright[:, :2])
         matrix = inverse @ placement.matrix
         matrix[:, 2] -= inverse @ upright[:, 2]
-        return Placement(matrix, placement.aligned)
+        return dataclasses.replace(placement, matrix=matrix)
 
 
 def _address(path):

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ageing.clips import motion
-from ageing.faces.alignment import PLACES, fitted, is_trusted, rms, transform
+from ageing.faces.alignment import OVAL, PLACES, fitted, is_trusted, means, outlined, rms, transform
 from ageing.faces.detector import same
 
 FINEST = 960            # the detector's `finest`: half the time of a photo's; faces from 1/38 of the width are found
@@ -28,6 +28,7 @@ MOST_MISSED = 3         # runs of the detector in sequence without the face, aft
 # `python benchmarks/video.py --smoothing` shows what other values do.
 CUTOFF, BETA = 0.3, 10.0
 SPEED_CUTOFF = 1.0      # Hz, for the speed itself
+OUTLINE_CUTOFF = 0.3    # Hz, of the mean of a face's outline over time: it changes only as the head turns
 
 SAME_FACE = 0.5         # sides of the placement: landmarks that are nearer on average belong to one face
 LARGER = 1.3            # ratio of sides from which another face becomes "the largest"
@@ -79,9 +80,10 @@ class Track:
     seen: bool = True        # in the last frame
     missed: int = 0          # runs of the detector without it, in sequence
     edited: bool = False     # whether its weight was ever above 0
+    outline: np.ndarray = dataclasses.field(default_factory=lambda: OVAL)   # as Placement.outline, smoothed
 
     def __post_init__(self):
-        self.placement = self.unsmoothed = fitted(self.places)
+        self.placement = self.unsmoothed = dataclasses.replace(fitted(self.places), outline=self.outline)
         self.smooth = OneEuro(CUTOFF, BETA)
 
     def carry(self, matrix):
@@ -90,10 +92,12 @@ class Track:
         if self.smooth.value is not None:
             self.smooth.value = transform(matrix, self.smooth.value)
 
-    def follow(self, places, seconds, now):
-        """The face was found at `places`, `seconds` after the frame before."""
+    def follow(self, places, outline, seconds, now):
+        """The face was found at `places` with an `outline`, `seconds` after the frame before."""
         self.places, self.unsmoothed, self.seen, self.end = places, fitted(places), True, now
-        self.placement = fitted(self.smooth(places, seconds, self.unsmoothed.side))
+        self.outline = self.outline + share(OUTLINE_CUTOFF, seconds) * (outline - self.outline)
+        smoothed = fitted(self.smooth(places, seconds, self.unsmoothed.side))
+        self.placement = dataclasses.replace(smoothed, outline=self.outline)
 
     @property
     def followed(self):
@@ -147,10 +151,10 @@ class Tracker:
             moved = motion.of_face(self.before, photo, track.unsmoothed)
             if moved is not None:
                 track.carry(moved)
-        landmarks = self.aligner.places(photo, [track.unsmoothed.matrix for track in followed], mirror=True)
-        for track, places, disagreement in zip(followed, *landmarks, strict=True):
-            if is_trusted(places, disagreement, track.unsmoothed):
-                track.follow(places, seconds, self.now)
+        landmarks = self.aligner.points(photo, [track.unsmoothed.matrix for track in followed], mirror=True)
+        for track, points, disagreement in zip(followed, *landmarks, strict=True):
+            if is_trusted(points, disagreement, track.unsmoothed):
+                track.follow(means(points), outlined(points).outline, seconds, self.now)
         for i, track in enumerate(followed):
             if track.seen and any(one.seen and distance(one.places, track) < SAME_FACE for one in followed[:i]):
                 track.seen = False  # it follows the same face as an earlier track
@@ -178,9 +182,10 @@ class Tracker:
                 if not track.seen and placement.aligned:
                     if not track.weight:
                         track.smooth = OneEuro(CUTOFF, BETA)
-                    track.follow(places, seconds, self.now)
+                    track.follow(places, placement.outline, seconds, self.now)
             elif placement.aligned:
-                self.appeared.append(Track(len(self.appeared) + 1, face.box, self.now, self.now, places))
+                self.appeared.append(Track(len(self.appeared) + 1, face.box, self.now, self.now, places,
+                                           outline=placement.outline))
                 self.tracks.append(self.appeared[-1])
         for track in self.tracks:
             track.seen &= track.missed < MOST_MISSED

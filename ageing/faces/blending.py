@@ -1,4 +1,4 @@
-"""Blend into a photo what a generator changes in its faces. Pixels outside of the faces' placements stay as they are.
+"""Blend into a photo what a generator changes in its faces. Pixels outside of the faces' outlines stay as they are.
 
     older = edit(photo, placements, Translator("saved_models/g_AB.onnx"))
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from ageing.faces import alignment, toning
 
-# Share of the placement's side over which a change fades in from the rim. 0.2 costs a year of ageing. Square corners
-# change more of the background and gain no year. Fading at the outline of a median face costs half a year.
-FEATHER = 0.1
-LEAST_FEATHER = 4   # pixels of the photo: a tiny face would get a rim that is hard
+# The change fades in from the face's outline inwards: 90 % of it is reached after 1.2 times this share of the
+# placement's side. Chosen by eye on ten sharp portraits: no seam shows from 0.03 on, and more leaves a young rim.
+SOFTNESS = 0.07
+LEAST_SOFTNESS = 2  # pixels of the photo: a tiny face would get an edge that is hard
+MASK = 128          # pixels per side of the weights, which are enlarged with the change
 COLOURLESS = 4      # grey levels: a face whose channels differ less than this on average is black and white
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601: grey of RGB
 BAND = 256          # rows blended at a time; bounds the memory that a large photo takes
@@ -34,8 +35,12 @@ class Change:
 
 
 def edit(photo, placements, translator, strength=1.0):
-    """A copy of `photo`, uint8 RGB (H, W, 3), with `placements` translated. strength 0 returns its pixels exactly."""
-    return blend(photo, changes_of(photo, placements, translator), strength)
+    """A copy of `photo`, uint8 RGB (H, W, 3), with `placements` translated. strength 0 returns its pixels exactly.
+
+    Faces that are not aligned, in profile or half covered, are left as they are.
+    """
+    aligned = [placement for placement in placements if placement.aligned]
+    return blend(photo, changes_of(photo, aligned, translator), strength)
 
 
 def changes_of(photo, placements, translator):
@@ -89,7 +94,7 @@ def photo_deltas(shape, changes, strength=1.0):
     """What to add to a photo of `shape` (H, W, ...), one band of rows after the other.
 
     Yields (rows, columns, float32 (h, w, 3) in grey levels), rows and columns as slices. Each change is scaled by
-    `strength`, warped to the photo's pixels and feathered towards the rim of its placement. Where they overlap, the
+    `strength`, warped to the photo's pixels and feathered towards the face's outline. Where they overlap, the
     result is the mean of the changes weighted by their feathers, with the largest feather: changes do not add up.
     """
     height, width = shape[:2]
@@ -117,7 +122,7 @@ class Patch:
     """A change, prepared to be drawn into parts of the photo."""
 
     def __init__(self, change):
-        self.fade = min(max(FEATHER, LEAST_FEATHER / change.placement.side), 0.5)
+        self.weights = mask(change.placement)
         self.inverse = cv2.invertAffineTransform(change.placement.matrix)  # from the photo to the unit square
         side = max(1, round(change.placement.side))
         # The warp has no filter: a placement that is smaller than the delta gets a smaller delta.
@@ -126,21 +131,27 @@ class Patch:
 
     def warped(self, top, bottom, left, right):
         """The change in a part of the photo, at the photo's resolution: float32 (rows, columns, 3)."""
-        place = self.inverse.copy()
-        place[:, 2] += place[:, :2] @ (left, top)
-        place = alignment.between_centres(place * len(self.delta))
-        return cv2.warpAffine(self.delta, place, (right - left, bottom - top), borderMode=cv2.BORDER_REPLICATE,
-                              flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
+        return self._drawn(self.delta, top, bottom, left, right, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
 
     def feather(self, top, bottom, left, right):
-        """Weights float32 (rows, columns, 1) of a part of the photo: 0 outside of the placement, 1 well inside.
+        """Weights float32 (rows, columns, 1) of a part of the photo: 0 outside of the face's outline, 1 well inside."""
+        return self._drawn(self.weights, top, bottom, left, right, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[..., None]
 
-        The weight depends on the distance from the centre in the norm of order 4: the placement with rounded corners.
-        """
-        x, y = np.arange(left, right) + 0.5, np.arange(top, bottom)[:, None] + 0.5
-        distance = np.float32(0)
-        for of_x, of_y, start in self.inverse:
-            place = (2 * of_x * x + 2 * start - 1).astype(np.float32) + (2 * of_y * y).astype(np.float32)
-            distance = distance + np.square(np.square(place))
-        t = np.clip((1 - np.sqrt(np.sqrt(distance))) / (2 * self.fade), 0, 1)
-        return (t * t * t * (10 + t * (6 * t - 15)))[..., None]  # Perlin 2002: slope and curvature are 0 at both ends
+    def _drawn(self, picture, top, bottom, left, right, interpolation, border):
+        """What lies in the placement, (S, S, ...), drawn into a part of the photo."""
+        place = self.inverse.copy()
+        place[:, 2] += place[:, :2] @ (left, top)
+        place = alignment.between_centres(place * len(picture))
+        return cv2.warpAffine(picture, place, (right - left, bottom - top), borderMode=border,
+                              flags=interpolation | cv2.WARP_INVERSE_MAP)
+
+
+def mask(placement):
+    """How much of a change is drawn in each part of the Placement: float32 (MASK, MASK). 0 outside of its outline."""
+    points = np.rint((placement.outline * MASK - 0.5) * 256).astype(np.int32)   # in 256ths of a pixel
+    face = cv2.fillPoly(np.zeros((MASK, MASK), np.uint8), [points], 255, cv2.LINE_AA, shift=8).astype(np.float32)
+    softness = min(max(SOFTNESS, LEAST_SOFTNESS / placement.side), 0.2)
+    # Blurred, a straight edge has the value 1/2 where it was. Beyond the placement there is no change, so no face.
+    soft = cv2.GaussianBlur(face / 255, (0, 0), softness * MASK, borderType=cv2.BORDER_CONSTANT)
+    t = np.clip(2 * soft - 1, 0, 1)
+    return t * t * t * (10 + t * (6 * t - 15))  # Perlin 2002: slope and curvature are 0 at both ends

@@ -6,6 +6,7 @@ spaces up to a multiple of four bytes, then the pixels and the arrays. Of each a
 after its own end it begins.
 """
 
+import dataclasses
 import io
 import json
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from ageing.faces import alignment, blending
+from ageing.faces import blending
 from ageing.photos import sixteen_bit
 
 LEAST_SIDE, LARGEST_SIDE = 320, 1600    # pixels of the longer side; the browser asks for what its screen has
@@ -41,8 +42,8 @@ def packed(photo, faces, placements, changes, side):
 
     for i, (face, placement) in enumerate(zip(faces, placements, strict=True)):
         place, weights, deltas = _on_screen(placement, {d: c[i].delta for d, c in changes.items()}, zoom, size)
-        described.append({"box": (np.reshape(face.box, (2, 2)) * zoom.T).ravel().tolist(), "aligned": placement.aligned,
-                          "place": place, "weights": start(weights),
+        described.append({"box": (np.reshape(face.box, (2, 2)) * zoom.T).ravel().tolist(), "place": place,
+                          "weights": start(weights),
                           "deltas": {direction: start(delta) for direction, delta in deltas.items()}})
     head = json.dumps({"size": size, "levels": LEVELS, "weights": WEIGHTS, "faces": described}).encode()
     head += b" " * (-len(head) % 4)
@@ -77,7 +78,7 @@ def _in_srgb(rgb, photo):
 
 def _on_screen(placement, deltas, zoom, size):
     """((left, top, width, height), feather uint16 (h, w), {direction: change int16 (h, w, 3)}) of one face."""
-    placement = alignment.Placement(placement.matrix * zoom, placement.aligned)
+    placement = dataclasses.replace(placement, matrix=placement.matrix * zoom)
     left, top, right, bottom = placement.within(size[1], size[0])
     right, bottom = max(left, right), max(top, bottom)
     if not (right - left and bottom - top):

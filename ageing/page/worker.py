@@ -46,13 +46,18 @@ class Worker:
         with _on_disk(upload) as path:
             photo = photo_file.read(path, self.max_megapixels)
             faces = self.detector.find(photo.rgb)
-            if not faces:
-                raise UserError(f"{path}: no face was found. The page finds faces that look at the camera, more or "
-                                "less, and that are not tiny")
-            placements = self.aligner.align(photo.rgb, faces)
+            found = zip(faces, self.aligner.align(photo.rgb, faces), strict=True)
+            kept = [(face, placement) for face, placement in found if placement.aligned]
+            if not kept:
+                why = "every face is seen from the side, or half covered" if faces else "no face was found"
+                raise UserError(f"{path}: {why}. The page finds faces that look at the camera, more or less, and that "
+                                "are not tiny")
+            told = f"{len(faces) - len(kept)} of {len(faces)} faces not changed: seen from the side, or half covered"
+            notes = [told] * (len(kept) < len(faces)) + photo.notes
+            faces, placements = zip(*kept, strict=True)
             changes = {direction: changes_of(photo.rgb, placements, translator)
                        for direction, translator in self.translators.items()}
-            return changes, _answer([preview.packed(photo, faces, placements, changes, side)], photo.notes)
+            return changes, _answer([preview.packed(photo, faces, placements, changes, side)], notes)
 
     def write(self, upload, changes, direction, strength):
         """The Answer with the edited photo, in its own format and full size. changes: those of the faces to edit.

@@ -67,13 +67,14 @@ class Editor:
         aligned = time.perf_counter()
         report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, placements, strict=True)),
                                         self.strengths)
+        placements = [placement for placement in placements if placement.aligned]
         seconds = {"read": read - begin, "detect": detected - read, "align": aligned - detected}
-        if chosen:
+        if placements:
             changes = {direction: changes_of(photo.rgb, placements, translator)
                        for direction, translator in self.translators.items()}
-            translated = time.perf_counter()
+            translated, noted = time.perf_counter(), len(photo.notes)
             self._write(missing, photo, faces, changes)
-            report["notes"] = list(photo.notes)  # `save` may have added some
+            report["notes"] += photo.notes[noted:]  # by `save`
             report["outputs"] = [str(path) for path in missing.values()]
             seconds |= {"translate": translated - aligned, "blend and write": time.perf_counter() - translated}
         report["seconds"] = {name: round(value, 3) for name, value in seconds.items()}

@@ -82,16 +82,26 @@ def name_of(report):
 def report_on(source, photo, faces, placements, strengths):
     """The report on a photo before anything is written: its size, its `faces` and how they are edited.
 
-    placements: {index of a face that is edited: its alignment.Placement}. strengths: {direction: strength}.
+    placements: {index of a face that was chosen: its alignment.Placement}. strengths: {direction: strength}.
     """
+    aligned = {i: placement.aligned for i, placement in placements.items()}
+    left = [i + 1 for i in aligned if not aligned[i]]
     return {
         "photo": str(source), "width": photo.rgb.shape[1], "height": photo.rgb.shape[0],
         "faces": [{"box": [round(v, 1) for v in face.box], "turn": face.turn, "confidence": round(face.confidence, 3),
-                   "aligned": placements[i].aligned if i in placements else None, "edited": i in placements}
+                   "aligned": aligned.get(i), "edited": aligned.get(i, False)}
                   for i, face in enumerate(faces)],
         "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
-        "outputs": [], "notes": list(photo.notes), "seconds": {},
+        "outputs": [], "notes": notes_on(left) + photo.notes, "seconds": {},
     }
+
+
+def notes_on(left):
+    """[why the faces with the numbers `left`, from 1, are not edited], [] without any."""
+    *others, last = map(str, left or [0])
+    told = (f"faces {', '.join(others)} and {last} were left as they are: they are" if others else
+            f"face {last} was left as it is: it is")
+    return [f"{told} seen from the side, or half covered"] * bool(left)
 
 
 def report_on_clip(source, clip, strengths):
@@ -136,13 +146,13 @@ def summary(report):
     n = len(report["faces"])
     if not n:
         return printable(f"{name_of(report)}: no face found, nothing written (lower --confidence to find more)")
+    if not report["outputs"]:
+        return printable(f"{name_of(report)}: nothing written: {'; '.join(report['notes'])}")
     if "interrupted" in report:
         return printable(f"{name_of(report)}: interrupted, the first {report['interrupted']} -> {outputs}")
-    edited, unaligned = _faces_of([report])
-    notes = [f"{unaligned} not aligned: landmarks unclear"] * bool(unaligned) + report["notes"]
-    told = f" ({'; '.join(notes)})" if notes else ""
+    told = f" ({'; '.join(report['notes'])})" if report["notes"] else ""
     frames = f" in {_count(report['frames'], 'frame')}" if "frames" in report else ""
-    return printable(f"{name_of(report)}: {edited} of {_count(n, 'face')}{frames} -> {outputs}{told}")
+    return printable(f"{name_of(report)}: {_edited([report])} of {_count(n, 'face')}{frames} -> {outputs}{told}")
 
 
 def closing(reports, skipped):
@@ -153,11 +163,9 @@ def closing(reports, skipped):
     aged = [report for report in read_now if report["outputs"]]
     phrases = []
     if aged:
-        edited, unaligned = _faces_of(aged)
-        told = f", {unaligned} not aligned" if unaligned else ""
-        phrases.append(f"{len(aged)} edited ({_count(edited, 'face')}{told})")
+        phrases.append(f"{len(aged)} edited ({_count(_edited(aged), 'face')})")
     if faceless := len(read_now) - len(aged):
-        phrases.append(f"{faceless} without a face")
+        phrases.append(f"{faceless} without a face to edit")
     if errors:
         phrases.append(_count(errors, "error"))
     kinds = [kind for report in reports if "done before" not in report for kind in ("photo", "clip") if kind in report]
@@ -172,10 +180,9 @@ def closing(reports, skipped):
     return printable("; ".join(phrases))
 
 
-def _faces_of(reports):
-    """(how many faces were edited, how many of these were not aligned)."""
-    edited = [face for report in reports for face in report["faces"] if face["edited"]]
-    return len(edited), sum(not face["aligned"] for face in edited)
+def _edited(reports):
+    """How many faces were edited."""
+    return sum(face["edited"] for report in reports for face in report["faces"])
 
 
 def _count(n, what):

@@ -13,7 +13,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ageing.faces.alignment import Aligner
+from ageing.faces.alignment import Aligner, means
 
 EVERY = 10
 
@@ -28,7 +28,7 @@ def main():
         face = np.asarray(Image.open(path).convert("RGB"))
         height, width = face.shape[:2]
         matrix = np.array([[width, 0.0, 0], [0, height, 0]])
-        places.append(aligner.places(face, [matrix], mirror=True)[0][0] / (width, height))
+        places.append(means(aligner.points(face, [matrix], mirror=True)[0][0]) / (width, height))
     print(f"{len(paths)} faces")
     print(np.median(places, 0).round(4).tolist())
 

@@ -68,6 +68,15 @@ def test_a_face_is_followed_along_a_known_path(parts, name):
     assert away.max() < 0.03
 
 
+def test_the_outline_is_steady(parts):
+    photos = clip(noise=8.0)
+    smooth = [placements[1][1].outline for placements in follow(Tracker(*parts), photos)]
+    raw = [parts[1].align(photo, parts[0].find(photo))[0].outline for photo in photos]
+    shakes = [rms(np.diff(outlines, axis=0)).mean() for outlines in (smooth, raw)]
+    assert 0 < shakes[0] < shakes[1] / 5
+    assert rms(np.mean(smooth, 0) - np.mean(raw, 0)) < 0.02
+
+
 def test_the_frame_of_a_still_face_shakes_less_than_the_landmarks(parts):
     tracker = Tracker(*parts)
     smooth, raw = [], []

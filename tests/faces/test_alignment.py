@@ -15,6 +15,7 @@ from ageing.faces.detector import Face
 
 BOX = (178, 68, 270, 186)  # of the astronaut's face
 SIDE = 64
+COVERED = {"half covered": 0.55, "two thirds covered": 0.67}
 
 
 @functools.cache
@@ -96,17 +97,63 @@ def test_a_face_of_utkface_in_its_placement_stays_as_it_is():
     assert np.abs(cut(crop, again.matrix, 200)[10:-10, 10:-10].astype(int) - crop[10:-10, 10:-10]).mean() < 5
 
 
-@pytest.mark.parametrize("spoil", ["no face", "noise", "two thirds covered"])
+def turned_away(photo):
+    """The face from the nose on squeezed into a narrow strip, as in profile, and a wall behind it."""
+    left, _, side = placement_of(BOX).square
+    begin, width = left + round(0.4 * side), side // 10
+    squeezed = photo.copy()
+    squeezed[:, begin:] = 120, 100, 80
+    squeezed[:, begin:begin + width] = cv2.resize(photo[:, begin:left + side], (width, photo.shape[0]),
+                                                  interpolation=cv2.INTER_AREA)
+    return squeezed
+
+
+@pytest.mark.parametrize("spoil", ["no face", "noise", "two thirds covered", "half covered", "profile"])
 def test_without_trusted_landmarks_the_square_is_taken(spoil):
     photo = gradient(300, 300) if spoil == "no face" else astronaut().copy()
     left, top, side = placement_of(BOX).square
-    if spoil == "two thirds covered":
-        photo[top:top + side, left:left + side * 2 // 3] = 120, 100, 80
+    if spoil in COVERED:
+        photo[top:top + side, left:left + round(side * COVERED[spoil])] = 120, 100, 80
+    elif spoil == "profile":
+        photo = turned_away(photo)
     elif spoil == "noise":
         photo = np.random.default_rng(1).integers(0, 255, photo.shape, np.uint8)
     placement, = aligner().align(photo, [Face(BOX, 1.0)])
     assert not placement.aligned
     np.testing.assert_array_equal(placement.matrix, placement_of(BOX).matrix)
+
+
+def test_a_face_is_doubted_the_more_the_further_it_is_turned_and_the_less_its_points_agree():
+    points = aligner().points(astronaut(), [placement_of(BOX).matrix], mirror=True)[0][0]
+    assert alignment.doubt(points, 0.01) < 0.3
+    assert alignment.doubt(points, 0.031) > 1
+    points[alignment.NOSE_TIP] = points[alignment.GROUPS[1]].mean(0)     # in front of an eye
+    assert alignment.doubt(points, 0) > 1
+
+
+def test_the_outline_goes_around_the_face():
+    photo = astronaut()
+    placement, = aligner().align(photo, [Face(BOX, 1.0)])
+    points = placement.within_it(aligner().points(photo, [placement.matrix], mirror=True)[0][0])
+    outline = placement.outline.astype(np.float32)
+    depth = np.array([cv2.pointPolygonTest(outline, point, True) for point in points.tolist()])
+    assert depth.min() > -0.02                      # the jaw lies on it
+    assert depth[17:].min() > 0.03                  # brows, eyes, nose and mouth within
+    assert -0.25 < outline[:, 1].min() < points[17:27, 1].min() - 0.1   # the hairline is above the brows
+    beside = cv2.pointPolygonTest(outline, (0.02, 0.8), True), cv2.pointPolygonTest(outline, (0.98, 0.8), True)
+    assert max(beside) < 0
+
+
+def test_a_mirror_image_has_the_mirrored_points():
+    assert np.array_equal(np.array(alignment.MIRRORED)[alignment.MIRRORED], np.arange(68))
+    photo = astronaut()
+    placement, = aligner().align(photo, [Face(BOX, 1.0)])
+    crop = cut(photo, placement.matrix, 200)
+    (one, other), differ = (np.array(part) for part in zip(*[[found[0] for found in aligner().points(
+        np.ascontiguousarray(picture), [square(0, 0, 200)], mirror=True)] for picture in (crop, crop[:, ::-1])],
+        strict=True))
+    np.testing.assert_allclose(one, other[alignment.MIRRORED] * (-1, 1) + (200, 0), atol=1)
+    assert (differ < 0.02).all()
 
 
 def test_faces_do_not_depend_on_each_other():

@@ -1,19 +1,22 @@
 """A generator's change is blended into the photo: where, how much, and without a visible rim."""
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 from conftest import Stub
 from sample_photos import gradient
 from test_alignment import similarity
 
-from ageing.faces.alignment import SIDE_OF_HEIGHT, Placement, placement_of
-from ageing.faces.blending import FEATHER, edit
+from ageing.faces.alignment import OVAL, SIDE_OF_HEIGHT, Placement, placement_of
+from ageing.faces.blending import SOFTNESS, edit, mask
 
 TILTED = Placement(similarity(30, 90, 60, 20))
 
 
 def face(*box):
-    return placement_of(box)
+    return dataclasses.replace(placement_of(box), aligned=True)
 
 
 def inside(placement, shape, shrink=1.0):
@@ -39,9 +42,42 @@ def test_outside_of_the_placements_nothing_changes_and_inside_all_does(placement
     outside = ~np.any([inside(placement, photo.shape) for placement in placements], axis=0)
     np.testing.assert_array_equal(edited[outside], photo[outside])
     for placement in placements:
-        inner = inside(placement, photo.shape, 0.5)
+        inner = inside(placement, photo.shape, 0.3)
         assert inner.any()
         np.testing.assert_array_equal(edited[inner], photo[inner] + 30)
+
+
+@pytest.mark.parametrize("degrees", [0, 40])
+def test_beyond_the_outline_nothing_changes_and_along_it_little(degrees):
+    """The generator paints everything; the outline is a slim face beside the middle."""
+    photo = np.full((300, 300, 3), 100, np.uint8)
+    slim = Placement(similarity(degrees, 200, 120, 30), outline=OVAL * (0.5, 0.8) + (0.05, 0.05))
+    change = edit(photo, [slim], Stub(100)).astype(int) - photo
+    corners = slim.at(slim.outline).astype(np.float32)
+    y, x = np.nonzero(change.any(2))
+    depth = np.array([cv2.pointPolygonTest(corners, (u + 0.5, v + 0.5), True) for u, v in zip(x.tolist(), y.tolist(),
+                                                                                           strict=True)])
+    assert len(depth) > 5_000
+    assert depth.min() > -2                         # pixels: the weights' grid has 128 a side
+    assert change[y, x][depth < 2].max() <= 3
+    assert change[y, x][depth > 2.5 * SOFTNESS * 200].min() >= 95
+
+
+def test_the_mask_hardly_moves_with_the_points():
+    place = np.random.default_rng(1).normal(0, 1, OVAL.shape)
+    before = mask(Placement(similarity(0, 200, 0, 0)))
+    for share in (0.001, 0.005):    # of the side
+        moved = mask(Placement(similarity(0, 200, 0, 0), outline=OVAL + share * place))
+        assert 0 < np.abs(moved - before).max() < 50 * share
+    moved = mask(Placement(similarity(0, 200, 0, 0), outline=OVAL + (0.001, 0)))
+    assert 0 < np.abs(moved - before).max() < 0.03   # a fraction of a pixel counts, too
+
+
+def test_faces_that_are_not_aligned_are_left_as_they_are():
+    photo = gradient(200, 300)
+    profile = placement_of((160, 60, 240, 160))
+    np.testing.assert_array_equal(edit(photo, [face(30, 50, 110, 150), profile], Stub(40)),
+                                  edit(photo, [face(30, 50, 110, 150)], Stub(40)))
 
 
 def test_change_scales_with_strength():
@@ -73,7 +109,7 @@ def test_rim_has_no_step(side):
             assert np.abs(np.diff(lines, axis=axis)).max() <= np.abs(np.diff(was, axis=axis)).max()
     # and no visible edge: from one pixel to the next the change grows slowly
     change = np.abs(np.diff(edited - photo, axis=1)).max()
-    assert change <= grey * 2 / (FEATHER * side) + 1
+    assert change <= 1.6 * grey / (SOFTNESS * side) + 1
 
 
 def test_a_black_and_white_face_stays_black_and_white():

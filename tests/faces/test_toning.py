@@ -1,5 +1,6 @@
 """A toned black-and-white photo stays one: its aged face has colours of its own tone only."""
 
+import dataclasses
 import io
 
 import cv2
@@ -11,7 +12,7 @@ from PIL import Image
 from ageing.faces.alignment import Placement, cut, placement_of
 from ageing.faces.blending import changes_of, edit
 
-FACE = placement_of((160, 50, 290, 220))
+FACE = dataclasses.replace(placement_of((160, 50, 290, 220)), aligned=True)
 ALIGNED = Placement(np.array([[106.3, -3.9, 173.9], [3.9, 106.3, 69.2]]))    # as the Aligner frames it
 TONES = {  # colour over grey, both 0 to 1
     "sepia": lambda t: np.stack([t ** 0.8, 0.92 * t, 0.75 * t ** 1.2], -1),

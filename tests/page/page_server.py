@@ -1,6 +1,7 @@
 """The page's server in a thread of this process, with stubs in place of its networks, and a visitor without browser."""
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import re
@@ -35,7 +36,7 @@ class Squares:
     """In place of an Aligner: the squares about the detector's boxes."""
 
     def align(self, photo, faces):
-        return [placement_of(face.box) for face in faces]
+        return [dataclasses.replace(placement_of(face.box), aligned=True) for face in faces]
 
 
 class Marbled:

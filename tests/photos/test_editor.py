@@ -16,7 +16,7 @@ from ageing.photos.editor import Editor
 from ageing.photos.photo_report import summary
 from ageing.photos.sources import find
 
-LARGE, SMALL = face(20, 20, 100, 120), face(180, 40, 220, 90)
+LARGE, SMALL, PROFILE = face(20, 20, 100, 120), face(180, 40, 220, 90), face(180, 40, 221, 90)
 
 
 class Finds:
@@ -30,10 +30,10 @@ class Finds:
 
 
 class Upright:
-    """In place of an Aligner: the detector's squares; faces under 60 pixels count as not aligned."""
+    """In place of an Aligner: the detector's squares. PROFILE is not aligned."""
 
     def align(self, photo, faces):
-        return [dataclasses.replace(placement_of(face.box), aligned=face.box[3] - face.box[1] >= 60) for face in faces]
+        return [dataclasses.replace(placement_of(face.box), aligned=face != PROFILE) for face in faces]
 
 
 @pytest.fixture
@@ -71,13 +71,26 @@ def test_faces_are_chosen(place, which, edited):
     assert f"photo.png: {sum(edited)} of 2 faces -> " in summary(report)
 
 
-def test_faces_that_were_not_aligned_are_told(place):
-    report, = attempt(editor(LARGE, SMALL), "photo.png")
-    assert [f["aligned"] for f in report["faces"]] == [True, False]
-    assert summary(report).endswith("(1 not aligned: landmarks unclear)")
-    report, = attempt(editor(LARGE, SMALL, face="largest", force=True), "photo.png")
+LEFT = "face 2 was left as it is: it is seen from the side, or half covered"
+
+
+def test_faces_that_were_not_aligned_are_left_and_told(place):
+    report, = attempt(editor(LARGE, PROFILE, draw_boxes=True), "photo.png")
+    assert [f["aligned"] for f in report["faces"]] == [f["edited"] for f in report["faces"]] == [True, False]
+    assert summary(report).endswith(f"({LEFT})")
+    assert change("photo_50s.png")[:, :150].any()
+    assert not change("photo_50s.png")[:, 150:].any()
+    report, = attempt(editor(LARGE, PROFILE, face="largest", force=True), "photo.png")
     assert [f["aligned"] for f in report["faces"]] == [True, None]  # the other one was not looked at
-    assert "aligned" not in summary(report)
+    assert "left" not in summary(report)
+
+
+def test_a_photo_in_which_no_face_can_be_edited_is_not_written(place):
+    report, = attempt(editor(LARGE, PROFILE, face=2, compare=True), "photo.png")
+    assert [f["edited"] for f in report["faces"]] == [False, False]
+    assert summary(report) == f"photo.png: nothing written: {LEFT}"
+    assert report["outputs"] == []
+    assert [path.name for path in place.iterdir()] == ["photo.png"]
 
 
 def test_a_number_that_no_face_has(place):
@@ -196,9 +209,9 @@ def test_an_output_that_names_a_file_decides_the_format(place):
 def test_notes_on_a_photo_are_told(place):
     frames = [Image.fromarray(gradient(150, 250)), Image.new("RGB", (250, 150))]
     frames[0].save("moving.webp", save_all=True, append_images=frames[1:])
-    report, = attempt(editor(LARGE, SMALL), "moving.webp")
+    report, = attempt(editor(LARGE, PROFILE), "moving.webp")
     assert any("first of its 2 pictures" in note for note in report["notes"])
-    assert summary(report).endswith(f"(1 not aligned: landmarks unclear; {'; '.join(report['notes'])})")
+    assert summary(report).endswith(f"({LEFT}; {'; '.join(report['notes'][1:])})")
 
 
 def test_errors_of_the_photo_are_raised_by_process(place):

@@ -8,8 +8,8 @@ import pytest
 from ageing.photos import photo_report
 
 
-def report(photo="a.jpg", edited=(True,), aligned=True, outputs=("a_50s.jpg",), notes=()):
-    faces = [{"edited": e, "aligned": aligned if e else None} for e in edited]
+def report(photo="a.jpg", edited=(True,), outputs=("a_50s.jpg",), notes=()):
+    faces = [{"edited": e, "aligned": e} for e in edited]
     return {"photo": photo, "faces": faces, "outputs": list(outputs) if any(edited) else [], "notes": list(notes)}
 
 
@@ -19,11 +19,18 @@ FINISHED = photo_report.report_finished("old.jpg", ["old_50s.jpg", "old_compare.
 
 def test_one_line_a_photo():
     assert photo_report.summary(report(edited=(True, False))) == "a.jpg: 1 of 2 faces -> a_50s.jpg"
-    assert photo_report.summary(report(aligned=False, notes=["no gain map"])) == (
-        "a.jpg: 1 of 1 face -> a_50s.jpg (1 not aligned: landmarks unclear; no gain map)")
+    assert photo_report.summary(report(notes=["no map", "x"])) == "a.jpg: 1 of 1 face -> a_50s.jpg (no map; x)"
+    assert photo_report.summary(report(edited=(False,), notes=["y", "x"])) == "a.jpg: nothing written: y; x"
     assert photo_report.summary(report(edited=())).startswith("a.jpg: no face found, nothing written")
     assert photo_report.summary(ERROR) == "error: bad.jpg: a damaged image"
     assert photo_report.summary(FINISHED).startswith("old.jpg: done before, see old_50s.jpg, old_compare.jpg")
+
+
+@pytest.mark.parametrize(("numbers", "note"), [
+    ([], []), ([3], ["face 3 was left as it is: it is seen from the side, or half covered"]),
+    ([1, 2, 7], ["faces 1, 2 and 7 were left as they are: they are seen from the side, or half covered"])])
+def test_faces_that_were_left_are_named(numbers, note):
+    assert photo_report.notes_on(numbers) == note
 
 
 def test_names_that_are_no_line_of_text():
@@ -36,10 +43,10 @@ def test_names_that_are_no_line_of_text():
 @pytest.mark.parametrize(("reports", "skipped", "line"), [
     ([report()] * 8 + [report(edited=(True,) * 9), report(edited=()), report(edited=()), ERROR] + [FINISHED] * 3,
      "4 .txt, 2 .mp4",
-     "12 photos: 9 edited (17 faces), 2 without a face, 1 error; 3 done before; skipped: 4 .txt, 2 .mp4"),
-    ([report(aligned=False, notes=["x"]), ERROR, ERROR], "",
-     "3 photos: 1 edited (1 face, 1 not aligned), 2 errors; notes on 1, see --json"),
-    ([report(edited=())], "1 .txt", "1 photo: 1 without a face; skipped: 1 .txt"),
+     "12 photos: 9 edited (17 faces), 2 without a face to edit, 1 error; 3 done before; skipped: 4 .txt, 2 .mp4"),
+    ([report(notes=["x"]), ERROR, ERROR], "",
+     "3 photos: 1 edited (1 face), 2 errors; notes on 1, see --json"),
+    ([report(edited=())], "1 .txt", "1 photo: 1 without a face to edit; skipped: 1 .txt"),
     ([FINISHED] * 12, "", "12 done before"),
     ([photo_report.report_error("in/sub", "in/sub: cannot be read", "folder"), report()], "",
      "1 photo: 1 edited (1 face), 1 error"),

@@ -1,7 +1,7 @@
 // Adds the changes of faces to a photo, as ageing/faces/blending.py does, on the pixels of the preview.
 
 // The server's answer, see ageing/page/preview.py: {size, levels, weights, pixels, faces}.
-// pixels: RGBA. Each face: {box, aligned, place, weights, deltas: {direction: Int16Array}}.
+// pixels: RGBA. Each face: {box, place, weights, deltas: {direction: Int16Array}}.
 export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));

@@ -83,7 +83,7 @@ async function open(file) {
   photo = { number: answer.headers.get("number"), notes: notesOf(answer) };
   picture.show(unpacked, changed);
   $("age").value = visit.start;
-  list(unpacked, photo.notes);
+  $("notes").replaceChildren(...photo.notes.map(line));
   enter("ready");
   changed();
   $("age").focus({ preventScroll: true });
@@ -110,17 +110,6 @@ async function upload(file, signal) {
 
 function notesOf(answer) {
   return answer.headers.get("notes").split(" ").filter(Boolean).map(decodeURIComponent);
-}
-
-// What is to be said of the photo, below it.
-function list(unpacked, notes) {
-  const beside = unpacked.faces.filter((face) => !face.aligned).length;
-  const texts = [...notes];
-  if (beside) {
-    texts.unshift(`${beside} of ${unpacked.faces.length} ${unpacked.faces.length > 1 ? "faces" : "face"} turned away `
-      + "or covered: less will change");
-  }
-  $("notes").replaceChildren(...texts.map(line));
 }
 
 function line(text) {
