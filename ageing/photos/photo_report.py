@@ -79,26 +79,29 @@ def name_of(report):
     return report.get("photo") or report.get("clip")
 
 
-def report_on(source, photo, faces, placements, strengths):
+def report_on(source, photo, faces, placements, targets):
     """The report on a photo before anything is written: its size, its `faces` and how they are edited.
 
-    placements: {index of a face that is edited: its alignment.Placement}. strengths: {direction: strength}.
+    placements: {index of a face that is edited: its alignment.Placement}. targets: [ages.Target].
     """
     return {
         "photo": str(source), "width": photo.rgb.shape[1], "height": photo.rgb.shape[0],
         "faces": [{"box": [round(v, 1) for v in face.box], "turn": face.turn, "confidence": round(face.confidence, 3),
                    "aligned": placements[i].aligned if i in placements else None, "edited": i in placements}
                   for i, face in enumerate(faces)],
-        "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
-        "outputs": [], "notes": list(photo.notes), "seconds": {},
+        "targets": _asked(targets), "outputs": [], "notes": list(photo.notes), "seconds": {},
     }
 
 
-def report_on_clip(source, clip, strengths):
+def report_on_clip(source, clip, targets):
     """The report on a clip_file.Clip before anything is written. "length": its seconds, a guess or None."""
     return {"clip": str(source), "width": clip.size[0], "height": clip.size[1], "length": clip.seconds, "frames": 0,
-            "faces": [], "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
-            "outputs": [], "notes": [], "seconds": {}}
+            "faces": [], "targets": _asked(targets), "outputs": [], "notes": [], "seconds": {}}
+
+
+def _asked(targets):
+    return [{"age": target.age, "direction": target.direction, "strength": round(target.strength, 3),
+             "share": round(target.share, 3)} for target in targets]
 
 
 def report_finished(source, outputs, kind="photo"):
@@ -139,10 +142,11 @@ def summary(report):
     if "interrupted" in report:
         return printable(f"{name_of(report)}: interrupted, the first {report['interrupted']} -> {outputs}")
     edited, unaligned = _faces_of([report])
+    done = f"{edited} of {_count(n, 'face')}" if edited else f"{_count(n, 'face')} numbered"
     notes = [f"{unaligned} not aligned: landmarks unclear"] * bool(unaligned) + report["notes"]
     told = f" ({'; '.join(notes)})" if notes else ""
     frames = f" in {_count(report['frames'], 'frame')}" if "frames" in report else ""
-    return printable(f"{name_of(report)}: {edited} of {_count(n, 'face')}{frames} -> {outputs}{told}")
+    return printable(f"{name_of(report)}: {done}{frames} -> {outputs}{told}")
 
 
 def closing(reports, skipped):
@@ -150,13 +154,16 @@ def closing(reports, skipped):
     done = sum("done before" in report for report in reports)
     errors = sum("error" in report for report in reports)
     read_now = [report for report in reports if "faces" in report and "done before" not in report]
-    aged = [report for report in read_now if report["outputs"]]
+    written = [report for report in read_now if report["outputs"]]
+    aged = [report for report in written if any(face["edited"] for face in report["faces"])]
     phrases = []
     if aged:
         edited, unaligned = _faces_of(aged)
         told = f", {unaligned} not aligned" if unaligned else ""
         phrases.append(f"{len(aged)} edited ({_count(edited, 'face')}{told})")
-    if faceless := len(read_now) - len(aged):
+    if numbered := len(written) - len(aged):
+        phrases.append(f"{numbered} numbered")
+    if faceless := len(read_now) - len(written):
         phrases.append(f"{faceless} without a face")
     if errors:
         phrases.append(_count(errors, "error"))
