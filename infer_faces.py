@@ -31,6 +31,7 @@ from ageing.faces.direction import OLDEST, YOUNGEST, Direction, aim
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
 NO_FACE = 3     # exit code
+NUMBER = r"[-+]?\d+([.,]\d*)?"
 # Options of other tools and of earlier versions, and what does the same here.
 INSTEAD = {
     r"-[ist]|--(in|input|image|img|photo|file|source|src|target)([-_](path|file|image|dir|folder))?":
@@ -59,7 +60,7 @@ def parse_arguments(argv=None):
                         help=f"make the faces about this old, {YOUNGEST} to {OLDEST}; several give several outputs")
     parser.add_argument("--direction", choices=(*map(str, Direction), "both"),
                         help="without an age: older, younger or both (default: age)")
-    parser.add_argument("--strength", type=between(0, STRONGEST), metavar="0..1.5",
+    parser.add_argument("--strength", type=strength, metavar="0..1.5",
                         help="share of the change that is added (default: 1)")
     parser.add_argument("--face", type=_face, metavar="largest|all|N",
                         help="which faces to edit; 1 is the largest (default: all)")
@@ -94,6 +95,9 @@ def parse_arguments(argv=None):
     if args.gif not in (None, "webp", "gif"):  # --gif photo.jpg
         photos, args.gif = [args.gif, *photos], "webp"
     args.photos += photos
+    for name in args.photos:
+        if re.fullmatch(NUMBER, name) and not Path(name).exists():
+            parser.error(f"{name}: no such file; --age {70 if name.isdecimal() else 25} names an age")
     if args.age and args.direction:
         parser.error("--age says the direction, too; use it without --direction")
     for_files = {"PHOTO": args.photos, "-r": args.recursive, "-o": args.output, "--compare": args.compare,
@@ -114,13 +118,20 @@ def parse_arguments(argv=None):
 
 def _ages(values):
     """([age] from young to old, [photo]) of what follows --age, which may be photos at its end."""
-    numbers = next((i for i, value in enumerate(values) if not re.fullmatch(r"[-+]?\d+([.,]\d*)?", value)), len(values))
+    numbers = next((i for i, value in enumerate(values) if not re.fullmatch(NUMBER, value)), len(values))
     if values and not numbers:
         raise argparse.ArgumentTypeError(f"{values[0]!r} is no age; it is a number of years, as in --age 70")
     for value in values[:numbers]:
         if not (value.isdecimal() and YOUNGEST <= int(value) <= OLDEST):
             raise argparse.ArgumentTypeError(f"{value}: ages are whole years from {YOUNGEST} to {OLDEST}")
     return sorted(set(map(int, values[:numbers]))), values[numbers:]
+
+
+def strength(text):
+    if text.startswith("-"):
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {STRONGEST}; --direction rejuvenate or --age 25 "
+                                         "makes younger")
+    return between(0, STRONGEST)(text)
 
 
 def _face(text):

@@ -46,36 +46,39 @@ def through_ages(photo, known, titled, strength):
 def with_boxes(photo, faces):
     """A copy of uint8 RGB `photo` with the box and the number of each of `faces`."""
     image = Image.fromarray(photo)
-    draw, taken = ImageDraw.Draw(image), []
+    draw, labels = ImageDraw.Draw(image), []
     line, font = max(1, max(image.size) // 800), ImageFont.load_default(max(12, max(image.size) // 80))
     for face in faces:
         draw.rectangle(face.box, outline=BOX_COLOUR, width=line)
     for number, face in enumerate(faces, 1):
         left, top, right, bottom = draw.textbbox((0, 0), str(number), font=font)
         width, height = right - left + 4 * line, bottom - top + 4 * line
-        x, y = _free_place(face.box, width, height, image.size, taken + [one.box for one in faces if one is not face])
-        taken.append((x, y, x + width, y + height))
-        draw.rectangle(taken[-1], fill=BOX_COLOUR)
+        others = [one.box for one in faces if one is not face]
+        x, y = _free_place(face.box, width, height, image.size, labels, others)
+        labels.append((x, y, x + width, y + height))
+        draw.rectangle(labels[-1], fill=BOX_COLOUR)
         draw.text((x + 2 * line - left, y + 2 * line - top), str(number), fill="black", font=font)
     return fitting(np.asarray(image))
 
 
-def _free_place(box, width, height, size, taken):
-    """(x, y) of a label of width x height pixels beside `box`, where it covers least of `taken` and nothing if it can.
-
-    Tried in turn: above it, below, right, left, and inside of it. size: (width, height) of the picture.
-    """
+def _free_place(box, width, height, size, labels, faces):
+    """(x, y) of a label of width x height pixels beside `box`, over no other of `labels`, and over no other of `faces`
+    if there is such a place. size: (width, height) of the picture."""
     left, top, right, bottom = box
-    places = [(left, top - height), (right - width, top - height), (left, bottom), (right - width, bottom),
-              (right, top), (left - width, top), (right, bottom - height), (left - width, bottom - height), (left, top),
-              (right - width, top), (left, bottom - height), (right - width, bottom - height)]
+    gap = 2     # pixels, so that two labels do not touch
+    places = []
+    for away in range(5):   # first beside the box, then further away from it
+        above, below = top - height - away * (height + gap), bottom + away * (height + gap)
+        before, behind = left - width - away * (width + gap), right + away * (width + gap)
+        places += [(left, above), (right - width, above), (left, below), (right - width, below),
+                   (behind, top), (before, top), (behind, bottom - height), (before, bottom - height)]
     places = [(min(max(0, x), size[0] - width), min(max(0, y), size[1] - height)) for x, y in places]
 
-    def covered(place):
+    def covered(place, boxes, gap=0):
         x, y = place
-        return sum(max(0, min(x + width, right) - max(x, left)) * max(0, min(y + height, bottom) - max(y, top))
-                   for left, top, right, bottom in taken)
-    return min(places, key=covered)
+        return sum(max(0, min(x + width + gap, right) - max(x - gap, left))
+                   * max(0, min(y + height + gap, bottom) - max(y - gap, top)) for left, top, right, bottom in boxes)
+    return min(places, key=lambda place: (covered(place, labels, gap), covered(place, faces)))
 
 
 def fitting(picture, largest=LARGEST):
