@@ -10,7 +10,7 @@ from ageing.faces.direction import AS_IT_IS, MADE, OLDEST, USUAL, YOUNGEST, Dire
 from ageing.faces.translator import Translator
 
 APART = 10  # years between two stops, see `in_between`
-FRAME, HOLD = 60, 700   # milliseconds: of a year in a Tour; of its ends and of the photo
+FRAME, HOLD = 90, 700   # milliseconds: of a picture in a Tour; of its ends and of the photo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,13 +63,16 @@ class Tour(NamedTuple):
 
     @property
     def loop(self):
-        """[(title, age, milliseconds)]."""
-        told = len(self.stops) > 2
-        ages = range(YOUNGEST, OLDEST + 1) if told else range(min(self.stops), max(self.stops) + 1)
-        titles = {AS_IT_IS: "photo"} | ({} if told else {age: one.title for age, one in self.stops.items()})
-        holds = {ages[0]: HOLD, AS_IT_IS: HOLD, ages[-1]: HOLD}
-        there = [(titles.get(age) or (str(age) if told else titles[min(titles, key=lambda one: abs(one - age))]), age,
-                  holds.get(age, FRAME)) for age in ages]
+        """[(title, age, milliseconds)]. Two years a picture, but half a year where an older face begins to appear."""
+        _, first, *more = self.stops
+        ages = [*range(YOUNGEST, AS_IT_IS, 2), *np.arange(AS_IT_IS, first, 0.5), *np.arange(first, OLDEST, 2), OLDEST]
+        titles = {age: str(int(age)) for age in ages}
+        if not more:    # each makes one domain: there are no years to tell
+            ages = range(MADE, USUAL + 1)
+            names = {AS_IT_IS: "photo"} | {age: translator.title for age, translator in self.stops.items()}
+            titles = {age: names[min(names, key=lambda known: abs(known - age))] for age in ages}
+        titles[AS_IT_IS] = "photo"
+        there = [(titles[age], age, HOLD if age in (ages[0], AS_IT_IS, ages[-1]) else FRAME) for age in ages]
         return there + there[-2:0:-1]
 
 

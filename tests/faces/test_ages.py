@@ -39,8 +39,10 @@ def test_a_tour_passes_the_photo_and_comes_back():
     told = ages.Tour(ages.stops({Direction.REJUVENATE: Stub(-1), Direction.AGE: Told(0)}))
     assert list(told.stops) == [25, 45, 55, 65, 75, 85]
     titles, at, _ = zip(*told.loop, strict=True)
-    assert (titles[0], titles[20], titles[65], titles[66]) == ("20", "photo", "85", "84")
-    assert (at[0], at[65], at[-1], len(at)) == (20, 85, 21, 130)
+    middle = len(at) // 2
+    assert (titles[0], titles[10], titles[11], titles[middle], titles[-1]) == ("20", "photo", "40", "85", "22")
+    assert (at[0], at[10], at[11], at[middle], at[-1]) == (20, 40, 40.5, 85, 22)
+    assert at[1:middle] == at[:middle:-1]
     one = ages.Tour(ages.stops({Direction.REJUVENATE: Stub(-1, "20s"), Direction.AGE: Stub(1)}))
     titles, at, _ = zip(*one.loop, strict=True)
     assert list(dict.fromkeys(titles)) == ["20s", "photo", "50s"]
