@@ -25,9 +25,11 @@ import moving_portrait  # noqa: E402
 from ageing.clips import tracking  # noqa: E402
 from ageing.clips.steady_changes import SteadyChanges  # noqa: E402
 from ageing.clips.video import ClipEditor  # noqa: E402
+from ageing.faces import ages  # noqa: E402
 from ageing.faces.alignment import Aligner, Placement, cut, rms, transform  # noqa: E402
 from ageing.faces.blending import blend, changes_of, edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
+from ageing.faces.direction import Direction  # noqa: E402
 from ageing.faces.translator import Translator, load  # noqa: E402
 from ageing.photos import outputs, sources  # noqa: E402
 from ageing.photos.editor import Editor  # noqa: E402
@@ -49,8 +51,8 @@ def write_clip(path, name, seconds):
 def speed(seconds, rounds):
     """On a machine that others use, too, read the processor time: of all cores, for each frame."""
     print("| clip | frames | frames/s | processor time | read | follow | translate | write |\n" + "|---" * 8 + "|")
-    translators = {"age": Translator(ROOT / "saved_models/g_AB.onnx")}
-    editor = ClipEditor(Editor(Detector(finest=tracking.FINEST), Aligner(), translators, force=True))
+    targets = ages.of_directions({Direction.AGE: Translator(ROOT / "saved_models/g_AB.onnx")})
+    editor = ClipEditor(Editor(Detector(finest=tracking.FINEST), Aligner(), targets, force=True))
     with tempfile.TemporaryDirectory() as folder:
         for name in PORTRAITS:
             write_clip(Path(folder, f"{name}.mp4"), name, seconds)

@@ -22,16 +22,15 @@ sys.path.insert(0, str(SAMPLES.parent))
 from ageing import pictures  # noqa: E402
 from ageing.errors import run_script  # noqa: E402
 from ageing.faces.alignment import Aligner, about_centre, cut, placement_of  # noqa: E402
-from ageing.faces.blending import changes_of, edit  # noqa: E402
+from ageing.faces.blending import edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
 from ageing.faces.translator import load  # noqa: E402
-from ageing.photos import sheets  # noqa: E402
 from ageing.photos.photo_file import save_sheet  # noqa: E402
 
 STRENGTH = 1.5      # of ageing.jpg: at 1 a stranger has to look twice
 LARGE = 400         # side in pixels of a face in ageing.jpg
 GAP = 4             # white pixels between the rows of ageing.jpg
-SMALL = 160         # side in pixels of a face in astronaut-failures.jpg
+SMALL = 160         # side in pixels of a face in the two others
 SURROUNDINGS = 1.3  # what is shown: side relative to that of the face's square
 
 
@@ -68,10 +67,12 @@ def ageing(portraits, finder, younger, older):
 
 
 def strengths(portrait, finder, older):
-    """The face at six strengths, as `infer_faces.py --steps 6` draws it."""
+    """The face at six strengths."""
     photo = np.asarray(portrait)
-    changes = changes_of(photo, [finder.largest(photo)[1]], older)
-    return sheets.over_strengths(photo, changes, [0, 0.3, 0.6, 0.9, 1.2, 1.5])
+    face, placement = finder.largest(photo)
+    shown = about_centre(placement_of(face.box).matrix, SURROUNDINGS)
+    return pictures.side_by_side([(f"{strength:.2f}", cut(edit(photo, [placement], older, strength), shown, SMALL))
+                                  for strength in (0, 0.3, 0.6, 0.9, 1.2, 1.5)])
 
 
 def failures(portrait, finder, younger, older):

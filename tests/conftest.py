@@ -155,7 +155,7 @@ monitor.Monitor.grid = monitor.Monitor.picture = train.export_in_own_process = l
 class Stub:
     """In place of a translator.Translator: adds `grey` to every pixel."""
 
-    size = 32
+    size, ages = 32, None
 
     def __init__(self, grey, title="50s"):
         self.grey, self.title = grey, title

@@ -32,7 +32,7 @@ def test_a_script_ends_with_its_code_and_one_line(capfd, monkeypatch, main, code
 
 
 @pytest.mark.parametrize(("script", "arguments"), [
-    *((infer_faces, a) for a in ("", "a.jpg --strength 2", "a.jpg --face 0", "a.jpg --confidence 7", "a.jpg --steps 1",
+    *((infer_faces, a) for a in ("", "a.jpg --strength 2", "a.jpg --face 0", "a.jpg --confidence 7", "a.jpg --steps 2",
                                  "a.jpg --strength much", "a.jpg --years 5")),
     *((app, a) for a in ("--port 65536", "--port -1", "--port x", "--max-megapixels 0", "photo.jpg",
                          "--allow-host https://photos.example", "--allow-host photos.example:8443"))])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_writes_beside_the_photo_and_changes_only_the_face(place, capsys):
 
 def test_strength_zero_is_exact(place):
     assert run("photo.png", "--strength", 0) == 0
-    np.testing.assert_array_equal(pixels("photo_50s.png"), pixels("photo.png"))
+    np.testing.assert_array_equal(pixels("photo_50s_0.png"), pixels("photo.png"))
 
 
 def test_turned_by_exif_gives_the_turned_result(place):
@@ -65,10 +66,10 @@ def test_nothing_is_overwritten_without_force(place, capsys):
     original = (place / "photo.jpg").read_bytes()
     assert run("photo.jpg") == 0
     made = (place / "photo_50s.jpg").read_bytes()
-    assert run("photo.jpg", "--strength", 0.2) == 1
-    assert "photo_50s.jpg: exists already; overwrite it with --force" in capsys.readouterr().err
+    assert run("photo.jpg") == run("photo.png", "--strength", 0.2, "-o", "photo_50s.jpg") == 1
+    assert capsys.readouterr().err.count("photo_50s.jpg: exists already; overwrite it with --force") == 2
     assert (place / "photo_50s.jpg").read_bytes() == made
-    assert run("photo.jpg", "--strength", 0.2, "--force") == 0
+    assert run("photo.png", "--strength", 0.2, "-o", "photo_50s.jpg", "--force") == 0
     assert (place / "photo_50s.jpg").read_bytes() != made
     assert run("photo.jpg", "-o", "photo.jpg", "--force") == 1
     assert "never overwritten" in capsys.readouterr().err
@@ -78,7 +79,7 @@ def test_nothing_is_overwritten_without_force(place, capsys):
 
 def test_what_is_made_of_a_private_photo_is_private(place):
     (place / "photo.jpg").chmod(0o600)
-    assert run("photo.jpg", "photo.png", "--compare", "--steps", 2, "-o", "out") == 0
+    assert run("photo.jpg", "photo.png", "--compare", "--gif", "-o", "out") == 0
     made = sorted((place / "out").iterdir())
     assert len(made) == 6
     assert all(bool(path.stat().st_mode & 0o077) == ("png" in path.name) for path in made)
@@ -114,17 +115,16 @@ def test_everything_at_once(place, monkeypatch):
     monkeypatch.setattr(translator, "Translator",
                         lambda path: Stub(40) if path.name == "g_AB.onnx" else Stub(-40, "20s"))
     shutil.copy(ROOT / "samples/astronaut.jpg", "photo.jpg")
-    assert run("photo.jpg", "--direction", "both", "--compare", "--steps", 4, "--draw-boxes", "--json", "report.json",
+    assert run("photo.jpg", "--direction", "both", "--compare", "--draw-boxes", "--json", "report.json",
                "-o", "out") == 0
     report, = json.loads((place / "report.json").read_text())
     assert {p.name for p in (place / "out").iterdir()} == {
-        "photo_faces.jpg", "photo_compare.jpg",
-        *(f"photo_{d}{what}.jpg" for d in ("50s", "20s") for what in ("", "_steps"))}
+        "photo_faces.jpg", "photo_20s-50s_compare.jpg", "photo_50s.jpg", "photo_20s.jpg"}
     assert sorted(report["outputs"]) == sorted(str(p.relative_to(place)) for p in (place / "out").iterdir())
     for path in (place / "out").iterdir():
         with Image.open(path) as image:
             assert EDITED_MARK in image.getexif()[ExifTags.Base.Software]
-    with Image.open("out/photo_compare.jpg") as sheet:  # cut to head and shoulders, and enlarged
+    with Image.open("out/photo_20s-50s_compare.jpg") as sheet:  # cut to head and shoulders, and enlarged
         assert 360 < sheet.height < 420
         assert 360 < sheet.width / 3 < 480
     assert pixels("out/photo_20s.jpg")[110, 220].mean() < pixels("out/photo_50s.jpg")[110, 220].mean() - 60
@@ -204,7 +204,7 @@ def test_a_pattern_that_the_shell_writes_out_twice(place, capsys):
         assert run(*sorted(place.glob("*.jpg")), "--compare") == 0
     assert "photo.jpg: done before" in capsys.readouterr().out
     assert {path.name for path in place.glob("*.jpg")} == {
-        f"{name}{end}.jpg" for name in ("photo", "other") for end in ("", "_50s", "_compare")}
+        f"{name}{end}.jpg" for name in ("photo", "other") for end in ("", "_50s", "_50s_compare")}
 
 
 def test_a_photo_whose_outputs_would_have_too_long_names(place, capsys):
@@ -225,6 +225,87 @@ def test_a_turned_face_is_aged_and_its_turn_is_reported(place):
     change = np.abs(pixels("side_50s.png") - pixels("side.png"))
     assert change[150, 190].min() > 20  # the face, which was at row 110
     assert not change[:, :100].any()
+
+
+class Told(Stub):
+    """Adds the age that it is told, in grey levels."""
+
+    ages = 45, 85
+
+    def told(self, age):
+        return Told(age)
+
+
+def make_told(monkeypatch):
+    monkeypatch.setattr(translator, "Translator",
+                        lambda path: Told(55) if path.name == "g_AB.onnx" else Stub(-30, "20s"))
+
+
+def test_ages(place, monkeypatch, capsys):
+    make_told(monkeypatch)
+    assert run("--compare", "--age", 70, 30, 50, "photo.png") == 0     # in any order, before the photo
+    for age, grey in ((70, 70), (50, 50), (30, -20)):
+        found = pixels(f"photo_{age}.png")[110, 150] - pixels("photo.png")[110, 150]
+        assert found.tolist() == [min(grey, 255 - v) for v in pixels("photo.png")[110, 150]]
+    with Image.open("photo_30-50-70_compare.jpg") as sheet:
+        assert 4 * 360 < sheet.width < 4 * 480
+    assert run("photo.png", "--age", 70) == 1
+    assert "photo_70.png: exists already" in capsys.readouterr().err
+    assert run("photo.png", "--age", 70, 80) == 0   # only what is missing
+    assert "1 of 1 face -> photo_80.png\n" in capsys.readouterr().out
+
+
+def test_ages_with_generators_of_one_domain(place, monkeypatch):
+    with pytest.raises(UserError, match=r"--age 70: .*g_AB.onnx makes only 50s; .* domains in data.domain_B"):
+        run("photo.png", "--age", 30, 70)
+    assert [path.name for path in place.glob("photo_*")] == []
+    assert run("photo.png", "--age", 30) == 0
+
+
+@pytest.mark.parametrize("text", ["infer_faces.py", "README.md", "docs/photos.md"])
+def test_examples_typed_one_after_the_other(place, monkeypatch, text):
+    """Those that name one photo."""
+    make_told(monkeypatch)
+    lines = re.findall(r"^ *python infer_faces.py (photo.jpg.*?) (?= |#|->)", (ROOT / text).read_text(), re.MULTILINE)
+    assert len(lines) >= 2
+    for line in lines:
+        assert run(*line.split()) == 0, line
+
+
+def test_a_folder_again_with_other_settings(place, capsys):
+    (place / "in").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy("photo.jpg", f"in/{name}")
+    assert run("in", "-o", "out") == run("in", "-o", "out", "--strength", 0.5, "--compare") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 photos: 2 edited (2 faces)"
+    assert {path.name for path in (place / "out").iterdir()} == {
+        f"{photo}_50s{what}.jpg" for photo in "ab" for what in ("", "_0.5", "_0.5_compare")}
+    assert run("in", "-o", "out", "--draw-boxes") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 photos: 2 numbered"
+
+
+@pytest.mark.parametrize(("options", "made"), [
+    ("--gif", {"ages.webp"}), ("--gif gif", {"ages.gif"}), ("--draw-boxes", {"faces.jpg"}),
+    ("--gif --draw-boxes --strength 0.5", {"ages_0.5.webp", "faces.jpg"}),
+    ("--draw-boxes --face 1", {"50s_face1.png", "faces.jpg"}), ("--gif --age 30", {"30.png", "ages.webp"}),
+    ("--draw-boxes --compare", {"50s.png", "50s_compare.jpg", "faces.jpg"})])
+def test_sheets_alone_edit_no_photo(place, options, made):
+    assert run(*options.split(), "photo.png") == 0
+    assert {path.name for path in place.glob("photo_*")} == {f"photo_{name}" for name in made}
+
+
+@pytest.mark.parametrize(("options", "told"), [
+    ("--years -10", "--age 70 makes"), ("--target-age 70", "--age 70 makes"), ("--target_age=70", "--age 70 makes"),
+    ("-10", "-10: no such file; --age 25"), ("70", "70: no such file; --age 70"), ("--age -10", "whole years"),
+    ("--age 86", "86: ages are whole years from 20 to 85"), ("--age 70.5", "whole years"), ("--age old", "--age 70"),
+    ("--strength -1", "--direction rejuvenate"), ("--steps 6", "--age 30 50 70 --compare"), ("-i a.jpg", "name photos"),
+    ("--image a.jpg", "name photos"), ("--output-dir out", "-o names"), ("--age 30 --direction age", "without --dir"),
+    ("--what", "unrecognized arguments: --what\n")])
+def test_options_that_people_try(options, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("photo.jpg", *options.split())
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err.split("error: ")[1]
 
 
 def test_exit_codes(place, capsys):
@@ -251,7 +332,7 @@ def test_face_1_is_the_largest(place):
     assert run("group.png", "--face", 1, "--json", "report.json") == 0
     report, = json.loads((place / "report.json").read_text())
     assert [f["edited"] for f in report["faces"]] == [True, False]
-    change = np.abs(pixels("group_50s.png") - pixels("group.png"))
+    change = np.abs(pixels("group_50s_face1.png") - pixels("group.png"))
     assert change[:, 110:].any()
     assert not change[:, :100].any()
 

@@ -13,25 +13,26 @@ from ageing.faces import blending
 TITLE = "Aged faces: q ends"
 
 
-def run(source, tracker, translator, strength, window):
+def run(source, tracker, target, window):
     """Show the pictures of a camera until the window says that it was closed. Returns their number.
 
-    source: the camera's index, or a clip's path in its place. tracker: a tracking.Tracker. window: a function that
-    shows an uint8 RGB picture and returns whether to go on. Raises UserError if there are no pictures.
+    source: the camera's index, or a clip's path in its place. tracker: a tracking.Tracker. target: an ages.Target.
+    window: a function that shows an uint8 RGB picture and returns whether to go on. Raises UserError if there are no
+    pictures.
     """
     cv2.utils.logging.setLogLevel(0)  # what goes wrong is told as one UserError
     camera = cv2.VideoCapture(source)
     camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # old pictures are dropped, not shown late
-    steady, begin, shown = SteadyChanges({"camera": translator}), time.monotonic(), 0
+    steady, begin, shown = SteadyChanges({target: target.translator}), time.monotonic(), 0
     try:
         while True:
             there, picture = camera.read()
             if not there:
                 break
             photo, now = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), time.monotonic() - begin
-            changes = steady.update(photo, tracker.update(photo, now), now)["camera"]
+            changes = steady.update(photo, tracker.update(photo, now), now)[target]
             shown += 1
-            if not window(blending.blend(photo, changes, strength)):
+            if not window(blending.blend(photo, changes, target.amount)):
                 break
     finally:
         camera.release()

@@ -26,7 +26,10 @@ class Memory:
 
 
 class SteadyChanges:
-    """translators: {direction: translator.Translator}. memories: {number of a track: Memory, None before the first}."""
+    """translators: {direction: translator.Translator}; what is said of directions holds for any key, as an ages.Target.
+
+    memories: {number of a track: Memory, None before the first}.
+    """
 
     def __init__(self, translators):
         self.translators, self.memories, self.now = translators, {}, None

@@ -23,7 +23,6 @@ from ageing.clips.tracking import Tracker
 from ageing.errors import UserError, reason, signals_to_end
 from ageing.photos import outputs, photo_report
 from ageing.photos.editor import Editor
-from ageing.photos.outputs import Kind
 from ageing.photos.sources import is_output
 from ageing.storage import replacing
 
@@ -57,18 +56,17 @@ class ClipEditor:
         if not missing:
             return photo_report.report_finished(job.photo, job.outputs.values(), "clip")
         with clip_file.Clip(job.photo, editor.max_megapixels) as clip, interrupts() as self.asked_to_end:
-            report = photo_report.report_on_clip(job.photo, clip, editor.strengths)
-            paths = {direction: missing[Kind(domain)] for direction, domain in editor.domains.items()
-                     if Kind(domain) in missing}
+            report = photo_report.report_on_clip(job.photo, clip, editor.targets)
+            paths = {target: missing[kind] for target in editor.targets if (kind := editor.kind_of(target)) in missing}
             with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
-                temporary = {direction: files.enter_context(replacing(path)) for direction, path in paths.items()}
+                temporary = {target: files.enter_context(replacing(path)) for target, path in paths.items()}
                 report["outputs"] = self._edit(clip, temporary, paths, report)
                 if "interrupted" in report:
                     raise Discarded
         return report
 
     def _edit(self, clip, temporary, paths, report):
-        """Write the clip to `temporary`, {direction: path}, and complete the report. Returns the names it will have.
+        """Write the clip to `temporary`, {target: path}, and complete the report. Returns the names it will have.
 
         They are `paths`, or those of parts. Raises Discarded if there is no face.
         """
@@ -77,8 +75,8 @@ class ClipEditor:
         try:
             self._write(clip, tracker, temporary, report)
         except Exception as error:
-            parts = [kept(temporary[direction], path) for direction, path in paths.items()
-                     if tracker.appeared and clip_file.plays(temporary[direction])]
+            parts = [kept(temporary[target], path) for target, path in paths.items()
+                     if tracker.appeared and clip_file.plays(temporary[target])]
             if not parts:
                 raise
             foreseen = isinstance(error, (OSError, UserError, av.error.FFmpegError))
@@ -90,24 +88,24 @@ class ClipEditor:
         if not n:
             raise Discarded
         if "interrupted" in report:
-            return [str(kept(temporary[direction], path)) for direction, path in paths.items()]
+            return [str(kept(temporary[target], path)) for target, path in paths.items()]
         if isinstance(editor.face, int) and editor.face > n:
             raise UserError(f"{clip.path}: --face {editor.face}, but {n} found; --json says where each of them first "
                             "stood")
         return [str(path) for path in paths.values()]
 
     def _write(self, clip, tracker, paths, report):
-        """Write the clip to `paths`, {direction: path}, until its end or until it is asked to end.
+        """Write the clip to `paths`, {target: path}, until its end or until it is asked to end.
 
         Another thread encodes, while this one finds the faces of the next frame.
         """
-        editor, steps = self.editor, Steps("read", "follow", "translate", "write")
-        steady = SteadyChanges({direction: editor.translators[direction] for direction in paths})
+        steps = Steps("read", "follow", "translate", "write")
+        steady = SteadyChanges({target: target.translator for target in paths})
         codec, now = clip_file.codec_of(clip, self.codec), 0.0
         bar = tqdm(desc=clip.path.name, total=clip.frames, unit="frame", disable=None, leave=False)
         with bar, contextlib.ExitStack() as files, InOrder() as later:
-            writers = {direction: files.enter_context(clip_file.Writer(path, clip, codec))
-                       for direction, path in paths.items()}
+            writers = {target: files.enter_context(clip_file.Writer(path, clip, codec))
+                       for target, path in paths.items()}
             for item in clip:
                 if self.asked_to_end():
                     report["interrupted"] = clock(now) + (f" of {clock(clip.seconds)}" if clip.seconds else "")
@@ -123,8 +121,8 @@ class ClipEditor:
                 steps.done("follow")
                 changes = steady.update(photo, tracks, now)
                 steps.done("translate")
-                for direction, writer in writers.items():
-                    later.do(writer.write, item, changes[direction], editor.strengths[direction])
+                for target, writer in writers.items():
+                    later.do(writer.write, item, changes[target], target.amount)
                 steps.done("write")
                 report["frames"] += 1
                 bar.update()

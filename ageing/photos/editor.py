@@ -4,49 +4,62 @@ import dataclasses
 import time
 
 from ageing.errors import UserError
+from ageing.faces.ages import Tour
 from ageing.faces.alignment import Aligner
 from ageing.faces.blending import blend, changes_of
 from ageing.faces.detector import Detector
 from ageing.photos import outputs, photo_file, photo_report, sheets
 from ageing.photos.outputs import Kind
 
+FACES = Kind("faces", ".jpg")
+
 
 @dataclasses.dataclass
 class Editor:
     """What is loaded once, and what to write for each photo.
 
-    translators: {Direction: Translator}. strengths: {direction: strength}, 1 for directions that it lacks.
-    face: "all", "largest" or a number, 1 is the largest. compare, steps, draw_boxes: which sheets to write too; steps:
-    strengths to show. protected: real paths of all photos, which are never overwritten.
+    targets: [ages.Target] to edit the photo for, with names of their own. face: "all", "largest" or a number, 1 is the
+    largest. compare, draw_boxes, tour: which sheets to write; `tour` moves. protected: real paths of all photos,
+    which are never overwritten.
     """
 
     detector: Detector
     aligner: Aligner
-    translators: dict
-    strengths: dict = dataclasses.field(default_factory=dict)
+    targets: list
     face: str | int = "all"
     compare: bool = False
-    steps: tuple = ()
+    tour: Tour | None = None
     draw_boxes: bool = False
     force: bool = False
     max_megapixels: float = 150
     protected: frozenset = frozenset()
 
-    def __post_init__(self):
-        self.strengths = {direction: self.strengths.get(direction, 1.0) for direction in self.translators}
-        # What outputs are called in file names and above a picture: the domain that the generator makes.
-        self.domains = {direction: translator.title or direction for direction, translator in self.translators.items()}
-        if len(set(self.domains.values())) < len(self.domains):
-            self.domains = {direction: direction for direction in self.translators}
-
     @property
     def kinds(self):
         """[outputs.Kind] of everything that is written for a photo."""
-        domains = self.domains.values()
-        kinds = [Kind(domain) for domain in domains]
-        if self.steps:
-            kinds += [Kind(domain, "steps") for domain in domains]
-        return kinds + [Kind(None, "compare")] * self.compare + [Kind(None, "faces")] * self.draw_boxes
+        kinds = [self.kind_of(target) for target in self.targets]
+        sheets = [self.compare and self.compared, self.tour and self.moving, self.draw_boxes and FACES]
+        return kinds + [sheet for sheet in sheets if sheet]
+
+    def kind_of(self, target):
+        """The outputs.Kind of what is edited for a target."""
+        return Kind(self._ending([target.name], [target.strength]))
+
+    @property
+    def compared(self):
+        names = [target.name for target in sorted(self.targets, key=lambda target: target.direction.sign)]
+        return Kind(self._ending(names, [target.strength for target in self.targets], "compare"), ".jpg")
+
+    @property
+    def moving(self):
+        return Kind(self._ending(["ages"], [self.tour.strength]), self.tour.suffix)
+
+    def _ending(self, names, strengths, *sheet):
+        """Of a file name that says what was asked: "30-50_0.6_face2_compare"."""
+        asked = [f"{strength:g}" for strength in dict.fromkeys(strengths) if strength != 1]
+        if self.face != "all":
+            asked.append(self.face if self.face == "largest" else f"face{self.face}")
+        return "_".join(["-".join(names), *asked, *sheet])
 
     def attempt(self, job):
         """As `process`, but an error becomes the report, so that the photos after this one are still edited."""
@@ -66,14 +79,17 @@ class Editor:
         placements = self.aligner.align(photo.rgb, [faces[i] for i in chosen])
         aligned = time.perf_counter()
         report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, placements, strict=True)),
-                                        self.strengths)
+                                        self.targets)
         placements = [placement for placement in placements if placement.aligned]
         seconds = {"read": read - begin, "detect": detected - read, "align": aligned - detected}
-        if placements:
-            changes = {direction: changes_of(photo.rgb, placements, translator)
-                       for direction, translator in self.translators.items()}
+        if placements or (faces and not (self.targets or self.tour)):  # all faces are numbered
+            targets = [target for target in self.targets if missing.keys() & {self.kind_of(target), self.compared}]
+            wanted = [target.translator for target in targets]
+            if self.tour and self.moving in missing:
+                wanted += self.tour.stops.values()
+            changes = {one: changes_of(photo.rgb, placements, one) for one in dict.fromkeys(wanted)}
             translated, noted = time.perf_counter(), len(photo.notes)
-            self._write(missing, photo, faces, changes)
+            self._write(missing, photo, faces, targets, changes)
             report["notes"] += photo.notes[noted:]  # by `save`
             report["outputs"] = [str(path) for path in missing.values()]
             seconds |= {"translate": translated - aligned, "blend and write": time.perf_counter() - translated}
@@ -82,27 +98,30 @@ class Editor:
 
     def _choose(self, faces, source):
         """Numbers, from 0, of those of `faces` that are to be edited."""
+        if not (self.targets or self.tour):
+            return range(0)
         if isinstance(self.face, int):
             if faces and self.face > len(faces):
                 raise UserError(f"{source}: --face {self.face}, but {len(faces)} found; see --draw-boxes")
             return range(len(faces))[self.face - 1:self.face]
         return range(len(faces))[:1 if self.face == "largest" else None]
 
-    def _write(self, missing, photo, faces, changes):
-        """Write the outputs `missing` for one photo. changes: {direction: [Change]}."""
+    def _write(self, missing, photo, faces, targets, changes):
+        """Write the outputs `missing` for one photo. changes: {translator of each of `targets`: [Change]}."""
         shown = [("photo", photo.rgb)]
-        for direction, face_changes in changes.items():
-            domain = self.domains[direction]
-            native = blend(photo.native, face_changes, self.strengths[direction], photo.mode)
-            if path := missing.get(Kind(domain)):
+        for target in targets:
+            native = blend(photo.native, changes[target.translator], target.amount, photo.mode)
+            if path := missing.get(self.kind_of(target)):
                 photo_file.save(path, photo, native)
-            if Kind(None, "compare") in missing:  # from young to old
-                shown.insert(0 if direction.sign < 0 else len(shown), (domain, photo.rgb_of(native)))
-            if path := missing.get(Kind(domain, "steps")):
-                photo_file.save_sheet(path, sheets.over_strengths(photo.rgb, face_changes, self.steps), photo)
-        one = next(iter(changes.values()))
-        if path := missing.get(Kind(None, "compare")):
-            photo_file.save_sheet(path, sheets.before_and_after(shown, one), photo)
-        if path := missing.get(Kind(None, "faces")):
-            placements = [change.placement for change in one]
-            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces, placements), photo)
+            if self.compared in missing:  # from young to old
+                first = target.age is None and target.direction.sign < 0
+                shown.insert(0 if first else len(shown), (target.name, photo.rgb_of(native)))
+        if path := missing.get(self.compared):
+            photo_file.save_sheet(path, sheets.before_and_after(shown, changes[targets[0].translator]), photo)
+        if self.tour and (path := missing.get(self.moving)):
+            known = {age: changes[translator] for age, translator in self.tour.stops.items()}
+            titles, ages, milliseconds = zip(*self.tour.loop, strict=True)
+            pictures = sheets.through_ages(photo.rgb, known, zip(titles, ages, strict=True), self.tour.strength)
+            photo_file.save_moving(path, pictures, milliseconds, photo)
+        if path := missing.get(FACES):
+            photo_file.save_sheet(path, sheets.with_boxes(photo.rgb, faces), photo)

@@ -231,7 +231,7 @@ def is_marked(path):
             with Image.open(path) as image:
                 tags = getattr(image, "tag_v2", {})     # of a TIFF
                 return EDITED_MARK in str([image.info.get("Software"), image.info.get("exif"),
-                                           tags.get(exif_tags.SOFTWARE)])
+                                           image.info.get("comment"), tags.get(exif_tags.SOFTWARE)])
     except Exception:  # a damaged file: whoever reads it as a photo reports that
         return False
 

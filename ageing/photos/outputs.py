@@ -14,23 +14,23 @@ from ageing.photos.sources import HEIF_SUFFIXES, check_writable, clip_files, is_
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What is written. domain: what its generator makes, "50s"; None: it shows all. sheet: its name; None: a photo."""
+    """What is written. ending: of its name, "50s". sheet: the suffix of one that shows photos; None: edited itself."""
 
-    domain: str | None = None
+    ending: str
     sheet: str | None = None
-
-    @property
-    def ending(self):
-        return "_".join(filter(None, (self.domain, self.sheet)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A photo and its outputs, {Kind: path}. resumes: outputs of an earlier run stay, only missing ones are written."""
+    """A photo and its outputs, {Kind: path}. keeps: outputs of an earlier run stay, only missing ones are written.
+
+    resumes: a photo that misses none is done; else that is an error.
+    """
 
     photo: Path
     outputs: dict
     resumes: bool = False
+    keeps: bool = False
 
 
 def missing(job, protected, force):
@@ -38,39 +38,40 @@ def missing(job, protected, force):
 
     Raises UserError if one of them may not be written.
     """
-    unwritten = {}
+    finished = {kind for kind, path in job.outputs.items()
+                if job.keeps and not force and kind_of(path) == "file" and is_output(path)}
+    if len(finished) == len(job.outputs) and not job.resumes:
+        finished = set()
     for kind, path in job.outputs.items():
-        finished = job.resumes and not force and kind_of(path) == "file" and is_output(path)
-        check_writable(path, protected, force or finished)
-        if not finished:
-            unwritten[kind] = path
-    return unwritten
+        check_writable(path, protected, force or kind in finished)
+    return {kind: path for kind, path in job.outputs.items() if kind not in finished}
 
 
 def jobs(found, kinds, output=None, codec=None):
-    """[Job], one for each photo of sources.Found, with a path for each of `kinds`. Sheets are JPEGs.
+    """[Job], one for each photo of sources.Found, with a path for each of `kinds`, and none for what has none.
 
-    A clip has no sheets. codec: its outputs', a key of clip_file.CODECS.
+    A clip has no sheets. An output that exists stays, because its name says how it was made; not if `output` is a file,
+    and not if all outputs of a photo exist that was named alone. codec: its outputs', a key of clip_file.CODECS.
 
     output: a file, for one photo, or a folder, which keeps the tree of the photos' folders; None: beside the photo.
     Outputs that would get one name get their photo's suffix into it: p.jpg and p.png become p_jpg_compare.jpg and
     p_png_compare.jpg. Raises UserError if that is not enough, or if `output` has a suffix that cannot be written.
     """
     if names_a_file(output):
-        return [Job(source.path, _named(source, Path(output), kinds, codec), found.resumes) for source in found.photos]
+        return [Job(source.path, _named(source, Path(output), kinds, codec)) for source in found.photos]
     suffixes = {source: _suffix(source.path, codec) for source in found.photos}
 
     def path_of(source, kind, distinct=False):
         stem = f"{source.path.stem}_{source.path.suffix[1:]}" if distinct else source.path.stem
         folder = Path(output, source.below) if output else source.path.parent
-        return folder / f"{stem}_{kind.ending}{'.jpg' if kind.sheet else suffixes[source]}"
+        return folder / f"{stem}_{kind.ending}{kind.sheet or suffixes[source]}"
 
     every = [(source, kind) for source in found.photos for kind in _kinds_of(source, kinds)]
     uses = collections.Counter(path_of(*one) for one in every)
     paths = {one: path_of(*one, distinct=uses[path_of(*one)] > 1) for one in every}
     _check_distinct(paths)
-    return [Job(source.path, {kind: paths[source, kind] for kind in _kinds_of(source, kinds)}, found.resumes)
-            for source in found.photos]
+    return [Job(source.path, {kind: paths[source, kind] for kind in some}, found.resumes, keeps=True)
+            for source in found.photos if (some := _kinds_of(source, kinds))]
 
 
 def _kinds_of(source, kinds):
@@ -85,13 +86,17 @@ def _suffix(path, codec):
 
 
 def _named(source, file, kinds, codec):
-    """{kind: path}: the edited photo is `file` itself, sheets lie beside it."""
+    """{kind: path}: the edited photo, or a sheet alone, is `file` itself; sheets beside a photo lie beside it."""
+    kinds = _kinds_of(source, kinds)
+    itself = next((kind for kind in kinds if not kind.sheet), kinds[0])
     if is_clip(source.path):
         clip_files().check_suffix(file, codec)
+    elif itself.sheet in photo_file.MOVING:
+        photo_file.moving_format(file.suffix)
     else:
         photo_file.output_format(None, file.suffix)  # raises if there is no such format
-    kinds = _kinds_of(source, kinds)
-    return {kind: file.with_name(f"{file.stem}_{kind.sheet}.jpg") if kind.sheet else file for kind in kinds}
+    return {kind: file if kind == itself else file.with_name(f"{file.stem}_{kind.ending}{kind.sheet}")
+            for kind in kinds}
 
 
 def _unread(path):

@@ -27,6 +27,9 @@ WRITABLE = {"JPEG": ("L", "RGB", "CMYK"), "PNG": ("L", "LA", "RGB", "RGBA", "I;1
 # Pillow's options for each of them, where the photo's own `encoding` says nothing else.
 DEFAULTS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95, "exact": True}, "AVIF": {"quality": 95}}
 TIFF_COMPRESSIONS = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd")     # the lossless ones
+# Formats of pictures that move, with Pillow's options. WebP: a lower quality, or more key frames, leaves out the small
+# changes between them, and the picture jerks.
+MOVING = {".webp": ("WEBP", {"quality": 95, "method": 2, "kmin": 0, "kmax": 1000}), ".gif": ("GIF", {})}
 # Pillow's modes, and the mode in which photos of each are edited.
 EDITED_AS = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK", "1": "L", "La": "LA", "RGBa": "RGBA",
              "P": "RGB", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
@@ -214,8 +217,34 @@ def save(path, photo, native):
 
 def save_sheet(path, pixels, photo=None):
     """Write uint8 RGB `pixels`, a picture that shows faces of `photo`, to `path`, with its profile and the mark."""
-    profile = photo.meta.icc_profile if photo is not None and photo.mode in ("RGB", "RGBA") else None
-    save(path, Photo(pixels, pixels, "RGB", "", Metadata(icc_profile=profile)), pixels)
+    save(path, Photo(pixels, pixels, "RGB", "", Metadata(icc_profile=_profile_of_rgb(photo))), pixels)
+
+
+def moving_format(suffix):
+    """(Pillow's format, its options) of moving pictures with this suffix. Raises UserError."""
+    if suffix.lower() not in MOVING:
+        raise UserError(f"{suffix}: a moving picture is written as {' or '.join(MOVING)}")
+    return MOVING[suffix.lower()]
+
+
+def save_moving(path, pictures, milliseconds, photo):
+    """Write [uint8 RGB], pictures of faces of `photo`, each shown for its `milliseconds`, in a loop, with the mark."""
+    form, options = moving_format(Path(path).suffix)
+    frames = [Image.fromarray(picture) for picture in pictures]
+    if form == "GIF":  # one palette, so that nothing flickers where nothing changes; its last place is for such pixels
+        palette = Image.fromarray(np.hstack(pictures[::8])).quantize(255)
+        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+        marked = {"comment": metadata.EDITED_MARK}
+    else:
+        marked = Metadata(icc_profile=_profile_of_rgb(photo)).options(form, photo.note)
+    with replacing(path) as temporary:
+        frames[0].save(temporary, form, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0,
+                       **options, **marked)
+
+
+def _profile_of_rgb(photo):
+    """The colour profile of photo.rgb."""
+    return photo.meta.icc_profile if photo is not None and photo.mode in ("RGB", "RGBA") else None
 
 
 def _save(path, form, photo, native):

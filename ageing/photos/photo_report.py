@@ -79,10 +79,10 @@ def name_of(report):
     return report.get("photo") or report.get("clip")
 
 
-def report_on(source, photo, faces, placements, strengths):
+def report_on(source, photo, faces, placements, targets):
     """The report on a photo before anything is written: its size, its `faces` and how they are edited.
 
-    placements: {index of a face that was chosen: its alignment.Placement}. strengths: {direction: strength}.
+    placements: {index of a face that was chosen: its alignment.Placement}. targets: [ages.Target].
     """
     aligned = {i: placement.aligned for i, placement in placements.items()}
     left = [i + 1 for i in aligned if not aligned[i]]
@@ -91,8 +91,7 @@ def report_on(source, photo, faces, placements, strengths):
         "faces": [{"box": [round(v, 1) for v in face.box], "turn": face.turn, "confidence": round(face.confidence, 3),
                    "aligned": aligned.get(i), "edited": aligned.get(i, False)}
                   for i, face in enumerate(faces)],
-        "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
-        "outputs": [], "notes": notes_on(left) + photo.notes, "seconds": {},
+        "targets": _asked(targets), "outputs": [], "notes": notes_on(left) + photo.notes, "seconds": {},
     }
 
 
@@ -104,11 +103,15 @@ def notes_on(left):
     return [f"{told} seen from the side, or half covered"] * bool(left)
 
 
-def report_on_clip(source, clip, strengths):
+def report_on_clip(source, clip, targets):
     """The report on a clip_file.Clip before anything is written. "length": its seconds, a guess or None."""
     return {"clip": str(source), "width": clip.size[0], "height": clip.size[1], "length": clip.seconds, "frames": 0,
-            "faces": [], "strengths": {direction: round(strength, 3) for direction, strength in strengths.items()},
-            "outputs": [], "notes": [], "seconds": {}}
+            "faces": [], "targets": _asked(targets), "outputs": [], "notes": [], "seconds": {}}
+
+
+def _asked(targets):
+    return [{"age": target.age, "direction": target.direction, "strength": round(target.strength, 3),
+             "share": round(target.share, 3)} for target in targets]
 
 
 def report_finished(source, outputs, kind="photo"):
@@ -150,9 +153,11 @@ def summary(report):
         return printable(f"{name_of(report)}: nothing written: {'; '.join(report['notes'])}")
     if "interrupted" in report:
         return printable(f"{name_of(report)}: interrupted, the first {report['interrupted']} -> {outputs}")
+    edited = _edited([report])
+    done = f"{edited} of {_count(n, 'face')}" if edited else f"{_count(n, 'face')} numbered"
     told = f" ({'; '.join(report['notes'])})" if report["notes"] else ""
     frames = f" in {_count(report['frames'], 'frame')}" if "frames" in report else ""
-    return printable(f"{name_of(report)}: {_edited([report])} of {_count(n, 'face')}{frames} -> {outputs}{told}")
+    return printable(f"{name_of(report)}: {done}{frames} -> {outputs}{told}")
 
 
 def closing(reports, skipped):
@@ -160,11 +165,14 @@ def closing(reports, skipped):
     done = sum("done before" in report for report in reports)
     errors = sum("error" in report for report in reports)
     read_now = [report for report in reports if "faces" in report and "done before" not in report]
-    aged = [report for report in read_now if report["outputs"]]
+    written = [report for report in read_now if report["outputs"]]
+    aged = [report for report in written if any(face["edited"] for face in report["faces"])]
     phrases = []
     if aged:
         phrases.append(f"{len(aged)} edited ({_count(_edited(aged), 'face')})")
-    if faceless := len(read_now) - len(aged):
+    if numbered := len(written) - len(aged):
+        phrases.append(f"{numbered} numbered")
+    if faceless := len(read_now) - len(written):
         phrases.append(f"{faceless} without a face to edit")
     if errors:
         phrases.append(_count(errors, "error"))

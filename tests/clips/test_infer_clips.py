@@ -127,20 +127,25 @@ def test_directions_faces_and_codecs(place, capsys, monkeypatch):
     options = "--direction both --strength 0.5 --face largest --codec ffv1 -o o/"
     assert run("in/clip.mp4", *options.split()) == 0
     source, *changed = ([sample_clips.rgb(frame).astype(int) for _, frame in sample_clips.read(path)[0]]
-                        for path in ("in/clip.mp4", "o/clip_50s.mkv", "o/clip_20s.mkv"))
+                        for path in ("in/clip.mp4", "o/clip_50s_0.5_largest.mkv", "o/clip_20s_0.5_largest.mkv"))
     older, younger = (np.subtract(one, source)[:, 45:55, 185:200].mean((1, 2, 3)) for one in changed)
     assert (older > 2).all()
     assert (younger < -2).all()
+    assert run("in/clip.mp4", "--age", 25, 30) == 0
+    assert {path.name for path in (place / "in").glob("clip_*")} == {"clip_25.mp4", "clip_30.mp4"}
     assert run("in/clip.mp4", "--face", 4) == 1
     assert "in/clip.mp4: --face 4, but 1 found" in capsys.readouterr().err
 
 
 def test_options_of_photos(place):
-    for option in (["--compare"], ["--steps", 3], ["--draw-boxes"]):
-        with pytest.raises(UserError, match="--compare, --steps and --draw-boxes show photos, not clips; leave them"):
-            run("in/clip.mp4", *option)
+    for option in ("--compare", "--gif", "--draw-boxes"):
+        with pytest.raises(UserError, match="--compare, --gif and --draw-boxes show photos, not clips; leave them"):
+            run("in/clip.mp4", option)
     assert run("in", "--compare", "-o", "out") == 0     # for the photo beside it
-    assert {path.name for path in (place / "out").iterdir()} == {"photo_50s.png", "photo_compare.jpg", "clip_50s.mp4"}
+    assert {path.name for path in (place / "out").iterdir()} == {
+        "photo_50s.png", "photo_50s_compare.jpg", "clip_50s.mp4"}
+    assert run("in", "--draw-boxes", "-o", "boxes") == 0
+    assert os.listdir("boxes") == ["photo_faces.jpg"]
     with pytest.raises(UserError, match="out.png: clips are written as .mp4"):
         run("in/clip.mp4", "-o", "out.png")
     with pytest.raises(UserError, match=".mp4: faces are written as .jpg, .png"):

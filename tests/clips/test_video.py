@@ -16,8 +16,10 @@ from conftest import ROOT, Stub, python
 from ageing.clips import clip_file, video
 from ageing.clips.video import ClipEditor
 from ageing.errors import UserError
+from ageing.faces import ages
 from ageing.faces.alignment import Aligner
 from ageing.faces.detector import Detector
+from ageing.faces.direction import Direction
 from ageing.photos import outputs
 from ageing.photos.editor import Editor
 from ageing.photos.photo_report import closing, summary
@@ -46,8 +48,8 @@ def place(tmp_path, monkeypatch, clips):
     return tmp_path
 
 
-def editor(parts, codec=None, translators=None, **more):
-    return ClipEditor(Editor(*parts, translators or {"age": Stub(40)}, **more), codec)
+def editor(parts, codec=None, targets=None, **more):
+    return ClipEditor(Editor(*parts, targets or ages.of_directions({Direction.AGE: Stub(40)}), **more), codec)
 
 
 def attempt(one, *names, output=None):
@@ -81,13 +83,11 @@ def test_every_frame_is_changed_in_the_face_only(place, parts):
 
 
 def test_strength_and_both_directions(place, parts):
-    younger = Stub(-40)
-    younger.title = "20s"
-    one = editor(parts, "ffv1", {"age": Stub(40), "rejuvenate": younger}, strengths={"age": 0.5, "rejuvenate": 0.0})
-    report, = attempt(one, "face.mp4")
-    assert report["outputs"] == ["face_50s.mkv", "face_20s.mkv"]
-    assert 15 < change("face_50s.mkv").max(axis=(1, 2, 3)).min() < 30
-    assert not change("face_20s.mkv").any()    # strength 0 without loss is the clip itself
+    targets = [ages.Target("50s", Direction.AGE, Stub(40), 0.5), ages.Target("20s", Direction.REJUVENATE, Stub(-40), 0)]
+    report, = attempt(editor(parts, "ffv1", targets), "face.mp4")
+    assert report["outputs"] == ["face_50s_0.5.mkv", "face_20s_0.mkv"]
+    assert 15 < change("face_50s_0.5.mkv").max(axis=(1, 2, 3)).min() < 30
+    assert not change("face_20s_0.mkv").any()    # strength 0 without loss is the clip itself
 
 
 def test_a_clip_without_faces_is_reported_and_nothing_is_written(place, parts):

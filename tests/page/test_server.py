@@ -116,7 +116,7 @@ def test_a_face_that_is_left_out_stays_as_it_is(tmp_path, visitor, command_line,
     photo.write_bytes(encoded())
     assert command_line(photo, "--strength", 1.1, "--face", face) == 0
     visitor.open(photo.name, photo.read_bytes())
-    assert visitor.edited(1.1, [face - 1]).body == (tmp_path / "photo_50s.png").read_bytes()
+    assert visitor.edited(1.1, [face - 1]).body == (tmp_path / f"photo_50s_1.1_face{face}.png").read_bytes()
 
 
 def test_what_is_not_kept_is_said(visitor):

@@ -9,12 +9,13 @@ from PIL import Image
 from sample_photos import SRGB, face, gradient
 
 from ageing.errors import UserError
+from ageing.faces import ages
 from ageing.faces.alignment import placement_of
 from ageing.faces.direction import Direction
 from ageing.photos import outputs
 from ageing.photos.editor import Editor
-from ageing.photos.photo_report import summary
-from ageing.photos.sources import find
+from ageing.photos.photo_report import closing, summary
+from ageing.photos.sources import find, is_output
 
 LARGE, SMALL, PROFILE = face(20, 20, 100, 120), face(180, 40, 220, 90), face(180, 40, 221, 90)
 
@@ -43,8 +44,9 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def editor(*faces, translators=None, **more):
-    return Editor(Finds(*faces), Upright(), translators or {Direction.AGE: Stub(40)}, **more)
+def editor(*faces, targets=None, **more):
+    targets = ages.of_directions({Direction.AGE: Stub(40)}) if targets is None else targets
+    return Editor(Finds(*faces), Upright(), targets, **more)
 
 
 def jobs(one, *names, output=None):
@@ -66,7 +68,7 @@ def test_faces_are_chosen(place, which, edited):
     assert [f["edited"] for f in report["faces"]] == edited
     assert [f["box"] for f in report["faces"]] == [[20, 20, 100, 120], [180, 40, 220, 90]]
     assert [f["turn"] for f in report["faces"]] == [0, 0]
-    changed = change("photo_50s.png")
+    changed = change(report["outputs"][0])
     assert [changed[:, :150].any(), changed[:, 150:].any()] == edited
     assert f"photo.png: {sum(edited)} of 2 faces -> " in summary(report)
 
@@ -113,27 +115,56 @@ def test_any_other_error_stops_its_photo_only(place):
     assert good["outputs"] == ["photo_50s.png"]
 
 
-def test_each_direction_has_its_strength(place):
-    younger = Stub(-40)
-    younger.title = "20s"
-    one = editor(LARGE, translators={Direction.AGE: Stub(40), Direction.REJUVENATE: younger}, strengths={"age": 0.5})
-    report, = attempt(one, "photo.png")
-    assert report["strengths"] == {"age": 0.5, "rejuvenate": 1.0}
-    assert change("photo_50s.png")[70, 60, :2].tolist() == [20, 20]
-    assert change("photo_20s.png")[70, 60, :2].tolist() == [-40, -40]
+def test_each_target_has_its_strength_and_share(place):
+    both = {Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40, "20s")}
+    report, = attempt(editor(LARGE, targets=[*ages.of_directions(both, 0.5), *ages.of_ages([34], both)]), "photo.png")
+    assert report["targets"] == [
+        {"age": None, "direction": "age", "strength": 0.5, "share": 1.0},
+        {"age": None, "direction": "rejuvenate", "strength": 0.5, "share": 1.0},
+        {"age": 34, "direction": "rejuvenate", "strength": 1.0, "share": 0.4}]
+    for name, grey in (("photo_50s_0.5.png", 20), ("photo_20s_0.5.png", -20), ("photo_34.png", -16)):
+        assert change(name)[70, 60, :2].tolist() == [grey, grey]
 
 
 def test_generators_of_one_title_are_told_apart_by_their_direction(place):
-    both = {Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40)}
-    report, = attempt(editor(LARGE, translators=both), "photo.png")
+    both = ages.of_directions({Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40)})
+    report, = attempt(editor(LARGE, targets=both), "photo.png")
     assert report["outputs"] == ["photo_age.png", "photo_rejuvenate.png"]
 
 
+@pytest.mark.parametrize(("strength", "face", "ending"), [
+    (1.0, "all", ""), (0.6, "all", "_0.6"), (1.0, 2, "_face2"), (1.5, "largest", "_1.5_largest")])
+def test_names_say_what_was_asked(strength, face, ending):
+    young = {Direction.REJUVENATE: Stub(-40, "20s")}
+    tour = ages.Tour({25: Stub(1), 55: Stub(1)}, strength)
+    one = editor(LARGE, targets=ages.of_ages([25, 30], young, strength), face=face, compare=True, tour=tour,
+                 draw_boxes=True)
+    assert [kind.ending for kind in one.kinds] == [
+        f"25{ending}", f"30{ending}", f"25-30{ending}_compare", f"ages{ending}", "faces"]
+
+
+def test_boxes_alone_number_the_faces_and_edit_none(place):
+    report, = attempt(editor(LARGE, SMALL, targets=[], draw_boxes=True), "photo.png")
+    assert report["outputs"] == ["photo_faces.jpg"]
+    assert summary(report) == "photo.png: 2 faces numbered -> photo_faces.jpg"
+    assert closing([report, report], "") == "2 photos: 2 numbered"
+
+
+@pytest.mark.parametrize(("suffix", "form"), [(".webp", "WEBP"), (".gif", "GIF")])
+def test_a_moving_picture_loops_and_is_marked(place, suffix, form):
+    tour = ages.Tour({25: Stub(-40, "20s"), 55: Stub(40)}, suffix=suffix)
+    report, = attempt(editor(LARGE, targets=[], tour=tour), "photo.png")
+    assert report["outputs"] == [f"photo_ages{suffix}"]
+    with Image.open(report["outputs"][0]) as moving:
+        assert (moving.format, moving.info["loop"], moving.n_frames > 20) == (form, 0, True)
+    assert is_output(place / f"photo_ages{suffix}")     # so a later run over the folder leaves it out
+
+
 def test_nothing_is_written_if_one_output_exists(place):
-    (place / "photo_compare.jpg").write_text("mine")
+    (place / "photo_50s_compare.jpg").write_text("mine")
     report, = attempt(editor(LARGE, compare=True, draw_boxes=True), "photo.png")
-    assert "photo_compare.jpg: exists already" in report["error"]
-    assert sorted(path.name for path in place.iterdir()) == ["photo.png", "photo_compare.jpg"]
+    assert "photo_50s_compare.jpg: exists already" in report["error"]
+    assert sorted(path.name for path in place.iterdir()) == ["photo.png", "photo_50s_compare.jpg"]
 
 
 def test_a_second_run_over_a_folder_writes_what_is_missing(place):
@@ -145,10 +176,10 @@ def test_a_second_run_over_a_folder_writes_what_is_missing(place):
     assert done == {"photo": "in/photo.png", "done before": True, "outputs": ["in/photo_50s.png"]}
     assert summary(done) == "in/photo.png: done before, see in/photo_50s.png (--force makes them anew)"
     more, = attempt(editor(LARGE, compare=True), "in")
-    assert more["outputs"] == ["in/photo_compare.jpg"]
+    assert more["outputs"] == ["in/photo_50s_compare.jpg"]
     assert (place / "in/photo_50s.png").stat().st_mtime_ns == before
     anew, = attempt(editor(LARGE, compare=True, force=True), "in")
-    assert anew["outputs"] == ["in/photo_50s.png", "in/photo_compare.jpg"]
+    assert anew["outputs"] == ["in/photo_50s.png", "in/photo_50s_compare.jpg"]
 
 
 def test_a_file_that_is_no_output_does_not_count_as_done(place):
@@ -171,38 +202,38 @@ def test_outputs_that_were_not_written_are_written_next_time(place, monkeypatch)
         patch.setattr("ageing.photos.sheets.before_and_after", lambda *a: 1 / 0)
         assert all("ZeroDivisionError" in report["error"] for report in attempt(one, "in"))
     reports = attempt(one, "in")
-    assert [report["outputs"] for report in reports] == [["in/p_jpg_compare.jpg"], ["in/p_png_compare.jpg"]]
+    assert [report["outputs"] for report in reports] == [["in/p_jpg_50s_compare.jpg"], ["in/p_png_50s_compare.jpg"]]
 
 
 def test_sheets_of_a_very_wide_photo_fit_into_a_jpeg(place):
     Image.new("RGB", (66_000, 40), "grey").save("wide.png")
     ends = face(10, 5, 40, 35), face(65_900, 5, 65_930, 35)
     report, = attempt(editor(*ends, compare=True, draw_boxes=True), "wide.png")
-    assert report["outputs"] == ["wide_50s.png", "wide_compare.jpg", "wide_faces.jpg"]
+    assert report["outputs"] == ["wide_50s.png", "wide_50s_compare.jpg", "wide_faces.jpg"]
     assert Image.open("wide_50s.png").size == (66_000, 40)
-    assert 60_000 < Image.open("wide_compare.jpg").width <= 65_500 == Image.open("wide_faces.jpg").width
+    assert 60_000 < Image.open("wide_50s_compare.jpg").width <= 65_500 == Image.open("wide_faces.jpg").width
 
 
 def test_outputs_keep_the_suffix_and_sheets_are_jpegs(place):
     Image.open("photo.png").save("scan.TIFF")
-    one = editor(LARGE, compare=True, steps=(0, 1), draw_boxes=True)
+    one = editor(LARGE, compare=True, draw_boxes=True)
     report, = attempt(one, "scan.TIFF", output="out")
     assert report["outputs"] == [
-        "out/scan_50s.TIFF", "out/scan_50s_steps.jpg", "out/scan_compare.jpg", "out/scan_faces.jpg"]
+        "out/scan_50s.TIFF", "out/scan_50s_compare.jpg", "out/scan_faces.jpg"]
     assert sorted(path.name for path in (place / "out").iterdir()) == sorted(
         output.removeprefix("out/") for output in report["outputs"])
 
 
 def test_sheets_have_the_photos_colour_profile(place):
     Image.open("photo.png").save("wide.png", icc_profile=SRGB)
-    report, = attempt(editor(LARGE, compare=True, steps=(0, 1), draw_boxes=True), "wide.png")
-    assert len(report["outputs"]) == 4
+    report, = attempt(editor(LARGE, compare=True, draw_boxes=True), "wide.png")
+    assert len(report["outputs"]) == 3
     assert {Image.open(output).info.get("icc_profile") for output in report["outputs"]} == {SRGB}
 
 
 def test_an_output_that_names_a_file_decides_the_format(place):
     report, = attempt(editor(LARGE, compare=True), "photo.png", output="older.webp")
-    assert report["outputs"] == ["older.webp", "older_compare.jpg"]
+    assert report["outputs"] == ["older.webp", "older_50s_compare.jpg"]
     assert Image.open("older.webp").format == "WEBP"
 
 

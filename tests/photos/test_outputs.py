@@ -9,7 +9,7 @@ from ageing.photos import outputs
 from ageing.photos.outputs import Kind
 from ageing.photos.sources import find
 
-OLDER, COMPARE, STEPS = Kind("50s"), Kind(None, "compare"), Kind("50s", "steps")
+OLDER, COMPARE, MOVING = Kind("50s"), Kind("50s_compare", ".jpg"), Kind("ages", ".webp")
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +34,13 @@ def test_beside_the_photo_or_in_the_folder_with_its_own_suffix(place):
     Image.fromarray(RGB).save("png.jpg", "PNG")
     Image.fromarray(RGB).save("none", "WEBP")
     names = ["a.jpg", "b.TIFF", "c.jpeg", "png.jpg", "none"]
-    assert list(planned(names, [OLDER, STEPS], "out").values()) == [
+    assert list(planned(names, [OLDER, MOVING], "out").values()) == [
         [f"out/{name}", f"out/{sheet}"] for name, sheet in (
-            ("a_50s.jpg", "a_50s_steps.jpg"), ("b_50s.TIFF", "b_50s_steps.jpg"), ("c_50s.jpeg", "c_50s_steps.jpg"),
-            ("png_50s.png", "png_50s_steps.jpg"), ("none_50s.webp", "none_50s_steps.jpg"))]
+            ("a_50s.jpg", "a_ages.webp"), ("b_50s.TIFF", "b_ages.webp"), ("c_50s.jpeg", "c_ages.webp"),
+            ("png_50s.png", "png_ages.webp"), ("none_50s.webp", "none_ages.webp"))]
     (place / "in").mkdir()
     photos("in/a.jpg")
-    assert planned(["in/a.jpg"], [OLDER, COMPARE]) == {"in/a.jpg": ["in/a_50s.jpg", "in/a_compare.jpg"]}
+    assert planned(["in/a.jpg"], [OLDER, COMPARE]) == {"in/a.jpg": ["in/a_50s.jpg", "in/a_50s_compare.jpg"]}
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "gif", "jp2", "ppm", "pgm", "tga"])
@@ -60,8 +60,11 @@ def test_the_tree_is_kept(place):
 
 def test_a_file_takes_the_photo_and_sheets_lie_beside_it():
     photos("a.jpg")
-    assert planned(["a.jpg"], [OLDER, STEPS, COMPARE], "x/older.png") == {
-        "a.jpg": ["x/older.png", "x/older_steps.jpg", "x/older_compare.jpg"]}
+    assert planned(["a.jpg"], [OLDER, MOVING, COMPARE], "x/older.png") == {
+        "a.jpg": ["x/older.png", "x/older_ages.webp", "x/older_50s_compare.jpg"]}
+    assert planned(["a.jpg"], [MOVING], "x/ages.gif") == {"a.jpg": ["x/ages.gif"]}   # a sheet alone
+    with pytest.raises(UserError, match=r".png: a moving picture is written as .webp or .gif"):
+        planned(["a.jpg"], [MOVING], "ages.png")
     with pytest.raises(UserError, match=r"\.bmp"):
         planned(["a.jpg"], [OLDER], "older.bmp")
 
@@ -70,10 +73,10 @@ def test_equal_names_get_the_suffix_only_where_needed(place):
     (place / "in").mkdir()
     photos("in/p.jpg", "in/p.png", "in/p.bmp", "in/q.bmp")
     assert planned(["in"], [OLDER, COMPARE]) == {
-        "in/p.bmp": ["in/p_bmp_50s.png", "in/p_bmp_compare.jpg"],
-        "in/p.jpg": ["in/p_50s.jpg", "in/p_jpg_compare.jpg"],
-        "in/p.png": ["in/p_png_50s.png", "in/p_png_compare.jpg"],
-        "in/q.bmp": ["in/q_50s.png", "in/q_compare.jpg"]}
+        "in/p.bmp": ["in/p_bmp_50s.png", "in/p_bmp_50s_compare.jpg"],
+        "in/p.jpg": ["in/p_50s.jpg", "in/p_jpg_50s_compare.jpg"],
+        "in/p.png": ["in/p_png_50s.png", "in/p_png_50s_compare.jpg"],
+        "in/q.bmp": ["in/q_50s.png", "in/q_50s_compare.jpg"]}
 
 
 def test_names_that_stay_equal_are_an_error_before_any_work(place):
