@@ -92,16 +92,18 @@ async function open(file, files = null) {
   $("age").value = stay ?? visit.start;
   picture.show(unpacked, changed);
   list(unpacked, notesOf(answer));
+  fetchLayers(photo).catch(failed);
   enter("ready");
   $("age").focus({ preventScroll: true });
-  fetchLayers(photo).catch(failed);
 }
 
 // The layers that the photo came without, one after the other; the slider asks for its own first.
 async function fetchLayers(mine) {
+  $("picture").ariaBusy = "true";
   for (let layer = 0; layer < visit.layers; layer++) {
     if (mine === photo && !picture.has(layer)) await need(layer);
   }
+  if (mine === photo) $("picture").ariaBusy = "false";
 }
 
 function need(layer) {
