@@ -463,10 +463,11 @@ def test_the_slider_goes_through_ages_if_the_generator_can_be_told_them(open_pag
 def test_a_stop_whose_layer_is_on_its_way_is_shown_when_it_comes(open_page, tmp_path):
     own, go = pages(), threading.Event()
     younger = own.worker.translators["rejuvenate"]
-    change, younger.change = younger.change, lambda crops: go.wait(20) and change(crops)
     Image.new("RGB", (260, 200), "grey").save(tmp_path / "grey.png")
     with served(own) as port:
         page = open_page(port)
+        page.wait_for_load_state("networkidle")     # the examples are there
+        change, younger.change = younger.change, lambda crops: go.wait(20) and change(crops)
         page.set_input_files("#file", tmp_path / "grey.png")
         page.wait_for_selector("[data-state=ready]")
         slide(page, -1)

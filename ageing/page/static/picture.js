@@ -22,7 +22,7 @@ let border = 50; // percent of the photo's width
 // Show a photo that blend.unpack returned. changed: called when something other than the slider changed.
 export function show(unpacked, changed) {
   photo = unpacked;
-  left = new Set(photo.faces.keys().filter((i) => !photo.faces[i].aligned));
+  left = new Set(photo.faces.flatMap(({ aligned }, i) => aligned ? [] : [i]));
   changes = {};
   told = changed;
   const [width, height] = photo.size;
