@@ -183,8 +183,8 @@ function tellFaces(all, kept) {
   $("leave").hidden = face === null || (all === 1 && !out);
   $("leave").setAttribute("aria-pressed", String(out));
   const count = `${all} ${all > 1 ? "faces" : "face"}${all > kept ? `, ${all - kept} left out` : ""}. `;
-  $("hint").textContent = (face === null ? `${count}${TOUCH ? "Tap" : "Click"} ${all > 1 ? "one" : "it"} to look closely. ` : "")
-    + `Hold the picture${TOUCH ? "" : " or O"} for the original.`;
+  const closely = `${count}${TOUCH ? "Tap" : "Click"} ${all > 1 ? "one" : "it"} to look closely. `;
+  $("hint").textContent = (face === null ? closely : "") + `Hold the picture${TOUCH ? "" : " or O"} for the original.`;
 }
 
 async function download() {
