@@ -1,11 +1,14 @@
 """What the page asks for: a session, the preview of a photo, the photo in full size, the end of the session.
 
+    GET  /examples/NAME                             -> a sample; with ?pair its face before and after
     POST /session                                   -> JSON: the session's key, the slider's stops, the limits
-    POST /photo?side=1200                           a photo's bytes; header Name -> the preview, see preview.py
-    POST /photo/NUMBER/edited?stop=9&face=0&face=2  -> the edited photo; stop and faces by their numbers
+    POST /photo                                     a photo's bytes; header Name -> the preview, see preview.py
+    POST /photo/NUMBER/layer?layer=1                -> one more layer of the preview
+    POST /photo/NUMBER/edited?stop=9&face=0&face=2  -> the edited photo; stop and faces by their numbers; with
+                                                    &compare=1 before and after side by side
     POST /end                                       ends the session
 
-All but the first have the header Session: the session's key.
+All that ask about a photo have the header Session: the session's key.
 Errors are sentences: plain text, with a status from 400 on.
 """
 
@@ -26,14 +29,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ageing.errors import UserError, printable, reason
-from ageing.page import sessions, slider
+from ageing.faces.direction import Direction
+from ageing.page import sessions
 from ageing.page.guard import Guard
 from ageing.photos.sources import photo_suffixes
 
 mimetypes.add_type("text/javascript", ".js")    # Windows may say that it is plain text, which browsers do not run
 STATIC = Path(__file__).parent / "static"
 SAMPLES = Path(__file__).parents[2] / "samples"
-EXAMPLES = "astronaut.jpg", "grace-hopper.jpg"
+EXAMPLES = {"astronaut.jpg": Direction.AGE, "grace-hopper.jpg": Direction.REJUVENATE}    # and what is shown of it
 LONGEST_NAME = 150          # characters of a photo's name that are kept
 TRANSFER = 300              # seconds that a photo may take on its way, up or down
 SWEEP = 30                  # seconds between two looks for sessions that are idle
@@ -51,11 +55,25 @@ class Pages:
         self.worker = worker
         self.sessions = kept or sessions.Sessions()
         self.working = asyncio.Lock()   # one photo at a time, whoever asks
+        self.examples = {}              # JPEGs: they are the same for everybody
+
+    async def example(self, request):
+        name = request.path_params["name"]
+        if name not in EXAMPLES:
+            raise HTTPException(404, "There is no such example.")
+        if "pair" not in request.query_params:
+            return FileResponse(SAMPLES / name)
+        if name not in self.examples:
+            self.examples[name] = await self._work(request, name, self.worker.example, SAMPLES / name,
+                                                   EXAMPLES[name])
+        return Response(self.examples[name], media_type="image/jpeg")
 
     async def begin(self, request):
+        slider = self.worker.slider
         return JSONResponse({
-            "session": self.sessions.begin().key, "stops": [stop._asdict() for stop in slider.STOPS],
-            "start": slider.START, "most bytes": sessions.MOST_BYTES, "suffixes": sorted(photo_suffixes())})
+            "session": self.sessions.begin().key, "stops": [(stop.title, stop.shown) for stop in slider.stops],
+            "start": slider.start, "layers": len(slider.layers), "most bytes": sessions.MOST_BYTES,
+            "suffixes": sorted(photo_suffixes())})
 
     async def end(self, request):
         self.sessions.end(request.headers.get("session"))
@@ -66,14 +84,12 @@ class Pages:
 
         Of a file that is no photo with a face the session's present one stays.
         """
-        size, side = _length(request), request.query_params.get("side", "")
-        if not re.fullmatch(r"[0-9]{1,5}", side):
-            raise HTTPException(400, "The page did not say how large its screen is.")
+        size = _length(request)
         upload = sessions.Upload(_clean(request.headers.get("name", "")))
         try:
             self.sessions.reserve(session, size)
             await self._receive(request, upload)
-            upload.changes, made = await self._work(request, upload.name, self.worker.look, upload, int(side))
+            upload.placements, made = await self._work(request, upload.name, self.worker.look, upload)
             self.sessions.take(session, upload)
         except BaseException:
             upload.close()
@@ -94,16 +110,23 @@ class Pages:
         except OSError as error:
             raise HTTPException(507, f"{upload.name}: the photo could not be kept ({reason(error)}).") from error
 
+    async def layer(self, request, session):
+        """(worker.Answer with one more layer of the preview, headers)."""
+        upload = _upload(request, session)
+        (number,) = _numbers(request.query_params, "layer", 1, len(self.worker.slider.layers))
+        layer = self.worker.slider.layers[number]
+        return await self._work(request, upload.name, self.worker.layer, upload, layer), {}
+
     async def edited(self, request, session):
         """(worker.Answer with the photo in full size, headers)."""
-        (stop, faces), upload = _question(request.query_params), session.upload
-        if upload is None or upload.number != request.path_params["number"]:
-            raise sessions.Unknown
-        every = upload.changes[stop.direction]
-        if not faces or faces[-1] >= len(every):
+        query, upload = request.query_params, _upload(request, session)
+        (number,) = _numbers(query, "stop", 1, len(self.worker.slider.stops))
+        faces, stop = sorted(set(_numbers(query, "face"))), self.worker.slider.stops[number]
+        if stop.made is None:
+            raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
+        if not faces or faces[-1] >= len(upload.placements):
             raise HTTPException(400, "No face is left to edit.")
-        made = await self._work(request, upload.name, self.worker.write, upload, [every[i] for i in faces],
-                                stop.direction, stop.strength)
+        made = await self._work(request, upload.name, self.worker.write, upload, faces, stop, "compare" in query)
         return made, {"content-disposition": f"attachment; filename*=UTF-8''{quote(made.name, safe='')}"}
 
     async def _work(self, request, name, function, *arguments):
@@ -137,9 +160,10 @@ def application(pages, host, allowed=()):
     routes = [
         Route("/session", pages.begin, methods=["POST"]),
         Route("/photo", InTurn(pages.sessions, pages.photo), methods=["POST"]),
+        Route("/photo/{number}/layer", InTurn(pages.sessions, pages.layer), methods=["POST"]),
         Route("/photo/{number}/edited", InTurn(pages.sessions, pages.edited), methods=["POST"]),
         Route("/end", pages.end, methods=["POST"]),
-        *(Route(f"/examples/{name}", lambda _, path=SAMPLES / name: FileResponse(path)) for name in EXAMPLES),
+        Route("/examples/{name}", pages.example),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     sentences = {HTTPException: lambda _, error: PlainTextResponse(error.detail, error.status_code),
@@ -172,15 +196,20 @@ class InTurn:
                         await sent(scope, receive, send)
 
 
-def _question(query):
-    """(slider.Stop, sorted numbers of faces). Raises HTTPException."""
-    numbers = [query.get("stop", ""), *query.getlist("face")]
-    if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers) or int(numbers[0]) >= len(slider.STOPS):
+def _upload(request, session):
+    """The photo that is asked about. Raises sessions.Unknown."""
+    if session.upload is None or session.upload.number != request.path_params["number"]:
+        raise sessions.Unknown
+    return session.upload
+
+
+def _numbers(query, key, count=None, limit=100_000):
+    """All numbers of `key`, each below `limit`; `count` of them. Raises HTTPException."""
+    texts = query.getlist(key)
+    if (not all(re.fullmatch(r"[0-9]{1,5}", text) and int(text) < limit for text in texts)
+            or count not in (None, len(texts))):
         raise HTTPException(400, "The page does not ask that.")
-    stop = slider.STOPS[int(numbers[0])]
-    if stop.direction is None:
-        raise HTTPException(400, "Nothing is changed yet. Move the slider first.")
-    return stop, sorted(set(map(int, numbers[1:])))
+    return [int(text) for text in texts]
 
 
 def _length(request):

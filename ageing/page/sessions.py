@@ -29,13 +29,13 @@ class Unknown(Exception):
 
 @dataclasses.dataclass(eq=False)
 class Upload:
-    """A photo as it came. name: the visitor's. changes: {direction: [blending.Change]}, None until it was looked at."""
+    """A photo as it came. name: the visitor's. placements: [alignment.Placement] of its faces."""
 
     name: str
     file: typing.BinaryIO = dataclasses.field(default_factory=tempfile.TemporaryFile)
     number: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(8))
     size: int = 0
-    changes: dict | None = None
+    placements: list = ()
 
     @property
     def suffix(self):
@@ -45,7 +45,6 @@ class Upload:
 
     def close(self):
         self.file.close()
-        self.changes = None
 
 
 @dataclasses.dataclass(eq=False)

@@ -1,6 +1,7 @@
 """The page's server in a thread of this process, with stubs in place of its networks, and a visitor without browser."""
 
 import contextlib
+import copy
 import dataclasses
 import http.client
 import json
@@ -40,19 +41,24 @@ class Squares:
 
 
 class Marbled:
-    """In place of a Translator: a pattern of grey levels, `sign` says whether it lightens. Counts its calls.
+    """In place of a Translator: a pattern of grey levels, `sign` says whether it lightens. Notes what it is told.
 
-    It takes `seconds`, and notes how many work at the same time.
+    It takes `seconds`, and notes how many work at the same time. Told an age, it changes a hundredth per year.
     """
 
-    size, multiple = 32, 4
+    size, multiple, age = 32, 4, None
     at_once = most_at_once = 0
 
-    def __init__(self, sign, title, seconds=0.0):
-        self.sign, self.title, self.seconds, self.calls = sign, title, seconds, 0
+    def __init__(self, sign, title, seconds=0.0, ages=None):
+        self.sign, self.title, self.seconds, self.ages, self.calls = sign, title, seconds, ages, []
+
+    def told(self, age):
+        other = copy.copy(self)
+        other.age, other.sign = age, self.sign * age / 100
+        return other
 
     def change(self, crops):
-        self.calls += 1
+        self.calls.append(self.age)
         Marbled.at_once += 1
         Marbled.most_at_once = max(Marbled.most_at_once, Marbled.at_once)
         time.sleep(self.seconds)
@@ -62,9 +68,9 @@ class Marbled:
         return np.broadcast_to(pattern, crops.shape).astype(np.float32)
 
 
-def pages(seconds=0.0, kept=None):
-    """server.Pages with stubs."""
-    translators = {"age": Marbled(1, "50s", seconds), "rejuvenate": Marbled(-1, "20s", seconds)}
+def pages(seconds=0.0, kept=None, ages=None):
+    """server.Pages with stubs. ages: that the generator which ages can be told, see Translator."""
+    translators = {"age": Marbled(1, "50s", seconds, ages), "rejuvenate": Marbled(-1, "20s", seconds)}
     worker = Worker(Finds(), Squares(), translators)
     return server.Pages(worker, kept)
 
@@ -124,15 +130,18 @@ class Visitor:
         """The answer, with its `body`. Header fields that are None are not sent."""
         return ask(self.port, path, body, {"Session": self.session, **(headers or {})}, method)
 
-    def open(self, name, data, side=1200):
-        answer = self.ask(f"/photo?side={side}", data, {"Name": quote(name)})
+    def open(self, name, data):
+        answer = self.ask("/photo", data, {"Name": quote(name)})
         if answer.status == 200:
             self.number = answer.headers["number"]
         return answer
 
-    def edited(self, strength, faces=(0, 1)):
+    def edited(self, strength, faces=(0, 1), more=""):
+        return self.edited_at(stop(strength), faces, more)
+
+    def edited_at(self, stop, faces=(0, 1), more=""):
         chosen = "".join(f"&face={face}" for face in faces)
-        return self.ask(f"/photo/{self.number}/edited?stop={stop(strength)}{chosen}")
+        return self.ask(f"/photo/{self.number}/edited?stop={stop}{chosen}{more}")
 
 
 def stop(strength):

@@ -4,6 +4,7 @@ Slow. Skipped where there is no Chromium: `apt-get install chromium`, or the env
 """
 
 import base64
+import dataclasses
 import io
 import os
 import shutil
@@ -11,6 +12,7 @@ import socketserver
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from page_server import pages, served, started, stop, until
 from PIL import Image
 from test_server import broken_files, encoded
 
+from ageing.faces.alignment import placement_of
 from ageing.faces.detector import Face
 from ageing.page import server
 from ageing.photos import photo_file
@@ -121,9 +124,19 @@ def still_film(path):
 
 
 def opened(page, path):
-    """Choose the photo at `path`; wait until it is shown."""
+    """Choose the photo at `path`; wait until it and all its layers are there."""
+    page.evaluate("document.getElementById('picture').ariaBusy = 'true'")
     page.set_input_files("#file", path)
-    page.wait_for_selector("[data-state=ready]")
+    arrived(page)
+
+
+def arrived(page):
+    page.wait_for_selector("[data-state=ready] #picture[aria-busy=false]")
+
+
+def border(page):
+    """Where the border between before and after is, in percent of the photo's width."""
+    return float(page.evaluate("document.getElementById('picture').style.getPropertyValue('--border')")[:-1])
 
 
 def slide(page, strength):
@@ -202,14 +215,14 @@ def test_a_script_in_the_page_could_not_ask_another_host(browser, port, wire):
 @pytest.mark.parametrize(("name", "strength"), [("astronaut", 0.85), ("astronaut", -1.2), ("grace-hopper", 1)])
 def test_the_download_of_an_example_is_what_infer_faces_writes_to_the_bit(page, tmp_path, name, strength):
     page.click(f"[data-example='{name}.jpg']")
-    page.wait_for_selector("[data-state=ready]")
+    arrived(page)
     if strength != 1:   # where the slider begins
         slide(page, strength)
-    assert page.inner_text("#title") == f"{'older' if strength > 0 else 'younger'}, strength {abs(strength):.2f}"
+    assert page.inner_text("#title") == ("older" if strength > 0 else "younger")
     assert "year" not in page.inner_text("body")    # eyes see less than half of what networks do
     path = saved(page, tmp_path)
     direction, made = ("age", "50s") if strength > 0 else ("rejuvenate", "20s")
-    assert path.name == f"{name}_{made}.jpg"
+    assert path.name == f"{name}_{made}{'' if strength == 1 else f'_{abs(strength)}'}.jpg"
     command_line(ROOT / f"samples/{name}.jpg", "--strength", abs(strength), "--direction", direction, "-o",
                  tmp_path / "command.jpg")
     assert path.read_bytes() == (tmp_path / "command.jpg").read_bytes()
@@ -252,18 +265,27 @@ def test_of_two_photos_that_are_chosen_at_once_the_last_one_is_shown(page, tmp_p
     assert page.locator("#faces button").count() == 1
     assert saved(page, tmp_path).name == "astronaut_50s.jpg"
     assert page.is_hidden("#message")
+    assert page.is_hidden("#row")
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
-def test_a_face_that_is_clicked_is_left_out(page, tmp_path, by):
+def test_a_face_can_be_looked_at_closely_and_left_out(page, tmp_path, by):
     path = two_faces(tmp_path)
     opened(page, path)
     slide(page, 1.1)
     before, changed = canvas(page, "before").astype(int), canvas(page)
     second = page.locator("#faces button").nth(1)       # the astronaut: the smaller face
-    assert second.get_attribute("aria-pressed") == "false"
+    leave = page.locator("#leave")
+    assert leave.is_hidden()
+    small = second.bounding_box()["width"]
     second.click() if by == "mouse" else second.press("Enter")
-    assert second.get_attribute("aria-pressed") == "true"
+    assert second.bounding_box()["width"] > 2 * small
+    assert page.inner_text("#closer") == "Face 2 of 2"
+    leave.click() if by == "mouse" else leave.press("Enter")
+    assert leave.get_attribute("aria-pressed") == "true"
+    assert second.get_attribute("data-words") == "left out"
+    page.locator("#closer").click() if by == "mouse" else page.keyboard.press("Escape")
+    assert second.bounding_box()["width"] == pytest.approx(small)
     assert "1 left out" in page.inner_text("#hint")
     left, right = np.abs(canvas(page) - before)[:, :512], np.abs(canvas(page) - before)[:, 512:]
     assert not left.any()
@@ -271,29 +293,31 @@ def test_a_face_that_is_clicked_is_left_out(page, tmp_path, by):
     out = saved(page, tmp_path)
     command_line(path, "--strength", 1.1, "--face", 1, "-o", tmp_path / "command.png")
     assert out.read_bytes() == (tmp_path / "command.png").read_bytes()
-    second.click() if by == "mouse" else second.press("Space")
+    page.keyboard.press("p")    # from the whole photo to the last face
+    leave.click() if by == "mouse" else leave.press("Space")
     np.testing.assert_array_equal(canvas(page), changed)
-    page.locator("#faces button").nth(0).click()
-    second.click()
+    leave.click()
+    page.click("#next")
+    assert page.inner_text("#closer") == "Face 1 of 2"
+    leave.click()
     assert page.is_disabled("#download")
     np.testing.assert_array_equal(canvas(page), before)
 
 
 def test_the_border_moves_with_mouse_and_keyboard_and_a_drag_is_no_click(page):
     opened(page, PORTRAIT)
-
-    def border():
-        return float(page.evaluate("document.getElementById('picture').style.getPropertyValue('--border')")[:-1])
-
-    assert border() == 50
     face = page.locator("#faces button").bounding_box()
     box = page.locator("#picture").bounding_box()
     x, y = face["x"] + face["width"] / 2, face["y"] + face["height"] / 2
+    assert border(page) == pytest.approx(100 * (x - box["x"]) / box["width"], abs=0.5)      # begins there
+    assert abs(border(page) - 50) > 3
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.25, y, steps=5)
+    assert not page.locator("#faces").evaluate("(faces) => faces.checkVisibility({opacityProperty: true})")
     page.mouse.up()
-    assert border() == pytest.approx(25, abs=1)
+    assert page.locator("#faces").evaluate("(faces) => faces.checkVisibility({opacityProperty: true})")
+    assert border(page) == pytest.approx(25, abs=1)
     page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.85)
     page.mouse.down()
     page.mouse.move(x, y, steps=3)
@@ -302,24 +326,155 @@ def test_the_border_moves_with_mouse_and_keyboard_and_a_drag_is_no_click(page):
     page.mouse.move(x + 9, y)
     page.mouse.move(x + 2, y)
     page.mouse.up()
-    assert page.locator("#faces button").get_attribute("aria-pressed") == "false"
+    assert page.inner_text("#closer") == "Look closely"
     page.locator("#divider").press("Home")
-    assert border() == 0
+    assert border(page) == 0
     assert page.evaluate("getComputedStyle(document.getElementById('after')).clipPath") == "inset(0px 0px 0px 0%)"
     page.locator("#divider").press("ArrowRight")
-    assert (border(), page.locator("#divider").get_attribute("aria-valuenow")) == (2, "2")
+    assert (border(page), page.locator("#divider").get_attribute("aria-valuenow")) == (2, "2")
     page.mouse.click(x, y)
-    assert page.locator("#faces button").get_attribute("aria-pressed") == "true"
+    assert page.inner_text("#closer") == "The whole photo"
 
 
-def test_photos_can_be_dropped_and_the_page_says_which_it_took(page, tmp_path):
+def test_the_border_follows_the_pointer_in_an_enlarged_photo_too(page):
+    opened(page, PORTRAIT)
+    page.keyboard.press("z")
+    box, line = page.locator("#picture").bounding_box(), page.locator("#divider").bounding_box()
+    assert line["x"] + line["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=1)   # the face's middle
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 120, box["y"] + 60, steps=3)
+    page.mouse.up()
+    line = page.locator("#divider").bounding_box()
+    assert line["x"] + line["width"] / 2 == pytest.approx(box["x"] + 120, abs=1)
+
+
+def test_two_fingers_enlarge_the_photo_where_they_are(open_page, tmp_path):
+    page = open_page(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    opened(page, two_faces(tmp_path))
+    face = page.locator("#faces button").nth(1)
+    before, touch = face.bounding_box(), page.context.new_cdp_session(page)
+    x, y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
+    for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60), ("touchEnd", None)):
+        points = [{"x": x + side * apart, "y": y, "id": side} for side in (0, 1)] if apart else []
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    after = face.bounding_box()
+    assert after["width"] == pytest.approx(3 * before["width"], rel=0.05)
+    assert page.inner_text("#closer") == "Face 2 of 2"
+    page.tap("#closer")
+    assert face.bounding_box()["width"] == pytest.approx(before["width"])
+
+
+def test_the_original_is_seen_while_a_key_or_the_picture_is_held(page):
+    opened(page, PORTRAIT)
+    box = page.locator("#picture").bounding_box()
+
+    def shows_after():
+        return page.locator("#after").evaluate("(after) => after.checkVisibility({visibilityProperty: true})")
+
+    assert shows_after()
+    page.keyboard.down("o")
+    assert not shows_after()
+    page.keyboard.up("o")
+    assert shows_after()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)
+    page.mouse.down()
+    page.wait_for_selector("#picture.original")
+    assert not shows_after()
+    page.mouse.up()
+    assert shows_after()
+    assert page.inner_text("#closer") == "Look closely"     # it was no click
+
+
+def test_several_photos_become_a_row_that_one_can_go_through(page, tmp_path):
     drop(page, "dropped.jpg")
-    page.wait_for_selector("[data-state=ready]")
-    assert page.is_hidden("#message")
+    arrived(page)
+    assert page.is_hidden("#row")
     assert saved(page, tmp_path).name == "dropped_50s.jpg"
     drop(page, "one.jpg", "two.jpg", "three.jpg")
-    page.wait_for_selector("[data-state=ready] #message:not([hidden])")
-    assert "of 3 files this is one.jpg." in page.inner_text("#message")
+    page.wait_for_selector("#row [title='one.jpg'][aria-current=true]")
+    arrived(page)
+    slide(page, 0.6)
+    page.click("#row [title='three.jpg']")
+    page.wait_for_selector("#row [title='three.jpg'][aria-current=true]")
+    arrived(page)
+    assert saved(page, tmp_path).name == "three_50s_0.6.jpg"     # the slider stays
+    assert page.locator("#row [aria-current=true]").count() == 1
+    page.click("#another")
+    assert page.is_hidden("#row")
+
+
+def test_before_and_after_can_be_downloaded_side_by_side(page, tmp_path):
+    opened(page, PORTRAIT)
+    page.select_option("#form", label="before and after")
+    path = saved(page, tmp_path)
+    assert path.name == "astronaut_50s_compare.jpg"
+    width, height = Image.open(path).size
+    assert width > 1.5 * height
+
+
+def test_the_empty_page_shows_both_portraits_before_and_after(page):
+    page.wait_for_load_state("networkidle")
+    pairs = page.locator(".examples img")
+    assert pairs.evaluate_all("(all) => all.map((one) => one.complete && one.naturalWidth > 200)") == [True, True]
+
+
+def test_a_face_that_is_turned_away_is_left_out_and_marked(open_page, tmp_path):
+    own = pages()
+    own.worker.aligner = SimpleNamespace(align=lambda photo, faces: [
+        dataclasses.replace(placement_of(face.box), aligned=i == 0) for i, face in enumerate(faces)])
+    Image.new("RGB", (260, 200), "grey").save(tmp_path / "grey.png")
+    with served(own) as port:
+        page = open_page(port)
+        opened(page, tmp_path / "grey.png")
+        assert page.inner_text("#notes") == "1 of 2 faces turned away or half covered: left out"
+        marks = page.locator("#faces button")
+        assert marks.evaluate_all("(all) => all.map((one) => one.dataset.words)") == ["", "turned away, left out"]
+        first, second = slice(60, 140), slice(190, 220)     # columns of their middles
+        assert (canvas(page)[:, first] != 128).any()
+        assert (canvas(page)[:, second] == 128).all()
+        marks.nth(1).click()
+        page.click("#leave")    # the visitor knows better
+        assert (canvas(page)[:, second] != 128).any()
+
+
+def test_the_slider_goes_through_ages_if_the_generator_can_be_told_them(open_page, tmp_path):
+    own = pages(ages=(45, 85))
+    Image.fromarray(np.random.default_rng(2).integers(60, 190, (200, 260, 3), np.uint8)).save(tmp_path / "noise.png")
+    with served(own) as port:
+        page = open_page(port)
+        opened(page, tmp_path / "noise.png")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        shown = {}
+        for title in ("age 85", "age 62", "as it is", "age 30", "age 20", "age 55"):
+            index = [stop.title for stop in own.worker.slider.stops].index(title)
+            page.fill("#age", str(index))
+            assert page.inner_text("#title") == title
+            shown[title] = canvas(page)
+        assert asked == []
+        np.testing.assert_array_equal(shown["as it is"], photo_file.read(tmp_path / "noise.png").rgb)
+        page.fill("#age", str([stop.name for stop in own.worker.slider.stops].index("62")))
+        path = saved(page, tmp_path)
+        assert path.name == "noise_62.png"
+        assert_looks_like_the_download(shown["age 62"], path)   # Marbled's change is linear in the age
+
+
+def test_a_stop_whose_layer_is_on_its_way_is_shown_when_it_comes(open_page, tmp_path):
+    own, go = pages(), threading.Event()
+    younger = own.worker.translators["rejuvenate"]
+    Image.new("RGB", (260, 200), "grey").save(tmp_path / "grey.png")
+    with served(own) as port:
+        page = open_page(port)
+        page.wait_for_load_state("networkidle")     # the examples are there
+        change, younger.change = younger.change, lambda crops: go.wait(20) and change(crops)
+        page.set_input_files("#file", tmp_path / "grey.png")
+        page.wait_for_selector("[data-state=ready]")
+        slide(page, -1)
+        assert page.inner_text("#title") == "younger …"
+        go.set()
+        page.wait_for_selector("#title:text-is('younger')")
+        assert canvas(page).mean() < 128
 
 
 def test_only_files_that_can_be_read_are_offered(open_page, monkeypatch):
@@ -380,8 +535,8 @@ def test_errors_are_sentences_on_the_page_and_the_next_photo_works(page, tmp_pat
     page.set_input_files("#file", tmp_path / "nobody.png")  # the photo that is worked on stays
     page.wait_for_selector("[data-state=ready] #message:not([hidden])")
     np.testing.assert_array_equal(canvas(page), before)
-    assert page.inner_text("#title") == "older, strength 0.60"
-    assert saved(page, tmp_path).name == "astronaut_50s.jpg"
+    assert page.inner_text("#title") == "older"
+    assert saved(page, tmp_path).name == "astronaut_50s_0.6.jpg"
 
 
 def test_a_photo_that_is_too_large_is_refused_before_it_is_sent(page, tmp_path):
@@ -451,25 +606,27 @@ def test_with_the_keyboard_alone(page, tmp_path):
 
     tab_to("pick")
     tab_to("camera")
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
     tab_to("grace-hopper.jpg")
     page.keyboard.press("Enter")
-    page.wait_for_selector("[data-state=ready]")
+    arrived(page)
     assert page.evaluate(focused) == "age"
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == "older, strength 1.15"
+    assert page.get_attribute("#age", "aria-valuetext") == page.inner_text("#title") == "older"
     tab_to("download")
     for _ in range(2):  # the focus stays
         with page.expect_download() as download:
             page.keyboard.press("Enter")
-        assert download.value.suggested_filename == "grace-hopper_50s.jpg"
+        assert download.value.suggested_filename == "grace-hopper_50s_1.15.jpg"
         page.wait_for_selector("#download:text-is('Download')")
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Shift+Tab")
+    for _ in range(3):
+        page.keyboard.press("Shift+Tab")
     assert page.evaluate(focused) == "divider"
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Space")
-    assert page.get_attribute("#faces button", "aria-pressed") == "true"
+    assert page.inner_text("#closer") == "The whole photo"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -489,8 +646,10 @@ def test_on_a_phone_in_both_colour_schemes(open_page, tmp_path, scheme):
     fits()
     assert page.locator("#picture").bounding_box()["width"] > 320
     assert page.locator("#age").bounding_box()["height"] >= 44
+    assert "Tap one" in page.inner_text("#hint")
     page.locator("#faces button").first.tap()
-    assert page.get_attribute("#faces button >> nth=0", "aria-pressed") == "true"
+    assert page.inner_text("#closer") == "Face 1 of 2"
+    fits()
     ink = np.mean(colours(page, "body")[1][:3])
     assert (ink < 80) == (scheme == "dark")
 

@@ -68,11 +68,19 @@ def test_a_large_photo_is_reduced_to_the_screen_and_looks_like_the_result():
 
 
 @pytest.mark.parametrize(("height", "width", "asked", "shown"), [
-    (900, 2000, 1, [320, 144]), (900, 2000, 900, [900, 405]), (900, 2000, 99_999, [1600, 720]),
-    (1, 5000, 400, [400, 1])])
+    (900, 2000, 900, [900, 405]), (900, 2000, 2000, [2000, 900]), (9, 20, 400, [20, 9]), (1, 5000, 400, [400, 1])])
 def test_the_size_of_the_preview_is_bounded(height, width, asked, shown):
     photo = photo_of(np.zeros((height, width, 3), np.uint8))
     assert unpacked(preview.packed(photo, [], [], {}, asked))[0]["size"] == shown
+
+
+def test_a_layer_that_follows_is_what_would_have_come_with_the_photo():
+    photo = photo_of(RNG.integers(0, 256, (900, 700, 3), np.uint8))
+    placements = [alignment.placement_of(box) for box in ((60, 40, 360, 460), (-90, -90, -9, -9), (500, 500, 800, 990))]
+    changes = change(placements)
+    *_, faces = unpacked(preview.packed(photo, FACES + FACES[:1], placements, {0: changes}, 400))
+    layers = [np.rint(deltas["0"] * preview.LEVELS).astype("<i2").tobytes() for _, deltas in faces]
+    assert preview.layer(photo.rgb.shape, changes, 400) == b"".join(layers)
 
 
 def test_a_face_outside_of_the_photo_changes_nothing():

@@ -18,6 +18,8 @@ from PIL import Image
 
 import infer_faces
 from ageing.faces import alignment, detector, translator
+from ageing.faces.blending import blend, changes_of
+from ageing.faces.direction import aim
 from ageing.page import sessions
 from ageing.photos.metadata import is_marked
 
@@ -61,7 +63,7 @@ def encoded(form="PNG", pixels=None, **more):
 
 
 @contextlib.contextmanager
-def begun(visitor, length, sent=b"", path="/photo?side=400"):
+def begun(visitor, length, sent=b"", path="/photo"):
     """A connection on which a request with `length` bytes has begun: `sent` are the first ones."""
     with socket.create_connection(("127.0.0.1", visitor.port), timeout=10) as raw:
         raw.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
@@ -100,14 +102,16 @@ def test_the_download_is_what_infer_faces_writes(tmp_path, visitor, command_line
     (tmp_path / "in").mkdir()
     photos = of_all_kinds(tmp_path / "in")
     direction = "age" if strength > 0 else "rejuvenate"
-    assert command_line(*photos, "-o", tmp_path / "out", "--direction", direction, "--strength", abs(strength)) == 0
+    (tmp_path / "out").mkdir()
     for photo in photos:
         assert visitor.open(photo.name, photo.read_bytes()).status == 200
         answer = visitor.edited(strength)
-        assert answer.body == (tmp_path / "out" / name_of(answer)).read_bytes(), photo.name
+        out = tmp_path / "out" / name_of(answer)
+        assert out.stem == f"{photo.stem}_{'50s' if strength > 0 else '20s'}_{abs(strength)}"
+        assert command_line(photo, "-o", out, "--direction", direction, "--strength", abs(strength), "--force") == 0
+        assert answer.body == out.read_bytes(), photo.name
         (tmp_path / "download").write_bytes(answer.body)
         assert is_marked(tmp_path / "download"), photo.name
-    assert len(list((tmp_path / "out").iterdir())) == len(photos)
 
 
 @pytest.mark.parametrize("face", [1, 2])
@@ -124,13 +128,76 @@ def test_what_is_not_kept_is_said(visitor):
     assert answer.headers["notes"] == "only%20the%20first%20of%20its%202%20pictures%20is%20read"
 
 
-def test_a_photo_is_translated_once_a_direction(own, visitor):
-    translators = own.worker.translators.values()
-    before = [stub.calls for stub in translators]
-    assert visitor.open("photo.png", encoded()).status == 200
-    for strength, faces in ((0.3, (0,)), (0.8, (0, 1)), (-0.5, (1,)), (1.5, (0, 1))):
-        assert visitor.edited(strength, faces).status == 200
-    assert [stub.calls for stub in translators] == [n + 1 for n in before]
+def test_a_photo_comes_with_the_layer_that_is_shown_first_and_the_others_follow(visitor):
+    head, _, faces = unpacked(visitor.open("photo.png", encoded()).body)
+    older = faces[0][1]["0"]
+    assert list(head["faces"][0]["deltas"]) == ["0"]
+    younger = visitor.ask(f"/photo/{visitor.number}/layer?layer=1").body
+    assert len(younger) == sum(deltas["0"].size for _, deltas in faces) * 2
+    first = np.frombuffer(younger, "<i2", older.size).reshape(older.shape) / head["levels"]
+    np.testing.assert_allclose(first, -older)
+
+
+def told_pages():
+    """(pages whose generator can be told ages, all that it is told)."""
+    own = pages(ages=(45, 85))
+    return own, own.worker.translators["age"].calls
+
+
+def test_the_download_at_an_age_is_what_the_generator_makes_when_told_that_age():
+    own, told = told_pages()
+    names = [stop.name for stop in own.worker.slider.stops]
+    photo = picture(100)
+    with served(own) as port:
+        visitor = Visitor(port)
+        visitor.open("photo.png", encoded(pixels=photo))
+        for age, answer in ((62, visitor.edited_at(names.index("62"))), (30, visitor.edited_at(names.index("30")))):
+            placements = own.worker.aligner.align(photo, own.worker.detector.find(photo))
+            direction, years, share = aim(age)
+            generator = own.worker.translators[direction]
+            changes = changes_of(photo, placements, generator if years is None else generator.told(years))
+            assert name_of(answer) == f"photo_{age}.png"
+            np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer.body))), blend(photo, changes, share))
+    assert told == [55, 62, 62]     # with the photo, for the download, and here
+
+
+def test_each_layer_is_told_its_age():
+    own, told = told_pages()
+    with served(own) as port:
+        visitor = Visitor(port)
+        visitor.open("photo.png", encoded())
+        for layer in range(1, len(own.worker.slider.layers)):
+            assert visitor.ask(f"/photo/{visitor.number}/layer?layer={layer}").status == 200
+    assert told == [55, 45, 65, 75, 85]
+    assert own.worker.translators["rejuvenate"].calls == [None]
+
+
+def test_before_and_after_side_by_side(visitor, tmp_path):
+    visitor.open("photo.png", encoded())
+    answer = visitor.edited(0.8, more="&compare=1")
+    assert name_of(answer) == "photo_50s_0.8_compare.jpg"
+    (tmp_path / "download.jpg").write_bytes(answer.body)
+    assert is_marked(tmp_path / "download.jpg")
+    width, height = Image.open(tmp_path / "download.jpg").size
+    assert width > 1.5 * height
+
+
+def test_the_examples_are_shown_before_and_after_and_made_once(own, port):
+    calls = len(own.worker.translators["rejuvenate"].calls)
+    pairs = [ask(port, "/examples/grace-hopper.jpg?pair", method="GET").body for _ in range(2)]
+    assert pairs[0] == pairs[1]
+    assert len(own.worker.translators["rejuvenate"].calls) == calls + 1
+    before, after = np.split(np.asarray(Image.open(io.BytesIO(pairs[0]))).astype(int), 2, axis=1)
+    assert before.mean() > after.mean() + 3     # Marbled makes it darker
+    assert ask(port, "/examples/grace-hopper.jpg", method="GET").body.startswith(b"\xff\xd8")
+    assert ask(port, "/examples/../README.md", method="GET").status == 404
+
+
+@pytest.mark.parametrize("layer", ["", "?layer=", "?layer=2", "?layer=-1", "?layer=0&layer=1", "?layer=x"])
+def test_odd_layers_get_a_sentence(visitor, layer):
+    visitor.open("photo.png", encoded())
+    answer = visitor.ask(f"/photo/{visitor.number}/layer{layer}")
+    assert (answer.status, sentence(answer)) == (400, "The page does not ask that.")
 
 
 def test_visitors_at_once_do_not_mix_their_photos():
@@ -149,7 +216,7 @@ def test_visitors_at_once_do_not_mix_their_photos():
                 seen.update(np.unique(unpacked(answer.body)[1][..., :3]).tolist())
                 together.wait()
                 answer = visitor.edited(0.5)
-                assert name_of(answer) == f"{grey}_50s.png"
+                assert name_of(answer) == f"{grey}_50s_0.5.png"
                 seen.add(Image.open(io.BytesIO(answer.body)).getpixel((0, 0))[0])   # outside of the faces
             return seen
 
@@ -165,7 +232,7 @@ def test_nobody_gets_a_photo_of_another_session(visitor, port):
     answer = other.edited(0.5)
     assert (answer.status, sentence(answer)[:18]) == (410, "The session ended,")
     for key in ("", "wrong", visitor.session[:-1]):
-        assert other.ask("/photo?side=400", b"x", {"Session": key, "Name": "a.jpg"}).status == 410
+        assert other.ask("/photo", b"x", {"Session": key, "Name": "a.jpg"}).status == 410
     other.open("theirs.png", encoded())
     stale, other.number = other.number, visitor.number
     assert other.edited(0.5).status == 410
@@ -236,7 +303,6 @@ def test_a_photo_is_deleted_when_its_session_ends(tmp_path, monkeypatch, uploads
             until(lambda: upload.file.closed)
         assert visitor.edited(0.5).status == (200 if by == "the server" else 410)
     assert upload.file.closed
-    assert upload.changes is None
     assert not own.sessions.all
 
 
@@ -306,7 +372,7 @@ def test_too_many_bytes_are_refused_before_they_are_sent(visitor):
 
 
 def test_a_photo_of_unknown_size_is_refused(visitor):
-    answer = visitor.ask("/photo?side=400", (b"x" for _ in range(3)), {"Name": "a.jpg", "Transfer-Encoding": "chunked"})
+    answer = visitor.ask("/photo", (b"x" for _ in range(3)), {"Name": "a.jpg", "Transfer-Encoding": "chunked"})
     assert (answer.status, sentence(answer)) == (411, "The browser did not say how large the photo is.")
 
 
@@ -338,7 +404,7 @@ def test_who_has_left_is_not_worked_for():
             threading.Event().wait(0.1)
         assert first.result().status == 200
         assert gone.open("second.png", data).status == 200
-        assert own.worker.translators["age"].calls == 2
+        assert len(own.worker.translators["age"].calls) == 2
 
 
 @pytest.mark.parametrize("question", ["", "?", "?face=0", "?stop=", "?stop=-1&face=0", "?stop=1e1&face=0",
@@ -356,12 +422,6 @@ def test_nothing_to_edit_is_said(visitor):
     for faces in ((), (2,), (0, 1, 2)):
         assert sentence(visitor.edited(0.3, faces)) == "No face is left to edit."
     assert visitor.edited(0.3, (1, 1, 0)).status == 200
-
-
-@pytest.mark.parametrize("side", ["", "?side=", "?side=-5", "?side=1e3", "?side=999999", "?side=ten"])
-def test_a_screen_without_a_size_gets_a_sentence(visitor, side):
-    answer = visitor.ask(f"/photo{side}", b"x", {"Name": "a.jpg"})
-    assert (answer.status, sentence(answer)) == (400, "The page did not say how large its screen is.")
 
 
 def test_a_failure_that_nobody_foresaw_is_a_sentence_too(visitor, own, monkeypatch):

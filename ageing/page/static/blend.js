@@ -1,7 +1,7 @@
 // Adds the changes of faces to a photo, as ageing/faces/blending.py does, on the pixels of the preview.
 
 // The server's answer, see ageing/page/preview.py: {size, levels, weights, pixels, faces}.
-// pixels: RGBA. Each face: {box, place, weights, deltas: {direction: Int16Array}}.
+// pixels: RGBA. Each face: {box, aligned, place, weights, deltas: {layer: Int16Array}}.
 export function unpack(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
@@ -9,18 +9,25 @@ export function unpack(buffer) {
   const faces = head.faces.map((face) => {
     const count = face.place[2] * face.place[3];
     const deltas = {};
-    for (const [direction, start] of Object.entries(face.deltas)) {
-      deltas[direction] = array(Int16Array, start, 3 * count);
-    }
+    for (const [layer, start] of Object.entries(face.deltas)) deltas[layer] = array(Int16Array, start, 3 * count);
     return { ...face, weights: array(Uint16Array, face.weights, count), deltas };
   });
   const [width, height] = head.size;
   return { ...head, pixels: array(Uint8ClampedArray, 0, 4 * width * height), faces };
 }
 
+// Put one more layer, the server's answer, into the faces.
+export function unpackLayer(photo, layer, buffer) {
+  let start = 0;
+  for (const { deltas, weights } of photo.faces) {
+    deltas[layer] = new Int16Array(buffer, start, 3 * weights.length);
+    start += deltas[layer].byteLength;
+  }
+}
+
 // What to add at strength 1 if `faces` are changed: {left, top, width, height, values: Float32Array of RGB}; null if
 // nothing. Where faces overlap, it is the mean of their changes by weight, with the largest weight.
-export function changeOf(photo, faces, direction) {
+export function changeOf(photo, faces, layer) {
   const shown = faces.filter((face) => face.weights.length);
   if (!shown.length) return null;
   const left = Math.min(...shown.map(({ place }) => place[0]));
@@ -31,7 +38,7 @@ export function changeOf(photo, faces, direction) {
   const sums = new Float32Array(width * height);
   const largest = new Float32Array(width * height);
   for (const { place: [x, y, columns, rows], weights, deltas } of shown) {
-    const delta = deltas[direction];
+    const delta = deltas[layer];
     for (let row = 0, from = 0; row < rows; row++) {
       let to = (y - top + row) * width + x - left;
       for (let column = 0; column < columns; column++, from++, to++) {
@@ -51,17 +58,17 @@ export function changeOf(photo, faces, direction) {
   return { left, top, width, height, values };
 }
 
-// Write photo.pixels with `change` at `strength` into `image`, an ImageData that differs from them only there.
-export function add(photo, change, strength, image) {
-  const { left, top, width, height, values } = change;
+// Write photo.pixels into `image`, an ImageData, with `changes` of the same faces: one or two [change, share].
+export function add(photo, changes, image) {
+  const [[{ left, top, width, height, values }, share], [{ values: others }, rest] = [{ values }, 0]] = changes;
   const from = photo.pixels;
   const to = image.data; // clamped: it rounds as numpy.rint does
   for (let row = 0, i = 0; row < height; row++) {
     let at = 4 * ((top + row) * photo.size[0] + left);
     for (let column = 0; column < width; column++, at += 4, i += 3) {
-      to[at] = from[at] + strength * values[i];
-      to[at + 1] = from[at + 1] + strength * values[i + 1];
-      to[at + 2] = from[at + 2] + strength * values[i + 2];
+      to[at] = from[at] + share * values[i] + rest * others[i];
+      to[at + 1] = from[at + 1] + share * values[i + 1] + rest * others[i + 1];
+      to[at + 2] = from[at + 2] + share * values[i + 2] + rest * others[i + 2];
     }
   }
 }

@@ -5,9 +5,8 @@ import * as camera from "./camera.js";
 import * as picture from "./picture.js";
 
 const $ = (id) => document.getElementById(id);
-const WIDEST = 992; // pixels of the picture, and
-const HIGHEST = 0.62; // its share of the window's height, both as page.css has them
 const GONE = 410; // the status of a session that has ended
+const TOUCH = matchMedia("(hover: none)").matches;
 
 class Fault extends Error { // its message is a sentence for the visitor
   constructor(sentence, status = 0) {
@@ -17,7 +16,8 @@ class Fault extends Error { // its message is a sentence for the visitor
 }
 
 let visit = null; // what the server said at the session's begin
-let photo = null; // {number, notes} of the photo that is shown
+let photo = null; // {number, signal, asked: {layer: promise}} of the photo that is shown
+let row = []; // Files that were chosen together
 let writing = false;
 let latest = null; // AbortController of the photo that is on its way
 
@@ -35,7 +35,7 @@ async function ask(path, body = null, more = {}, signal = null) {
 
 async function begin() {
   visit = await (await ask("session")).json();
-  const zero = visit.stops.findIndex((stop) => !stop.direction);
+  const zero = visit.stops.findIndex(([, layers]) => !Object.keys(layers).length);
   $("age").max = visit.stops.length - 1;
   $("ageing").style.setProperty("--zero", zero / (visit.stops.length - 1));
   $("file").accept = visit.suffixes.join();
@@ -47,12 +47,16 @@ async function attempt(action) {
   try {
     await action();
   } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof Fault)) console.error(error);
-    if ($("busy").textContent) enter(photo ? "ready" : "empty");
-    if (error.status === GONE) forget();
-    tell(error instanceof Fault ? error.message : `The page failed (${error.message}). Reload it and try again.`);
+    failed(error);
   }
+}
+
+function failed(error) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof Fault)) console.error(error);
+  if ($("busy").textContent) enter(photo ? "ready" : "empty");
+  if (error.status === GONE) forget();
+  tell(error instanceof Fault ? error.message : `The page failed (${error.message}). Reload it and try again.`);
 }
 
 function tell(sentence) {
@@ -70,7 +74,9 @@ function forget() {
   enter("empty");
 }
 
-async function open(file) {
+// files: all that were chosen with it, none if it is one of those that are in the row.
+async function open(file, files = null) {
+  const stay = files ? null : $("age").value;
   latest?.abort();
   latest = new AbortController();
   const { signal } = latest;
@@ -78,25 +84,47 @@ async function open(file) {
   await file.slice(0, 1).arrayBuffer().catch(() => {
     throw new Fault(`${file.name} cannot be read. Is it a folder?`);
   });
+  if (files) showRow(files);
+  for (const one of $("row").children) one.ariaCurrent = String(row[one.value] === file);
   const answer = await upload(file, signal);
   const unpacked = unpack(await answer.arrayBuffer());
-  photo = { number: answer.headers.get("number"), notes: notesOf(answer) };
+  photo = { number: answer.headers.get("number"), signal, asked: {} };
+  $("age").value = stay ?? visit.start;
   picture.show(unpacked, changed);
-  $("age").value = visit.start;
-  $("notes").replaceChildren(...photo.notes.map(line));
+  list(unpacked, notesOf(answer));
+  fetchLayers(photo).catch(failed);
   enter("ready");
-  changed();
   $("age").focus({ preventScroll: true });
 }
 
+// The layers that the photo came without, one after the other; the slider asks for its own first.
+async function fetchLayers(mine) {
+  $("picture").ariaBusy = "true";
+  for (let layer = 0; layer < visit.layers; layer++) {
+    if (mine === photo && !picture.has(layer)) await need(layer);
+  }
+  if (mine === photo) $("picture").ariaBusy = "false";
+}
+
+function need(layer) {
+  const mine = photo;
+  mine.asked[layer] ??= ask(`photo/${mine.number}/layer?layer=${layer}`, null, {}, mine.signal)
+    .then((answer) => answer.arrayBuffer())
+    .then((buffer) => {
+      if (mine !== photo) return;
+      picture.take(layer, buffer);
+      changed();
+    });
+  return mine.asked[layer];
+}
+
 async function upload(file, signal) {
-  const side = Math.ceil(Math.max(Math.min(screen.width, WIDEST), HIGHEST * screen.height) * devicePixelRatio);
   const send = () => {
     if (file.size > visit["most bytes"]) {
       throw new Fault(`${file.name} has ${Math.round(file.size / 1e6)} MB; the page takes at most `
         + `${visit["most bytes"] / 1e6} MB.`);
     }
-    return ask(`photo?side=${side}`, file, { Name: encodeURIComponent(file.name) }, signal);
+    return ask("photo", file, { Name: encodeURIComponent(file.name) }, signal);
   };
   if (!visit) await begin();
   try {
@@ -112,6 +140,17 @@ function notesOf(answer) {
   return answer.headers.get("notes").split(" ").filter(Boolean).map(decodeURIComponent);
 }
 
+// What is to be said of the photo, below it.
+function list(unpacked, notes) {
+  const beside = unpacked.faces.filter((face) => !face.aligned).length;
+  const texts = [...notes];
+  if (beside) {
+    texts.unshift(`${beside} of ${unpacked.faces.length} ${unpacked.faces.length > 1 ? "faces" : "face"} turned away `
+      + "or half covered: left out");
+  }
+  $("notes").replaceChildren(...texts.map(line));
+}
+
 function line(text) {
   const made = document.createElement("li");
   made.textContent = text;
@@ -124,16 +163,28 @@ function stop() {
 
 // Show the photo as slider and faces stand.
 function changed() {
-  const { direction, strength, title } = stop();
-  picture.draw(direction, strength);
-  $("title").textContent = title;
+  const [title, layers] = stop();
+  const missing = Object.keys(layers).filter((layer) => !picture.has(layer));
+  if (!missing.length) picture.draw(layers);
+  for (const layer of missing) need(layer).catch(failed); // and then this is called again
+  $("title").textContent = title + (missing.length ? " …" : "");
   $("age").setAttribute("aria-valuetext", title);
   $("ageing").style.setProperty("--value", Number($("age").value) / Number($("age").max));
   const faces = picture.kept().length;
-  $("download").disabled = !direction || !faces;
-  const all = document.querySelectorAll("#faces button").length;
-  const left = all - faces ? `${all - faces} left out.` : all > 1 ? "Click a face to leave it out." : "";
-  $("hint").textContent = `${all} ${all > 1 ? "faces" : "face"} found. ${left}`;
+  $("download").disabled = !Object.keys(layers).length || !faces;
+  tellFaces(document.querySelectorAll("#faces button").length, faces);
+}
+
+function tellFaces(all, kept) {
+  const { face, out } = picture.closeUp();
+  $("closer").textContent = face === null ? "Look closely" : all > 1 ? `Face ${face + 1} of ${all}` : "The whole photo";
+  $("closer").setAttribute("aria-pressed", String(face !== null));
+  $("previous").hidden = $("next").hidden = all === 1;
+  $("leave").hidden = face === null || (all === 1 && !out);
+  $("leave").setAttribute("aria-pressed", String(out));
+  const count = `${all} ${all > 1 ? "faces" : "face"}${all > kept ? `, ${all - kept} left out` : ""}. `;
+  const closely = `${count}${TOUCH ? "Tap" : "Click"} ${all > 1 ? "one" : "it"} to look closely. `;
+  $("hint").textContent = (face === null ? closely : "") + `Hold the picture${TOUCH ? "" : " or O"} for the original.`;
 }
 
 async function download() {
@@ -142,7 +193,7 @@ async function download() {
   $("download").textContent = "Writing …";
   try {
     const faces = picture.kept().map((face) => `&face=${face}`).join("");
-    const answer = await ask(`photo/${photo.number}/edited?stop=${$("age").value}${faces}`);
+    const answer = await ask(`photo/${photo.number}/edited?stop=${$("age").value}${faces}${$("form").value}`);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await answer.blob());
     link.download = decodeURIComponent(answer.headers.get("content-disposition").split("''")[1]);
@@ -164,7 +215,7 @@ function tellNotes(notes) {
 async function example(name) {
   const answer = await fetch(`examples/${name}`).catch(() => null);
   if (!answer?.ok) throw new Fault("The program that serves this page does not answer. Start it again.");
-  await open(new File([await answer.blob()], name));
+  await open(new File([await answer.blob()], name), []);
 }
 
 async function shoot() {
@@ -175,24 +226,38 @@ async function shoot() {
     throw new Fault(error.name === "NotAllowedError" ? "The browser does not let this page use the camera. Allow it in "
       + "the browser's settings for this page." : "There is no camera that the browser can use.");
   }
-  if (file) await open(file);
+  if (file) await open(file, []);
 }
 
 async function dropped(files) {
   if (!files.length) throw new Fault("That is no file. Save the picture first, then drop or paste the file.");
-  await open(files[0]);
-  if (files.length > 1) {
-    tell(`The page takes one photo at a time: of ${files.length} files this is ${files[0].name}. `
-      + "For all of them use infer_faces.py.");
-  }
+  await open(files[0], files);
+}
+
+// Small pictures of several photos, to go from one to the next.
+function showRow(files) {
+  for (const { src } of $("row").querySelectorAll("img")) URL.revokeObjectURL(src);
+  row = files;
+  $("row").hidden = row.length < 2;
+  $("row").replaceChildren(...(row.length < 2 ? [] : row.map((file, i) => {
+    const made = document.createElement("button");
+    const image = document.createElement("img");
+    made.type = "button";
+    made.value = i;
+    made.title = image.alt = file.name; // what is shown of kinds that the browser cannot read
+    image.src = URL.createObjectURL(file);
+    made.append(image);
+    made.addEventListener("click", () => attempt(() => open(file)));
+    return made;
+  })));
 }
 
 $("pick").addEventListener("click", () => $("file").click());
 $("camera").addEventListener("click", () => camera.live ? attempt(shoot) : $("selfie").click());
 for (const id of ["file", "selfie"]) {
   $(id).addEventListener("change", () => {
-    const [file] = $(id).files;
-    if (file) attempt(() => open(file));
+    const files = [...$(id).files];
+    if (files.length) attempt(() => open(files[0], files));
     $(id).value = ""; // so that the same file can be chosen again
   });
 }
@@ -201,11 +266,25 @@ for (const button of document.querySelectorAll("[data-example]")) {
 }
 $("another").addEventListener("click", () => {
   tell("");
+  latest.abort();
   photo = null;
+  showRow([]);
   enter("empty");
   $("pick").focus();
 });
 $("age").addEventListener("input", changed);
+const closer = () => picture.look(picture.closeUp().face === null ? 0 : null);
+const steps = { closer, previous: () => picture.walk(-1), next: () => picture.walk(1), leave: picture.leaveOut };
+for (const [id, step] of Object.entries(steps)) $(id).addEventListener("click", step);
+const keys = { z: closer, p: steps.previous, n: steps.next, o: () => picture.original(true) };
+addEventListener("keydown", (event) => {
+  const key = event.key.toLowerCase();
+  if (document.body.dataset.state !== "ready" || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.target.tagName === "SELECT") return; // there, letters choose
+  if (key === "escape") picture.look(null);
+  else keys[key]?.();
+});
+for (const end of ["keyup", "blur"]) addEventListener(end, () => picture.original(false));
 $("download").addEventListener("click", () => attempt(download));
 
 let over = 0; // how many elements a dragged file is over
