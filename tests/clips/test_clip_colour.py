@@ -51,7 +51,7 @@ def test_a_change_comes_out_as_it_went_in(pixel_format, full, matrix):
     frame, copy, change = edited(pixel_format, colour, (25, -15, 10))
     size = frame.width, frame.height
     seen = clip_colour.rgb_of(copy, colour, size).astype(float) - clip_colour.rgb_of(frame, colour, size)
-    inside = seen[26:48, 34:56] - change[26:48, 34:56]
+    inside = (seen - change)[28:46, 36:54]  # well inside: chroma has half the pixels, so it cannot follow the edge
     assert np.abs(inside).max() < 4   # codes and RGB are rounded
     assert np.abs(inside.mean((0, 1))).max() < 1
 

@@ -257,18 +257,6 @@ def uploads(monkeypatch):
     return made
 
 
-def test_faces_seen_from_the_side_are_left_out_and_told(own, visitor, monkeypatch):
-    sides = {1, 2}
-    monkeypatch.setattr(own.worker.aligner, "align", lambda photo, faces: [
-        alignment.Placement(alignment.placement_of(face.box).matrix, number not in sides)
-        for number, face in enumerate(faces, 1)])
-    assert sentence(visitor.open("side.png", encoded())).startswith("side.png: every face is seen from the side")
-    sides.remove(1)
-    answer = visitor.open("both.png", encoded())
-    assert answer.headers["notes"].startswith("1%20of%202%20faces%20not%20changed")
-    assert len(unpacked(answer.body)[0]["faces"]) == 1
-
-
 def test_a_wrong_file_leaves_the_photo_that_is_worked_on_and_another_replaces_it(own, visitor, uploads):
     visitor.open("mine.png", encoded(pixels=picture(90)))
     before = visitor.edited(0.5).body
