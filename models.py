@@ -143,6 +143,20 @@ class BoundedResidual(layers.Layer):
 
 
 @register
+class MutedColour(layers.Layer):
+    """A change (N, H, W, 3) with 0.3 of its colour: its mean over the channels stays."""
+
+    share = 0.3
+
+    def call(self, change):
+        grey = ops.mean(change, axis=-1, keepdims=True)
+        return grey + self.share * (change - grey)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@register
 class UpsamplingConv2D(layers.Conv2D):
     """Nearest-neighbour upsampling by 2, then a 3x3 convolution: (N, H, W, C) -> (N, 2H, 2W, filters).
 
@@ -248,7 +262,8 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     padding: "zero", or "reflect" in the 7x7 convs and residual blocks, as in the paper.
     upsampling: "transpose", stride-2 transposed convs (the paper's), or "resize", nearest neighbour and a 3x3 conv,
         which leaves no checkerboard (Odena et al. 2016).
-    output: "image", tanh of the last conv, or "residual", a BoundedResidual that starts as the identity.
+    output: "image", tanh of the last conv; "residual", a BoundedResidual that starts as the identity; "muted", a
+        residual of MutedColour.
     init: see Initializer.
     enhancers: how many local enhancers are wrapped around the generator, see `_enhancer`. The layer "coarse" is the
         generator inside the outermost one, without its BoundedResidual or tanh: image -> [change, features].
@@ -261,10 +276,11 @@ def build_generator(filters=64, blocks=9, norm="channel", padding="zero", upsamp
     code = AgeCode(ages, name="code")(*age) if ages else None
     parts = _GeneratorParts(norm, padding, upsampling, init, precision, code)
     change, _ = _enhancer(parts, image, filters, blocks, enhancers, output)
-    if output == "residual":
-        x = BoundedResidual(dtype="float32", name="translated")([image, change])
-    else:
+    if output == "image":
         x = layers.Activation("tanh", dtype="float32", name="translated")(change)
+    else:
+        change = MutedColour(dtype="float32")(change) if output == "muted" else change
+        x = BoundedResidual(dtype="float32", name="translated")([image, change])
     return keras.Model([image, *age] if ages else image, x, name=name)
 
 
@@ -315,7 +331,7 @@ def _coarse(parts, image, filters, blocks, output):
     for width in (2 * filters, filters):
         x = parts.up(x, width)
     # From zeros the untrained residual generator is the identity.
-    return parts.last_conv(x, zeros=output == "residual"), x
+    return parts.last_conv(x, zeros=output != "image"), x
 
 
 class _GeneratorParts:

@@ -135,6 +135,16 @@ def test_untrained_residual_generator_returns_the_photo():
     np.testing.assert_allclose(out, np.clip(photo, -0.98, 0.98), atol=1e-5)
 
 
+def test_a_muted_change_keeps_its_lightness_and_a_third_of_its_colour():
+    change = np.float32([[[[0.9, 0.0, 0.0], [0.2, 0.2, 0.2]]]])
+    np.testing.assert_allclose(models.MutedColour()(change)[0, 0], [[0.48, 0.21, 0.21], [0.2] * 3], atol=1e-6)
+    network = models.build_generator(4, 1, output="muted")
+    np.testing.assert_allclose(network(photo := images(1, 16, 16, 3) * 0.9), photo, atol=1e-5)
+    network.get_layer("delta").bias.assign([1.0, 0, 0])
+    moved = np.arctanh(network(photo)) - np.arctanh(photo)
+    np.testing.assert_allclose(moved.mean((0, 1, 2)), [0.3 + 0.7 / 3, 0.7 / 3, 0.7 / 3], atol=1e-3)
+
+
 def test_bounded_residual_moves_saturated_pixels_least():
     layer = models.BoundedResidual()
     dark, middle = (float(layer([tf.fill([1, 1, 1, 3], v), tf.fill([1, 1, 1, 3], 0.3)])[0, 0, 0, 0]) - v

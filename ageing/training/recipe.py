@@ -60,7 +60,7 @@ class Generator:
     norm: Literal["channel", "contrib"] = "channel"        # instance norm as published, or as in keras-contrib
     padding: Literal["zero", "reflect"] = "zero"
     upsampling: Literal["transpose", "resize"] = "resize"  # transposed convolutions leave a checkerboard
-    output: Literal["image", "residual"] = "residual"      # the image itself, or a bounded change of the input
+    output: Literal["image", "residual", "muted"] = "residual"  # the image itself; a bounded change; of little colour
     init: Literal["glorot", "normal"] = "glorot"           # normal: N(0, 0.02), the paper's
 
 

@@ -61,7 +61,7 @@ def test_overrides_reach_nested_values_and_lists(tmp_path, tiny):
     ("loss=5", "loss must be a mapping"),
     ("seed=1.5", "seed must be a whole number"),
     ("adversary.augment=1", "adversary.augment must be true or false"),
-    ("generator.output=photo", "generator.output must be one of image, residual"),
+    ("generator.output=photo", "generator.output must be one of image, residual, muted"),
     ("precision=float16", "precision must be one of auto, float32, mixed_bfloat16"),
     ("stages.0.size=60", "stages.0.size must be a multiple of 16"),
     ("discriminator.scales=2", "unknown key discriminator.scales"),
