@@ -96,7 +96,7 @@ def skin_colour(faces):
     """
     height, width = faces.shape[1:3]
     middle = faces[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
-    return _lab(middle).mean(axis=(1, 2))
+    return np.array([lab(face).mean(axis=(0, 1)) for face in middle])
 
 
 def dark_beside(faces):
@@ -108,7 +108,7 @@ def dark_beside(faces):
     height, width = faces.shape[1:3]
     rows, outer, inner = slice(int(0.15 * height), int(0.55 * height)), int(0.02 * width), int(0.12 * width)
     strips = np.concatenate([faces[:, rows, outer:inner], faces[:, rows, width - inner:width - outer]], axis=2)
-    return np.mean(_lab(strips)[..., 0] < DARK, axis=(1, 2))
+    return np.array([np.mean(lab(face)[..., 0] < DARK) for face in strips])
 
 
 def sharpness(faces):
@@ -169,6 +169,6 @@ def checkerboard(change, periods=(2, 4)):
     return bootstrap(spectra, ratio), bootstrap(spectra, amplitude)
 
 
-def _lab(images):
-    """uint8 RGB (n, H, W, 3) -> float32 CIELAB of the same shape."""
-    return np.array([cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2LAB) for image in images])
+def lab(image):
+    """uint8 RGB (H, W, 3) -> float32 CIELAB of the same shape."""
+    return cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2LAB)
