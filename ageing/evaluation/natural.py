@@ -35,7 +35,7 @@ TITLES = (*PATCHES, *LEVELS, OUTSIDE)
 def find_points(faces, network):
     """(n, 68, 2) of faces (n, S, S, 3) by `network`, a Landmarks, framed as the product does."""
     around = about_centre(np.eye(2, 3), MARGIN)
-    crops = [cut(face, around * len(face), landmarks.SIZE) for face in faces]
+    crops = [cut(np.ascontiguousarray(face), around * len(face), landmarks.SIZE) for face in faces]
     return np.stack([transform(around, points) for points in network.find(np.stack(crops))])
 
 
@@ -44,9 +44,13 @@ def of_edits(before, after, points):
     return _stacked(_of_edit(*face) for face in zip(before, after, points, strict=True))
 
 
-def of_mirrored(faces, points, mirrored_points):
-    """{title: (n,)} as if the mirror images, in which landmarks are found anew, were edits: the measures' own noise."""
-    return _stacked(_of_mirrored(*face) for face in zip(faces, points, mirrored_points, strict=True))
+def noise(edits, before, after, mirrored_points):
+    """{title: (n,)}: by how much `edits`, as of `of_edits`, differ if faces and outputs are mirrored.
+
+    mirrored_points: the landmarks that are found in the mirror images of the faces before.
+    """
+    mirrored = of_edits(before[:, :, ::-1], after[:, :, ::-1], mirrored_points)
+    return {title: np.abs(values - mirrored[title]) for title, values in edits.items()}
 
 
 def of_faces(faces, points):
@@ -75,14 +79,10 @@ def _known(values):
 def _of_edit(before, after, points):
     masks, colours, edited = regions(points, len(before)), lab(before), lab(after)
     grey = np.abs(after.astype(np.float32) - before).mean(axis=2)
-    return _difference(levels(edited, masks), levels(colours, masks)) | _roots(
-        patches(edited - colours, masks["skin"])) | {OUTSIDE: _mean(grey, masks["outside"])}
-
-
-def _of_mirrored(face, points, mirrored_points):
-    masks, colours, mirrored = regions(points, len(face)), lab(face), lab(face[:, ::-1])
-    return _difference(levels(mirrored, regions(mirrored_points, len(face))), levels(colours, masks)) | _roots(
-        patches(mirrored - colours, masks["skin"]))
+    after, before = levels(edited, masks), levels(colours, masks)
+    squares = patches(edited - colours, masks["skin"])
+    return {title: after[title] - before[title] for title in LEVELS} | {
+        title: float(np.sqrt(squares[title])) for title in PATCHES} | {OUTSIDE: _mean(grey, masks["outside"])}
 
 
 def _of_face(face, points):
@@ -195,14 +195,6 @@ def _fixed(places, size):
     return np.int32(np.rint((places * size - 0.5) * 16))
 
 
-def _difference(after, before):
-    return {title: after[title] - before[title] for title in after}
-
-
-def _roots(squares):
-    return {title: float(np.sqrt(value)) for title, value in squares.items()}
-
-
 def _stacked(of_each):
     of_each = list(of_each)
-    return {title: np.array([one[title] for one in of_each]) for title in TITLES if title in of_each[0]}
+    return {title: np.array([one[title] for one in of_each]) for title in of_each[0]}

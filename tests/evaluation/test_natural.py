@@ -159,15 +159,15 @@ def test_groups_differ_by_their_levels_and_by_what_must_be_added():
         assert back[title][0] == pytest.approx(-estimate)
 
 
-def test_the_noise_of_a_mirrored_face_is_what_differs_between_its_halves():
-    pixels = np.maximum(FACE, FACE[:, ::-1])
-    pixels = np.rint(np.clip(np.stack([pixels, pixels + blob(0.27, 0.5, 0.03)[..., None]]), 0, 255)).astype(np.uint8)
-    points = np.stack([POINTS] * 2)  # symmetrical: those of the mirror image, too
-    found, edit = natural.of_mirrored(pixels, points, points), natural.of_edits(pixels[:1], pixels[1:], points[:1])
-    assert natural.OUTSIDE not in found
-    assert all(values[0] == 0 for values in found.values())
-    assert found[natural.STAINS][1] == pytest.approx(2**0.5 * edit[natural.STAINS].item(), rel=0.1)
-    assert found["brows, L*"][1] == pytest.approx(0, abs=1e-3)
+def test_the_noise_is_what_landmarks_do_that_are_found_elsewhere():
+    before, after = (np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)[None]
+                     for pixels in (FACE, FACE + 30 * MASKS["brows"][..., None]))
+    edits = natural.of_edits(before, after, POINTS[None])
+    same = natural.noise(edits, before, after, POINTS[None])  # the face is symmetrical
+    assert max(values.item() for values in same.values()) < 1
+    higher = natural.noise(edits, before, after, POINTS[None] - [0, 0.03])
+    assert higher["brows, L*"].item() > 5
+    assert min(values.item() for values in higher.values()) >= 0
 
 
 def test_landmarks_are_found_as_in_the_product():
