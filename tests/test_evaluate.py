@@ -93,7 +93,8 @@ def test_photos_are_measured_with_the_self_ensemble_or_without(place, drawn, mon
 
 
 def test_an_age_without_real_faces_is_told_and_measured(place, drawn, monkeypatch, capsys):
-    monkeypatch.setattr(comparison, "Translator", lambda path, mirror: Told() if path.name == "g_AB.onnx" else Lighter(-9))
+    monkeypatch.setattr(comparison, "Translator",
+                        lambda path, mirror: Told() if path.name == "g_AB.onnx" else Lighter(-9))
     row = run(drawn, "--faces", 8)["saved_models"]
     assert list(row) == ["told 45", "told 55", "told 65", "rejuvenate"]
     assert row["told 45"]["estimated age, target domain"] is None
