@@ -53,10 +53,9 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.evaluation import comparison, crops, gallery, metrics, photos, tables
+    from ageing.evaluation import comparison, photos, tables
     from ageing.evaluation.card import Card
     from ageing.evaluation.judges import Judges
-    from ageing.face_folder import contents
 
     folders = {SAVED_MODELS.name if folder == SAVED_MODELS else str(folder): folder for folder in args.weights}
     pairs = comparison.load_pairs(folders, args.baseline, not args.no_self_ensemble)
@@ -70,26 +69,7 @@ def main(argv=None):
         rows = photos.measure(plans, photos.photos_in(args.photos), judges)
         text, more = tables.of_photos(rows), [tables.of_each_photo(rows)]
     else:
-        @functools.cache
-        def faces(domain, size):
-            return crops.load(Path(args.data, domain), size, args.faces, judges)
-
-        @functools.cache
-        def of_decade(decade, size):
-            folder = Path(args.data, decade)
-            if len(contents(folder)[0] if kind_of(folder) == "folder" else []) >= FEWEST:
-                return faces(decade, size)
-            print(f"{folder}: no {FEWEST} faces there; what is told this age has no real faces beside it")
-            return None
-
-        rows, more = {}, []
-        for name, ways in plans.items():
-            translations = {
-                title: crops.translate(way, faces(way.source, way.generator.size),
-                                       (of_decade if way.age else faces)(way.target, way.generator.size), judges,
-                                       f"{name}, {title}") for title, way in ways.items()}
-            rows[name] = metrics.measure_all(translations)
-            more += gallery.draw(args.output, name, translations)
+        rows, more = measure_crops(args, plans, judges)
         text = tables.of_crops(rows)
     print(text)
     tables.write(args.output, rows, text, more)
@@ -97,6 +77,35 @@ def main(argv=None):
         card.put_measured(f"{how_measured(args)}\n\n{tables.of_crops({name: rows[name]})}")
     print(f"\nwrote {args.output}/report.md, report.json and pictures")
     return 0
+
+
+def measure_crops(args, plans, judges):
+    """({row: {title: numbers}}, lines that show pictures) of `plans`, {row: {title: comparison.Way}}, on --data."""
+    from ageing.evaluation import crops, gallery, metrics
+    from ageing.face_folder import contents
+
+    @functools.cache
+    def faces(domain, size):
+        return crops.load(Path(args.data, domain), size, args.faces, judges)
+
+    @functools.cache
+    def of_decade(decade, size):
+        folder = Path(args.data, decade)
+        if kind_of(folder) == "folder" and len(contents(folder)[0]) >= FEWEST:
+            return faces(decade, size)
+        print(f"{folder}: no {FEWEST} faces there; what is told this age has no real faces beside it")
+        return None
+
+    rows, lines = {}, []
+    for name, ways in plans.items():
+        translations = {}
+        for title, way in ways.items():
+            size, real = way.generator.size, of_decade if way.age else faces
+            translations[title] = crops.translate(way, faces(way.source, size), real(way.target, size), judges,
+                                                  f"{name}, {title}")
+        rows[name] = metrics.measure_all(translations)
+        lines += gallery.draw(args.output, name, translations)
+    return rows, lines
 
 
 def how_measured(args):
