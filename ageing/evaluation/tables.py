@@ -7,6 +7,7 @@ from ageing.storage import replacing
 
 COMPARED = {"outputs": "outputs", "unchanged": "unchanged inputs", "real": "real faces of the target domain",
             "noise": "noise", "between": "real faces"}
+RATES = (metrics.RISES, "{:.1%}"), (f"{metrics.RISES}, second judge", "{:.1%}")
 
 # Columns of the table of photos: (title, key in the numbers, format)
 PHOTO_COLUMNS = [
@@ -36,8 +37,7 @@ def of_crops(rows):
     """Markdown of {row: {title: numbers of metrics.measure}}: a column for each, then a table of its groups."""
     columns = _columns(rows)
     lines = _head("", *columns)
-    rates = ((metrics.RISES, "{:.1%}"), (f"{metrics.RISES}, second judge", "{:.1%}"))
-    for title, form in (*((title, form) for title, form, _ in metrics.METRICS if form), *rates):
+    for title, form in (*((title, form) for title, form, _ in metrics.METRICS if form), *RATES):
         lines += _row(title, form, [numbers.get(title) for numbers in columns.values()])
     for title, form in (*((title, form) for title, form, _ in metrics.BESIDE_REAL), *metrics.NATURAL):
         lines += _compared(title, form, [numbers.get(title, {}) for numbers in columns.values()])
@@ -55,8 +55,7 @@ def of_photos(rows):
     for group in dict.fromkeys(group for numbers in columns.values() for group in numbers["groups"]):
         of_group = {name: of["groups"][group] for name, of in columns.items() if group in of["groups"]}
         lines += [f"{group.capitalize()}:", "", *_head("", *of_group)]
-        for title, form in (*((title, form) for title, form, _ in photos.METRICS), (metrics.RISES, "{:.1%}"),
-                            (f"{metrics.RISES}, second judge", "{:.1%}")):
+        for title, form in (*((title, form) for title, form, _ in photos.METRICS), *RATES):
             lines += _row(title, form, [numbers.get(title) for numbers in of_group.values()])
         for title, form in metrics.NATURAL:
             lines += _compared(title, form, [numbers.get(title, {}) for numbers in of_group.values()])
