@@ -113,7 +113,7 @@ OF_FACES = (
 POWERS = tuple((f"power, {low} to {high} cycles a face", "{:.2f}", band)
                for band, (low, high) in enumerate(formulas.FREQUENCIES))
 # What the outputs and real faces of the target domain differ by from the inputs, and the noise: (title, format).
-NATURAL = tuple((title, "{:+.1f}" if title in natural.LEVELS else "{:.2f}") for title in natural.TITLES)
+NATURAL = tuple((title, "{:+.2f}" if title in natural.LEVELS else "{:.2f}") for title in natural.TITLES)
 BESIDE_REAL = DISTANCES + OF_FACES + POWERS
 
 

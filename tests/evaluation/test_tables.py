@@ -23,8 +23,8 @@ def test_every_number_is_in_the_table_with_its_interval():
                  "| ms per face | 12 | 12 |",
                  "| Frechet distance, unchanged inputs | 0.250 (0.125 to 0.500) | 0.250 (0.125 to 0.500) |",
                  "| dark pixels beside the face, outputs | 25.0% (12.5% to 50.0%) | 25.0% (12.5% to 50.0%) |",
-                 "| brows, L*, outputs | +1.0 (+0.5 to +1.5) | +1.0 (+0.5 to +1.5) |",
-                 "| brows, L*, real faces | +1.0 (+0.5 to +1.5) | +1.0 (+0.5 to +1.5) |"):
+                 "| brows, L*, outputs | +1.00 (+0.50 to +1.50) | +1.00 (+0.50 to +1.50) |",
+                 "| brows, L*, real faces | +1.00 (+0.50 to +1.50) | +1.00 (+0.50 to +1.50) |"):
         assert line in lines
     assert lines.count("By gender and race, age:") == lines.count("By gender and race, rejuvenate:") == 1
     assert sum(line.startswith("| Black female | 3 | 100% (50% to 150%) |") for line in lines) == 2
@@ -43,7 +43,7 @@ def test_what_no_column_has_is_no_row_and_an_age_without_real_faces_has_dashes()
     del told["Frechet distance"]
     lines = tables.of_crops({"some": {"told 45": told, "rejuvenate": numbers()}}).splitlines()
     assert "| Frechet distance, outputs | - | 0.250 (0.125 to 0.500) |" in lines
-    assert "| lips, L*, real faces | - | +1.0 (+0.5 to +1.5) |" in lines
+    assert "| lips, L*, real faces | - | +1.00 (+0.50 to +1.50) |" in lines
     assert f"| {metrics.RISES} | 90.0% (80.0% to 100.0%) | - |" in lines
     assert not any(metrics.RISES in line for line in tables.of_crops({"some": {"age": numbers()}}).splitlines())
 
@@ -65,7 +65,7 @@ def test_the_photos_have_a_column_for_every_age_told():
     lines = tables.of_photos({"some": {"told 45": of_photos(), "told 55": of_photos()}}).splitlines()
     for line in ("All faces:", "|  | told 45 | told 55 |", "| faces | 6 | 6 |",
                  "| age gain, years | 1.0 (0.5 to 1.5) | 1.0 (0.5 to 1.5) |",
-                 "| brows, L*, noise | +0.1 (+0.0 to +0.2) | +0.1 (+0.0 to +0.2) |", "Faces that look under 35:",
+                 "| brows, L*, noise | +0.10 (+0.00 to +0.20) | +0.10 (+0.00 to +0.20) |", "Faces that look under 35:",
                  "| faces | 0 | 0 |"):
         assert line in lines
     assert any(line.startswith("told 55: 3 photos, 8 faces found, 7 of them aligned. 1 of the 6 judged faces missed, 2")
