@@ -4,14 +4,16 @@
     python evaluate.py --weights saved_models runs/00001-cpu/export --baseline      one row each, and unchanged faces
     python evaluate.py --weights runs/00001-cpu/export --card                       the table into its card.md too
     python evaluate.py --faces 60                             fewer faces per domain: faster, wider intervals
-    python evaluate.py --photos holidays/                     on ordinary photos, beside the validation crops
+    python evaluate.py --photos holidays/                     on ordinary photos
     python evaluate.py --data data/drawn/validation           on drawn faces, without UTKFace
 
+Generators that are told an age are measured at 45, 55, 65, 75 and 85 years, beside real faces of each decade.
 Needs `pip install -r requirements-eval.txt`. The report shows faces of the data set, so git ignores its folder.
 """
 
 import argparse
 import datetime
+import functools
 from pathlib import Path
 
 from ageing.errors import UserError, kind_of, run_script
@@ -28,12 +30,12 @@ def parse_arguments(argv=None):
     parser.add_argument("--no-self-ensemble", action="store_true",
                         help="run the generators on each face only, not on its mirror image too")
     parser.add_argument("--data", default="data/utkface/validation", metavar="DIR",
-                        help="folder with the two domains (default: %(default)s)")
+                        help="folder with the domains and the decades 40s to 80s (default: %(default)s)")
     parser.add_argument("--domains", nargs=2, default=("20s", "50s"), metavar=("A", "B"),
                         help="the younger and the older subfolder of --data (default: 20s 50s)")
     parser.add_argument("--faces", type=int, default=0, metavar="N", help="at most N faces per domain (default: all)")
     parser.add_argument("--photos", metavar="DIR",
-                        help="measure on the ordinary photos in this folder, beside the faces of --data")
+                        help="measure on the ordinary photos in this folder, not on --data")
     parser.add_argument("--card", action="store_true",
                         help="also write the table into card.md in each folder of --weights")
     parser.add_argument("-o", "--output", type=Path, default=Path("evaluation"), metavar="DIR",
@@ -51,7 +53,7 @@ def main(argv=None):
     args = parse_arguments(argv)
 
     # Imported here: --help and wrong arguments answer at once.
-    from ageing.evaluation import comparison, crops, gallery, metrics, photos, tables
+    from ageing.evaluation import comparison, photos, tables
     from ageing.evaluation.card import Card
     from ageing.evaluation.judges import Judges
 
@@ -61,19 +63,13 @@ def main(argv=None):
     if kind_of(args.output / "report.md") and not args.force:
         raise UserError(f"{args.output}/report.md: exists already; overwrite it with --force or choose another with -o")
     cards = {name: Card(Path(folder, "card.md")) for name, folder in folders.items()} if args.card else {}
-    paths = photos.photos_in(args.photos) if args.photos else []
-    sizes = {pair[0].size for pair in pairs.values()} if kind_of(args.data) == "folder" or not paths else ()
-    faces = {size: crops.load(args.data, args.domains, size, args.faces, judges) for size in sizes}
+    plans = {name: comparison.ways(pair, *args.domains) for name, pair in pairs.items()}
 
-    if paths:
-        rows = photos.measure(pairs, paths, faces, judges)
+    if args.photos:
+        rows = photos.measure(plans, photos.photos_in(args.photos), judges)
         text, more = tables.of_photos(rows), [tables.of_each_photo(rows)]
     else:
-        rows, more = {}, []
-        for name, pair in pairs.items():
-            translations = crops.translate_both(pair, *faces[pair[0].size], judges, name)
-            rows[name] = {direction: metrics.measure(translation) for direction, translation in translations.items()}
-            more += gallery.draw(args.output, name, translations, rows[name])
+        rows, more = measure_crops(args, plans, judges)
         text = tables.of_crops(rows)
     print(text)
     tables.write(args.output, rows, text, more)
@@ -81,6 +77,35 @@ def main(argv=None):
         card.put_measured(f"{how_measured(args)}\n\n{tables.of_crops({name: rows[name]})}")
     print(f"\nwrote {args.output}/report.md, report.json and pictures")
     return 0
+
+
+def measure_crops(args, plans, judges):
+    """({row: {title: numbers}}, lines that show pictures) of `plans`, {row: {title: comparison.Way}}, on --data."""
+    from ageing.evaluation import crops, gallery, metrics
+    from ageing.face_folder import contents
+
+    @functools.cache
+    def faces(domain, size):
+        return crops.load(Path(args.data, domain), size, args.faces, judges)
+
+    @functools.cache
+    def of_decade(decade, size):
+        folder = Path(args.data, decade)
+        if kind_of(folder) == "folder" and len(contents(folder)[0]) >= FEWEST:
+            return faces(decade, size)
+        print(f"{folder}: no {FEWEST} faces there; what is told this age has no real faces beside it")
+        return None
+
+    rows, lines = {}, []
+    for name, ways in plans.items():
+        translations = {}
+        for title, way in ways.items():
+            size, real = way.generator.size, of_decade if way.age else faces
+            translations[title] = crops.translate(way, faces(way.source, size), real(way.target, size), judges,
+                                                  f"{name}, {title}")
+        rows[name] = metrics.measure_all(translations)
+        lines += gallery.draw(args.output, name, translations)
+    return rows, lines
 
 
 def how_measured(args):

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from ageing.evaluation.comparison import Comparison  # noqa: E402
 from ageing.evaluation.formulas import bootstrap  # noqa: E402
 from ageing.evaluation.judges import Judges  # noqa: E402
-from ageing.evaluation.photos import GAINS, count, photos_in, read_faces  # noqa: E402
+from ageing.evaluation.photos import GAINS, count, cut_out, photos_in  # noqa: E402
 from ageing.faces.alignment import Aligner, between_centres  # noqa: E402
 from ageing.faces.blending import edit  # noqa: E402
 from ageing.faces.detector import Detector  # noqa: E402
@@ -57,7 +57,8 @@ def main():
             there = [turn[:2, :2] @ place + [[0, 0, v] for v in turn[:2, 2]] for place in places]
             placements = aligner.align(original, detector.find(original))
             edited = edit(original, placements, generator)
-            faces[angle].append(Comparison(Direction.AGE, *(read_faces(p, there, judges) for p in (original, edited))))
+            readings = (judges.read(cut_out(one, there)) for one in (original, edited))
+            faces[angle].append(Comparison(Direction.AGE, *readings))
             counts[angle].append(count(placements, there))
     print_table(faces, counts)
 

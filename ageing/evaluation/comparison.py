@@ -1,8 +1,9 @@
-"""What is compared: pairs of generators, and faces before and after an edit as the judges read them."""
+"""What is compared: what pairs of generators make, and faces before and after an edit as the judges read them."""
 
 import dataclasses
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from ageing.evaluation.judges import Readings
 from ageing.faces.direction import Direction
 from ageing.faces.translator import Translator
 
+TARGETS = 45, 55, 65, 75, 85  # ages in years that a generator is told
+
 
 class Unchanged:
     """The baseline in place of a generator: returns every face as it is."""
 
-    size = 128
+    size, ages = 128, None
 
     def __call__(self, faces):
         return faces
@@ -38,13 +41,35 @@ def load_pairs(folders, baseline, self_ensemble):
     return pairs
 
 
+class Way(NamedTuple):
+    """What `generator` makes: faces like those of the folder `target` of those of `source`. other: the generator that
+    leads back. age: in years, what the generator is told; None if it makes one domain."""
+
+    direction: Direction
+    generator: object
+    other: object
+    source: str
+    target: str
+    age: float | None = None
+
+
+def ways(pair, A, B):
+    """{title: Way} of a pair of generators. A generator that is told an age has a Way to each of TARGETS."""
+    old, young = pair
+    ages = [age for age in TARGETS if old.ages[0] <= age <= old.ages[1]] if old.ages else []
+    aged = {f"told {age}": Way(Direction.AGE, old.told(age), young, A, f"{age // 10}0s", age) for age in ages}
+    return (aged or {"age": Way(Direction.AGE, old, young, A, B)}) | {
+        "rejuvenate": Way(Direction.REJUVENATE, young, old, B, A)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """n faces before and after an edit in one direction. Its numbers are (n,)."""
+    """n faces before and after an edit in one direction. age: what was told, in years, or None. Numbers are (n,)."""
 
     direction: Direction
     before: Readings
     after: Readings
+    age: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __len__(self):
         return len(self.before.ages)

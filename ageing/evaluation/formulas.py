@@ -10,7 +10,7 @@ from scipy import stats
 
 RESAMPLES = 2000        # of a bootstrap
 DARK = 25               # CIELAB L*, 0 to 100: black and dark brown hair is darker
-FREQUENCIES = ((2, 4), (4, 8), (8, 16), (16, 32), (32, 64))  # bands, in cycles a face, which is a crop
+FREQUENCIES = ((8, 16), (16, 32), (32, 64))  # bands, in cycles a face, which is a crop
 POWER_WITHIN = 0.6875   # side of the window of skin, as a share of the face's: 88 of 128 pixels
 EYES = (0.227, 0.336), (0.1875, 0.8125)  # rows and columns as shares of the side
 SHARPNESS_AT = 128      # pixels: the size at which sharpness is measured
@@ -21,8 +21,7 @@ def bootstrap(values, statistic=np.mean):
     values = np.asarray(values)
     rng = np.random.default_rng(1)
     resampled = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(RESAMPLES)]
-    # "nearest" does not interpolate: between two infinite values, as psnr gives them, that would be NaN.
-    return float(statistic(values)), *map(float, np.percentile(resampled, [2.5, 97.5], method="nearest"))
+    return float(statistic(values)), *map(float, np.percentile(resampled, [2.5, 97.5]))
 
 
 def ratio_of_means(values, reference, ratio=np.divide):
@@ -65,25 +64,6 @@ def frechet(x, y):
     return float(mean @ mean + np.trace(cov_x) + np.trace(cov_y) - 2 * cross)
 
 
-def kernel_distance(x, y):
-    """Unbiased squared maximum mean discrepancy with the kernel (x.y / d + 1)^3; Binkowski et al. 2018, section 4."""
-    def kernel(a, b):
-        return (a @ b.T / a.shape[1] + 1) ** 3
-
-    def within(a):
-        k = kernel(a, a)
-        return (k.sum() - np.trace(k)) / (len(a) * (len(a) - 1))
-
-    return float(within(x) + within(y) - 2 * kernel(x, y).mean())
-
-
-def psnr(x, y):
-    """(n,) peak signal-to-noise ratios in dB of the pairs in uint8 (n, H, W, 3); infinite where they are equal."""
-    error = np.square(x.astype(np.float64) - y).mean(axis=(1, 2, 3))
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(255**2 / error)
-
-
 def mean_absolute(x, y):
     """(n,) mean absolute differences in grey levels of the pairs in (n, H, W, 3)."""
     return np.abs(np.asarray(x, np.float64) - y).mean(axis=(1, 2, 3))
@@ -96,7 +76,7 @@ def skin_colour(faces):
     """
     height, width = faces.shape[1:3]
     middle = faces[:, int(0.35 * height):int(0.75 * height), int(0.3 * width):int(0.7 * width)]
-    return _lab(middle).mean(axis=(1, 2))
+    return np.array([lab(face).mean(axis=(0, 1)) for face in middle])
 
 
 def dark_beside(faces):
@@ -108,7 +88,7 @@ def dark_beside(faces):
     height, width = faces.shape[1:3]
     rows, outer, inner = slice(int(0.15 * height), int(0.55 * height)), int(0.02 * width), int(0.12 * width)
     strips = np.concatenate([faces[:, rows, outer:inner], faces[:, rows, width - inner:width - outer]], axis=2)
-    return np.mean(_lab(strips)[..., 0] < DARK, axis=(1, 2))
+    return np.array([np.mean(lab(face)[..., 0] < DARK) for face in strips])
 
 
 def sharpness(faces):
@@ -126,7 +106,7 @@ def sharpness(faces):
 def power(faces):
     """(n, len(FREQUENCIES)) power of the faces' grey skin in each band. NaN above S / 2 cycles a face.
 
-    Below 8 cycles lie light and folds, above 32 lies the texture that people take for age.
+    Above 32 cycles lies the texture that people take for age.
     """
     side = faces.shape[1]
     middle = round(POWER_WITHIN * side)
@@ -140,35 +120,6 @@ def power(faces):
                      np.full(len(faces), np.nan) for low, high in FREQUENCIES], axis=1)
 
 
-def checkerboard(change, periods=(2, 4)):
-    """How much changes (n, S, S, 3) stand out at the periods of two stride-2 upsamplings (Odena et al. 2016).
-
-    Returns (power ratio, amplitude), each an estimate with its interval, the largest over periods and axes:
-    - spectral power of the grey change at frequency 1 / period, mean over images, divided by that of the neighbouring
-      frequencies, two and three bins away. 1 means none.
-    - root mean square of what exceeds the neighbours, in the unit of `change`. The ratio alone can be large where the
-      change is too small to be seen.
-    """
-    grey = np.asarray(change, np.float64).mean(axis=3)
-    n = grey.shape[1]
-    power = np.square(np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True))))
-    lines = np.stack([power.sum(2), power.sum(1)])  # (axes, images, frequencies)
-    peaks = lines[..., [n // period for period in periods]]
-    neighbours = np.mean([lines[..., [(n // period + d) % n for period in periods]] for d in (-3, -2, 2, 3)], axis=0)
-    waves = np.array([1 if period == 2 else 2 for period in periods])  # frequencies k and n - k are the same wave
-
-    def ratio(spectra):
-        peak, neighbour = spectra.mean(0) + 1e-9  # a change of zero gives 1
-        return (peak / neighbour).max()
-
-    def amplitude(spectra):
-        peak, neighbour = spectra.mean(0)
-        return np.sqrt((waves * np.clip(peak - neighbour, 0, None)).max()) / n**2  # Parseval
-
-    spectra = np.moveaxis(np.stack([peaks, neighbours]), 2, 0)  # (images, peak or neighbours, axes, periods)
-    return bootstrap(spectra, ratio), bootstrap(spectra, amplitude)
-
-
-def _lab(images):
-    """uint8 RGB (n, H, W, 3) -> float32 CIELAB of the same shape."""
-    return np.array([cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2LAB) for image in images])
+def lab(image):
+    """uint8 RGB (H, W, 3) -> float32 CIELAB of the same shape."""
+    return cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2LAB)

@@ -1,31 +1,29 @@
-"""An evaluation as pictures: faces before and after, chosen at random and by each number, and curves of age."""
+"""An evaluation as pictures: faces before and after, chosen at random and by some numbers."""
 
 import re
 
 import numpy as np
 
 from ageing import pictures
+from ageing.evaluation import natural
 
 SHOWN = 10  # faces in a picture
 
 
-def draw(folder, name, translations, numbers):
+def draw(folder, name, translations):
     """Write the pictures of one pair of generators into `folder`. Returns Markdown lines that show them.
 
-    name: of the pair. translations: {direction: Translation}. numbers: {direction: what metrics.measure returns}.
+    name: of the pair. translations: {title: Translation}.
     """
     stem, lines = re.sub(r"\W+", "_", name).strip("_"), []
-    for direction, translation in translations.items():
-        lines += [f"## {name}: {direction}", ""]
+    for made, translation in translations.items():
+        lines += [f"## {name}: {made}", ""]
         for title, order in _selections(translation):
             shown = order[:SHOWN]
-            path = folder / f"{stem}_{direction}_{re.sub(r'[^a-z]+', '_', title)}.png"
+            path = folder / f"{stem}_{made.replace(' ', '_')}_{title.replace(' ', '_')}.png"
             pictures.save_grid(path, [("input", translation.inputs.pixels[shown]),
                                       ("output", translation.outputs[shown]), ("cycle", translation.cycled[shown])])
             lines += [f"{title}:", "", f"![{title}]({path.name})", ""]
-        path = folder / f"{stem}_{direction}_ages.png"
-        _save_age_curves(path, translation, numbers[direction]["age gain by strength"])
-        lines += [f"![estimated ages]({path.name})", ""]
     return lines
 
 
@@ -35,26 +33,8 @@ def _selections(translation):
     for values, lowest, highest in (
             (translation.age_gain, "smallest age gain", "largest age gain"),
             (translation.identity_distance, "nearest identity", "farthest identity"),
-            (translation.cycle_error, "smallest cycle error", "largest cycle error"),
-            (np.linalg.norm(translation.skin_change, axis=1), "smallest skin colour change",
-             "largest skin colour change")):
+            (translation.natural[natural.STAINS], "fewest stains", "most stains")):
         selections += [(lowest, np.argsort(values, kind="stable")), (highest, np.argsort(-values, kind="stable"))]
     if not translation.gender_kept.all():
         selections.append(("gender not kept", np.flatnonzero(~translation.gender_kept)))
     return selections
-
-
-def _save_age_curves(path, translation, curve):
-    """Histograms of estimated ages: inputs, outputs, target domain. Beside it, the mean age gain over strength."""
-    figure, (left, right) = pictures.panels(2, 11, 4)
-    bins = np.arange(0, 105, 5)
-    for title, ages in (("inputs", translation.before.ages), ("outputs", translation.after.ages),
-                        ("target domain", translation.real.ages)):
-        left.hist(np.clip(ages, 0, 100), bins, density=True, histtype="step", linewidth=2, label=title)
-    left.set(xlabel="estimated age, years", ylabel="density", title=translation.direction)
-    left.legend()
-    mean, low, high = np.transpose(list(curve.values()))
-    right.plot(list(curve), mean, marker="o")
-    right.fill_between(list(curve), low, high, alpha=0.2)
-    right.set(xlabel="strength", ylabel="mean age gain, years")
-    pictures.save_figure(path, figure)

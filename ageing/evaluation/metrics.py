@@ -4,36 +4,42 @@ Numbers are nested dicts, whose keys are the titles of the rows. An estimate is 
 95 % confidence interval, or None where it cannot be measured.
 """
 
-import itertools
-
 import numpy as np
 
 from ageing.errors import UserError
-from ageing.evaluation import formulas
-from ageing.evaluation.crops import order
+from ageing.evaluation import formulas, natural
 from ageing.evaluation.formulas import bootstrap, proportion
 from ageing.evaluation.judges import SAME_PERSON
 from ageing.forehead import has_spot
 from ageing.utkface import cell_name, matched_distribution
 
-LARGE_GAIN = 20         # years
-MONOTONE_UP_TO = 1.25   # strength; above it, faces become masks and the judges guess
 HALVINGS = 100          # random splits of the real faces into halves
+RISES = "age rises with every age told"
 
 
-def age_gap(t, before, real):
-    """Mean age of real faces of the target domain minus that of the inputs, by one judge, in the wanted direction."""
-    return float(t.direction.sign * (real.mean() - before.mean()))
+def age_gap(t, judge):
+    """Mean age of real faces of the target domain minus that of the inputs, in the wanted direction, or None.
+
+    judge: the name of its ages in Readings.
+    """
+    if not t.real:
+        return None
+    return float(t.direction.sign * (getattr(t.real, judge).mean() - getattr(t.before, judge).mean()))
 
 
 def share_of_gap(gain, gap):
     """None if the judge sees no gap, as on drawn faces."""
-    return bootstrap(gain / gap) if gap > 0 else None
+    return bootstrap(gain / gap) if gap and gap > 0 else None
+
+
+def error(t, ages):
+    """Mean absolute difference of `ages` to the age that was told."""
+    return bootstrap(np.abs(ages - t.age)) if t.age else None
 
 
 def to_others(t):
     """(n,) identity distance of each input to another input: different people."""
-    descriptors, shuffled = t.before.descriptors, order(len(t))
+    descriptors, shuffled = t.before.descriptors, np.random.default_rng(1).permutation(len(t))
     others = np.roll(descriptors[shuffled], 1, axis=0)[np.argsort(shuffled)]
     return np.linalg.norm(descriptors - others, axis=1)
 
@@ -44,30 +50,24 @@ def as_labelled(t, readings):
     return proportion((readings.male == t.inputs.labelled_male)[known]) if known.any() else None
 
 
-def is_monotone(t):
-    """Does the mean gain never fall as the strength grows?"""
-    means = [gain.mean() for strength, gain in t.curve.items() if strength <= MONOTONE_UP_TO]
-    return all(after >= before for before, after in itertools.pairwise(means))
-
-
 # (title, format in the tables, function of a Translation). Without a format only report.json has it.
 METRICS = (
     ("faces", "{:d}", len),
-    ("age gap, years", None, lambda t: age_gap(t, t.before.ages, t.real.ages)),
+    ("age gap, years", None, lambda t: age_gap(t, "ages")),
     ("estimated age, inputs", "{:.1f}", lambda t: bootstrap(t.before.ages)),
-    ("estimated age, target domain", "{:.1f}", lambda t: bootstrap(t.real.ages)),
+    ("estimated age, outputs", "{:.1f}", lambda t: bootstrap(t.after.ages)),
+    ("estimated age, target domain", "{:.1f}", lambda t: t.real and bootstrap(t.real.ages)),
     ("age gain, years", "{:.1f}", lambda t: bootstrap(t.age_gain)),
-    ("median age gain, years", "{:.0f}", lambda t: bootstrap(t.age_gain, np.median)),
-    ("age gain / age gap", "{:.2f}", lambda t: share_of_gap(t.age_gain, age_gap(t, t.before.ages, t.real.ages))),
-    (f"age gain of {LARGE_GAIN} years or more", "{:.1%}", lambda t: proportion(t.age_gain >= LARGE_GAIN)),
-    ("age gap, years, second judge", None, lambda t: age_gap(t, t.before.second_ages, t.real.second_ages)),
+    ("age gain / age gap", "{:.2f}", lambda t: share_of_gap(t.age_gain, age_gap(t, "ages"))),
+    ("error against the age told, years", "{:.1f}", lambda t: error(t, t.after.ages)),
+    ("age gap, years, second judge", None, lambda t: age_gap(t, "second_ages")),
     ("estimated age, inputs, second judge", "{:.1f}", lambda t: bootstrap(t.before.second_ages)),
-    ("estimated age, target domain, second judge", "{:.1f}", lambda t: bootstrap(t.real.second_ages)),
+    ("estimated age, outputs, second judge", "{:.1f}", lambda t: bootstrap(t.after.second_ages)),
+    ("estimated age, target domain, second judge", "{:.1f}", lambda t: t.real and bootstrap(t.real.second_ages)),
     ("age gain, years, second judge", "{:.1f}", lambda t: bootstrap(t.second_age_gain)),
     ("age gain / age gap, second judge", "{:.2f}",
-     lambda t: share_of_gap(t.second_age_gain, age_gap(t, t.before.second_ages, t.real.second_ages))),
-    (f"age gain of {LARGE_GAIN} years or more, second judge", "{:.1%}",
-     lambda t: proportion(t.second_age_gain >= LARGE_GAIN)),
+     lambda t: share_of_gap(t.second_age_gain, age_gap(t, "second_ages"))),
+    ("error against the age told, years, second judge", "{:.1f}", lambda t: error(t, t.after.second_ages)),
     ("identity distance", "{:.3f}", lambda t: bootstrap(t.identity_distance)),
     ("identity distance, different people", "{:.3f}", lambda t: bootstrap(to_others(t))),
     ("verified as the same person", "{:.1%}", lambda t: proportion(t.identity_distance < SAME_PERSON)),
@@ -80,21 +80,12 @@ METRICS = (
     ("gender as labelled, outputs", "{:.1%}", lambda t: as_labelled(t, t.after)),
     ("spot added on the forehead", "{:.1%}", lambda t: proportion(has_spot(t.outputs) & ~has_spot(t.inputs.pixels))),
     ("cycle error, grey levels", "{:.2f}", lambda t: bootstrap(t.cycle_error)),
-    ("cycle PSNR, dB", "{:.1f}", lambda t: bootstrap(formulas.psnr(t.cycled, t.inputs.pixels), np.median)),
-    # Identity mapping: of faces that are in the target domain already.
+    # Of faces that are in the target domain already.
     ("identity mapping error, grey levels", "{:.2f}",
-     lambda t: bootstrap(formulas.mean_absolute(t.mapped, t.targets.pixels))),
-    ("identity mapping PSNR, dB", "{:.1f}",
-     lambda t: bootstrap(formulas.psnr(t.mapped, t.targets.pixels), np.median)),
+     lambda t: t.targets and bootstrap(formulas.mean_absolute(t.mapped, t.targets.pixels))),
     ("skin lightness change, L*", "{:+.1f}", lambda t: bootstrap(t.skin_change[:, 0])),
     ("skin colour change, dE*", "{:.1f}", lambda t: bootstrap(np.linalg.norm(t.skin_change, axis=1))),
-    ("checkerboard power ratio", "{:.2f}", lambda t: t.checkerboard[0]),
-    ("checkerboard amplitude, grey levels", "{:.2f}", lambda t: t.checkerboard[1]),
-    (f"age monotone in strength up to {MONOTONE_UP_TO}", "{}", is_monotone),
     ("ms per face", "{:.0f}", lambda t: 1e3 * t.seconds / len(t)),
-    # All by the mean of both judges' ages.
-    ("faces in the strength curve", None, lambda t: len(t.curve[1])),
-    ("age gain by strength", None, lambda t: {strength: bootstrap(gain) for strength, gain in t.curve.items()}),
     ("by group", None, lambda t: by_group(t)),
 )
 
@@ -113,23 +104,43 @@ GROUP_METRICS = (
 )
 
 # What outputs, unchanged inputs and real faces of the target domain have each: (title, format, function). First the
-# distances of descriptors to those of real faces, then (n,) numbers of faces, whose means are compared.
-DISTANCES = (
-    ("Frechet distance", "{:.3f}", formulas.frechet),
-    ("kernel distance", "{:.2f}", formulas.kernel_distance),
-)
+# distance of descriptors to those of real faces, then (n,) numbers of faces, whose means are compared.
+DISTANCES = (("Frechet distance", "{:.3f}", formulas.frechet),)
 OF_FACES = (
     ("dark pixels beside the face", "{:.1%}", formulas.dark_beside),
     ("spot on the forehead", "{:.1%}", has_spot),
 )
 POWERS = tuple((f"power, {low} to {high} cycles a face", "{:.2f}", band)
                for band, (low, high) in enumerate(formulas.FREQUENCIES))
+# What the outputs and real faces of the target domain differ by from the inputs, and the noise: (title, format).
+NATURAL = tuple((title, "{:+.2f}" if title in natural.LEVELS else "{:.2f}") for title in natural.TITLES)
 BESIDE_REAL = DISTANCES + OF_FACES + POWERS
 
 
+def measure_all(translations):
+    """{title: {title of a row: number, estimate or dict}} of {title: Translation}, of the same generators."""
+    rates = rises([t for t in translations.values() if t.age])
+    return {title: measure(t) | (rates if t.age else {}) for title, t in translations.items()}
+
+
 def measure(t):
-    """{title: number, estimate or dict} of a Translation."""
-    return {title: of(t) for title, _, of in METRICS} | realism(t) | powers(t)
+    return {title: of(t) for title, _, of in METRICS} | beside_inputs(t) | (realism(t) | powers(t) if t.targets else {})
+
+
+def rises(told):
+    """Shares of faces whose estimated age rises from each of the ages told to the next. told: [Comparison], or []."""
+    if len(told) < 2:
+        return {}
+    return {title: proportion((np.diff([getattr(t.after, judge) for t in told], axis=0) > 0).all(axis=0))
+            for title, judge in ((RISES, "ages"), (f"{RISES}, second judge", "second_ages"))}
+
+
+def beside_inputs(t):
+    """{title of NATURAL: {"outputs" | "noise" | "between": estimate}}, without "between" if there are no targets."""
+    found = {"outputs": natural.estimates(t.natural), "noise": natural.estimates(t.natural_noise)}
+    if t.targets:
+        found["between"] = natural.between(t.inputs.natural, t.targets.natural)
+    return {title: {who: of[title] for who, of in found.items() if title in of} for title, _ in NATURAL}
 
 
 def by_group(t):

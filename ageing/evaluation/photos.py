@@ -4,35 +4,41 @@ Judged are the faces that dlib finds in the original, cut out by dlib's alignmen
 face that `ageing.faces` misses or aligns badly counts as one that hardly ages.
 """
 
+import dataclasses
 import time
 
 import numpy as np
 from tqdm import tqdm
 
 from ageing.errors import UserError, kind_of
-from ageing.evaluation import metrics
+from ageing.evaluation import metrics, natural
 from ageing.evaluation.comparison import Comparison
-from ageing.evaluation.crops import with_change
-from ageing.evaluation.formulas import bootstrap, ratio_of_means
+from ageing.evaluation.formulas import bootstrap
 from ageing.evaluation.judges import BOX, SIZE, SMALLEST, Readings
 from ageing.faces.alignment import Aligner, cut, transform
 from ageing.faces.blending import edit
 from ageing.faces.detector import Detector
 from ageing.faces.direction import Direction
+from ageing.faces.landmarks import Landmarks
 from ageing.photos import photo_file, sources
 
 # Faces that a generator learned to translate, by the mean of both judges' ages. Others have less to gain.
 FITTING = {Direction.AGE: ("faces that look under 35", lambda ages: ages < 35),
            Direction.REJUVENATE: ("faces that look 35 or older", lambda ages: ages >= 35)}
 
-# (n,) numbers of a Comparison, which are also told as a share of the same on validation crops.
+# (n,) numbers of a Comparison.
 GAINS = {"age gain, years": lambda faces: faces.age_gain,
          "age gain, years, second judge": lambda faces: faces.second_age_gain}
 # Titles of metrics.METRICS that are measured on photos too.
-SAME = {*GAINS, "verified as the same person", "gender kept", "gender kept, second judge"}
+SAME = {*GAINS, "verified as the same person", "gender kept", "gender kept, second judge", "estimated age, outputs",
+        "estimated age, outputs, second judge", "error against the age told, years",
+        "error against the age told, years, second judge"}
 # (title, format in the tables, function of a Comparison)
-METRICS = (("faces", "{:d}", len), ("estimated age", "{:.1f}", lambda faces: bootstrap(faces.before.mean_ages)),
+METRICS = (("faces", "{:d}", len),
+           ("estimated age, inputs, both judges", "{:.1f}", lambda faces: bootstrap(faces.before.mean_ages)),
            *(row for row in metrics.METRICS if row[0] in SAME))
+
+OF_FACES = "faces", "outputs", "noise"  # what a record holds of each face
 
 
 def photos_in(folder):
@@ -42,102 +48,101 @@ def photos_in(folder):
     return [source.path for source in sources.find([str(folder)]).photos]
 
 
-def measure(pairs, paths, crops, judges):
-    """{row: {direction: numbers}} of `pairs`, {row: (G_AB, G_BA)}, on the photos at `paths`.
+def measure(plans, paths, judges):
+    """{row: {title: numbers}} of `plans`, {row: {title: comparison.Way}}, on the photos at `paths`.
 
-    crops: {size of generators: [Crops of A, of B]}, to compare with; {} for none. numbers: see `numbers_of`.
-    Raises UserError if dlib finds no face.
+    numbers: see `numbers_of`. Raises UserError if dlib finds no face.
     """
-    detector, aligner, records = Detector(), Aligner(), []
+    tools, records = (Detector(), Aligner(), Landmarks(), judges), []
     for path in tqdm(paths, desc="photos", leave=False, disable=None):
-        records.append(measure_photo(path, pairs, detector, aligner, judges))
-    if not any(of["judged"] for by_generator in records for of in by_generator.values()):
+        records.append(measure_photo(path, plans, *tools))
+    if not any(of["judged"] for by_way in records for of in by_way.values()):
         raise UserError(f"--photos: dlib finds no face of {SMALLEST} pixels or more in {len(paths)} photo(s)")
-    rows = {row: {} for row in pairs}
-    for row, pair in pairs.items():
-        for direction, generator, inputs in zip(Direction, pair, crops.get(pair[0].size, (None, None)), strict=True):
-            of_crops = inputs and compare_crops(direction, generator, inputs, judges)
-            rows[row][direction] = numbers_of(direction, [of[row, direction] for of in records], of_crops)
+    rows = {}
+    for row, ways in plans.items():
+        of_ways = {title: [of[row, title] for of in records] for title in ways}
+        told = [gathered(of_ways[title]) for title, way in ways.items() if way.age]
+        rows[row] = {title: numbers_of(of_ways[title], told if way.age else []) for title, way in ways.items()}
     return rows
 
 
-def measure_photo(path, pairs, detector, aligner, judges):
-    """{(row, direction): record}. record: a dict; "faces" in it is their Comparison, None without any."""
+def measure_photo(path, plans, detector, aligner, network, judges):
+    """{(row, title): record}. record: a dict; "faces" in it is their Comparison, "outputs" and "noise" are their
+    natural measures, {title: (n,)}; all None without a face."""
     photo = photo_file.read(path).rgb
     begin = time.perf_counter()
     placements = aligner.align(photo, detector.find(photo))
     spent = time.perf_counter() - begin
-    places = judges.find(photo)
-    before, records = read_faces(photo, places, judges), {}
-    for row, pair in pairs.items():
-        for direction, generator in zip(Direction, pair, strict=True):
+    places, records, faces = judges.find(photo), {}, dict.fromkeys(OF_FACES)
+    if places:
+        crops = cut_out(photo, places)
+        before = judges.read(crops)
+        points, mirrored = (natural.find_points(some, network) for some in (crops, crops[:, :, ::-1]))
+    for row, ways in plans.items():
+        for title, way in ways.items():
             begin = time.perf_counter()
-            edited = edit(photo, placements, generator)
+            edited = edit(photo, placements, way.generator)
             seconds = spent + time.perf_counter() - begin
-            after = read_faces(edited, places, judges)
-            records[row, direction] = {
-                "photo": path.name, **count(placements, places), "seconds": seconds,
-                "faces": Comparison(direction, before, after) if places else None,
-                "change outside": change_outside(photo, edited, placements),
-                "rim step": largest_rim_step(photo, edited, placements)}
+            if places:
+                outputs = cut_out(edited, places)
+                measured = natural.of_edits(crops, outputs, points)
+                faces = {"faces": Comparison(way.direction, before, judges.read(outputs), age=way.age),
+                         "outputs": measured, "noise": natural.noise(measured, crops, outputs, mirrored)}
+            records[row, title] = {"photo": path.name, **count(placements, places), "seconds": seconds, **faces}
     return records
 
 
-def read_faces(photo, places, judges):
-    """Readings of the faces of a photo that the placements `places`; None without any."""
-    return judges.read(np.stack([cut(photo, place, SIZE) for place in places])) if places else None
+def cut_out(photo, places):
+    """uint8 (n, SIZE, SIZE, 3): the faces of a photo that the placements `places`, at least one."""
+    return np.stack([cut(photo, place, SIZE) for place in places])
 
 
-def compare_crops(direction, generator, inputs, judges):
-    """The Comparison of the Crops `inputs` with their translations."""
-    outputs = with_change(inputs.pixels, generator.change(inputs.pixels))
-    return Comparison(direction, inputs.readings, judges.read(outputs, f"judging crops, {direction}"))
-
-
-def numbers_of(direction, records, crops):
-    """Of one generator. records: as `measure_photo` returns them, with at least one face; crops: a Comparison, or None.
-
-    Returns {"groups": {title: {"photos", "crops", "photos / crops"}}, "totals", "photos"}: for all faces and for those
-    that fit, each with its estimates; over all photos; a dict for each photo.
-    """
+def gathered(records):
+    """The Comparison of all faces of `records`."""
     seen = [record["faces"] for record in records if record["faces"]]
-    faces = Comparison(direction, *(Readings(*map(np.concatenate, zip(*several, strict=True))) for several in (
-        [few.before for few in seen], [few.after for few in seen])))
-    title, fits = FITTING[direction]
-    groups = {}
-    for name, where in (("all faces", np.isfinite), (title, fits)):
-        of_photos, of_crops = (some and some.take(where(some.before.mean_ages)) for some in (faces, crops))
-        groups[name] = {"photos": estimates(of_photos), "crops": crops and estimates(of_crops),
-                        "photos / crops": crops and ratios(of_photos, of_crops)}
+    before, after = (Readings(*map(np.concatenate, zip(*several, strict=True))) for several in (
+        [few.before for few in seen], [few.after for few in seen]))
+    return dataclasses.replace(seen[0], before=before, after=after)
+
+
+def numbers_of(records, told):
+    """Of one generator. records: as `measure_photo` returns them, with at least one face; told: the Comparison of all
+    faces for each of the ages that it is told.
+
+    Returns {"groups": {title: estimates}, "totals", "photos"}: for all faces and for those that fit; over all photos; a
+    dict for each photo.
+    """
+    faces = gathered(records)
+    measured = {who: {title: np.concatenate([record[who][title] for record in records if record["faces"]])
+                      for title in natural.TITLES} for who in ("outputs", "noise")}
+    title, fits = FITTING[faces.direction]
+    groups = {name: estimates(faces, measured, told, where(faces.before.mean_ages))
+              for name, where in (("all faces", np.isfinite), (title, fits))}
     return {"groups": groups, "totals": totals(records), "photos": [of_photo(record) for record in records]}
 
 
-def estimates(faces):
-    """{title: number or estimate}; no estimates without faces."""
-    return {title: of(faces) for title, _, of in METRICS[:None if len(faces) else 1]}
-
-
-def ratios(faces, crops):
-    """{title: estimate} of the mean gains on photos, divided by those on crops; None where crops gain nothing."""
-    if not len(faces) or not len(crops):
-        return {}
-    return {title: ratio_of_means(of(faces), of(crops)) if of(crops).mean() > 0 else None
-            for title, of in GAINS.items()}
+def estimates(faces, measured, told, rows):
+    """{title: number, estimate, or {"outputs" | "noise": estimate}}; no estimates without faces."""
+    if not rows.any():
+        return {"faces": 0}
+    of_natural = {who: natural.estimates({title: values[rows] for title, values in of.items()})
+                  for who, of in measured.items()}
+    return {title: of(faces.take(rows)) for title, _, of in METRICS} | metrics.rises([t.take(rows) for t in told]) | {
+        title: {who: of[title] for who, of in of_natural.items()} for title in natural.TITLES}
 
 
 def totals(records):
     n = len(records)
     sums = ("found", "aligned", "judged", "missed", "not seen by dlib")
     return {"photos": n, **{key: sum(record[key] for record in records) for key in sums},
-            **{key: max(record[key] for record in records) for key in ("change outside", "rim step")},
             "seconds": sum(record["seconds"] for record in records) / n}
 
 
 def of_photo(record):
-    """`record` with the means of its faces in place of the Comparison."""
+    """`record` with the means of its faces in place of what each of them has."""
     faces = record["faces"]
     means = GAINS | {"identity distance": lambda faces: faces.identity_distance}
-    return {key: value for key, value in record.items() if key != "faces"} | {
+    return {key: value for key, value in record.items() if key not in OF_FACES} | {
         title: float(of(faces).mean()) if faces else None for title, of in means.items()}
 
 
@@ -158,52 +163,3 @@ def same_face(matrix, other):
     side, other_side = (np.hypot(*m[:, 0]) for m in (matrix, other))
     between = np.subtract(*(transform(m, [(0.5, 0.5)])[0] for m in (matrix, other)))
     return bool(0.5 < side / other_side < 2 and np.hypot(*between) < max(side, other_side) / 3)
-
-
-def change_outside(photo, edited, placements):
-    """The largest change, in grey levels, of a pixel outside of all placements; 0 is right.
-
-    photo, edited: uint8 RGB (H, W, 3). placements: [alignment.Placement].
-    """
-    height, width = photo.shape[:2]
-    outside = np.ones((height, width), bool)
-    for placement in placements:
-        left, top, right, bottom = placement.within(height, width)
-        if left < right and top < bottom:
-            centres = np.stack(np.meshgrid(np.arange(left, right), np.arange(top, bottom)), axis=-1) + 0.5
-            outside[top:bottom, left:right] &= ~_inside(placement, centres)
-    return int(np.abs(edited.astype(int) - photo)[outside].max(initial=0))
-
-
-def largest_rim_step(photo, edited, placements):
-    """By how many grey levels editing raises the largest step across the rim of a placement; 0: no visible rim.
-
-    A step: between the pixels half a pixel inside and half a pixel outside of the rim. What lies in another placement,
-    too, is left out: there the change of the other one goes on.
-    """
-    return max((_rim_step(photo, edited, placement, [other for other in placements if other is not placement])
-                for placement in placements), default=0)
-
-
-def _rim_step(photo, edited, placement, others):
-    n = round(placement.side)
-    along, half = (np.arange(n) + 0.5) / n, 0.5 / placement.side
-    worst = 0
-    for turn in range(4):
-        inner, outer = (np.stack([along, np.full(n, place)], axis=1) for place in (half, -half))
-        for _ in range(turn):  # the upper rim first, then the others
-            inner, outer = (np.stack([1 - points[:, 1], points[:, 0]], axis=1) for points in (inner, outer))
-        inner, outer = (np.floor(placement.at(points)).astype(int) for points in (inner, outer))
-        seen = np.all([(p >= 0) & (p < photo.shape[1::-1]) for p in (inner, outer)], axis=(0, 2))
-        for other in others:
-            seen &= ~_inside(other, inner + 0.5) & ~_inside(other, outer + 0.5)
-        (x, y), (u, v) = inner[seen].T, outer[seen].T
-        before, after = (np.abs(p[y, x].astype(int) - p[v, u]).max(initial=0) for p in (photo, edited))
-        worst = max(worst, int(after) - int(before))
-    return worst
-
-
-def _inside(placement, centres):
-    """Whether a part of the pixels with these centres, (..., 2), lies in a placement: booleans (...)."""
-    places = (centres - placement.matrix[:, 2]) @ np.linalg.inv(placement.matrix[:, :2]).T
-    return (np.abs(places - 0.5) <= 0.5 + 0.5 / placement.side).all(axis=-1)

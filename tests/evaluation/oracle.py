@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ageing.evaluation.crops import with_change
+from ageing.evaluation import crops
+from ageing.evaluation.comparison import ways
 from ageing.evaluation.judges import Readings
 
 RNG = np.random.default_rng(1)
@@ -50,10 +51,10 @@ class Oracle:
 class Generator:
     """In place of a Translator: adds change(faces)."""
 
-    size = 32
+    size, ages = 32, None
 
     def __call__(self, faces):
-        return with_change(faces, self.change(faces))
+        return np.clip(np.rint(faces + self.change(faces)), 0, 255).astype(np.uint8)
 
 
 class Lighter(Generator):
@@ -64,6 +65,26 @@ class Lighter(Generator):
 
     def change(self, faces):
         return np.full(faces.shape, self.grey, np.float32)
+
+
+class Told(Lighter):
+    """Told 45, adds 5 grey levels, which are years to the oracle; one more for each year more."""
+
+    ages = (45.0, 65.0)
+
+    def __init__(self, age=55):
+        super().__init__(age - 40)
+
+    def told(self, age):
+        return Told(age)
+
+
+def translated(pair, folder, size, faces, judges=None, domains=("20s", "50s")):
+    """{title: Translation} of the drawn faces in `folder`."""
+    judges = judges or Oracle()
+    of = {domain: crops.load(folder / domain, size, faces, judges) for domain in domains}
+    return {title: crops.translate(way, of[way.source], of.get(way.target), judges, f"some, {title}")
+            for title, way in ways(pair, *domains).items()}
 
 
 def wave(cycles, amplitude, n=40, side=128):

@@ -4,27 +4,29 @@ import shutil
 
 import numpy as np
 import pytest
-from evaluation.oracle import Lighter, Oracle
+from evaluation.oracle import Lighter, Oracle, Told
 
 from ageing.errors import UserError
 from ageing.evaluation import crops
+from ageing.evaluation.comparison import ways
 from ageing.face_folder import load_domain
-from ageing.faces.direction import Direction
 
-DOMAINS = ("20s", "50s")
+
+def load(folder, limit, judges=None, domains=("20s", "50s")):
+    return [crops.load(folder / domain, 32, limit, judges or Oracle()) for domain in domains]
 
 
 def test_a_limit_draws_the_same_faces_at_every_call(drawn):
     every = load_domain(drawn / "train/20s", 32)
-    first, again = (crops.load(drawn / "train", DOMAINS, 32, 12, Oracle()) for _ in range(2))
+    first, again = (load(drawn / "train", 12) for _ in range(2))
     assert [len(faces) for faces in first] == [12, 12]
     np.testing.assert_array_equal(first[0].pixels, again[0].pixels)
     assert all((face == every.images).all(axis=(1, 2, 3)).any() for face in first[0].pixels)
-    assert len(crops.load(drawn / "train", DOMAINS, 32, 0, Oracle())[0]) == len(every)
+    assert len(load(drawn / "train", 0)[0]) == len(every)
 
 
 def test_labels_come_from_the_file_names(drawn):
-    faces, _ = crops.load(drawn / "train", DOMAINS, 32, 0, Oracle())
+    faces, _ = load(drawn / "train", 0)
     male = [path.name.split("_")[1] == "0" for path in sorted((drawn / "train/20s").iterdir())]
     assert faces.labelled.all()
     assert faces.labelled_male.tolist() == male
@@ -38,38 +40,38 @@ def test_the_judges_also_read_mirrored_faces(drawn):
             halves = np.split(np.asarray(faces, float), 2, axis=2)
             return halves[0].mean(axis=(1, 2, 3)) > halves[1].mean(axis=(1, 2, 3))
 
-    faces, _ = crops.load(drawn / "train", DOMAINS, 32, 0, LeftHanded())
+    faces, _ = load(drawn / "train", 0, LeftHanded())
     np.testing.assert_array_equal(faces.mirrored_male, ~LeftHanded().male(faces.pixels))
     np.testing.assert_array_equal(faces.second_mirrored_male, faces.readings.second_male)
 
 
 def test_missing_and_small_domains_are_named(drawn, tmp_path):
     with pytest.raises(UserError, match=r"nowhere/20s: no such folder"):
-        crops.load("nowhere", DOMAINS, 32, 0, Oracle())
+        load(tmp_path / "nowhere", 0)
     (tmp_path / "20s").mkdir()
     for path in sorted((drawn / "train/20s").iterdir())[:4]:
         shutil.copy(path, tmp_path / "20s")
     with pytest.raises(UserError, match=r"20s: 4 faces are too few to measure anything; at least 8"):
-        crops.load(tmp_path, DOMAINS, 32, 0, Oracle())
+        load(tmp_path, 0)
 
 
 def test_outputs_cycles_and_identity_mappings_come_from_the_right_generators(drawn):
-    young, old = crops.load(drawn / "train", ("20s", "50s"), 32, 8, Oracle())
-    age, rejuvenate = Direction
+    young, old = load(drawn / "train", 8)
     older, younger = Lighter(30), Lighter(-7)
-    aged = crops.translate(age, older, younger, young, old, Oracle(), "some")
+    age, rejuvenate = ways((older, younger), "20s", "50s").values()
+    aged = crops.translate(age, young, old, Oracle(), "some")
     np.testing.assert_array_equal(aged.outputs, older(young.pixels))
     np.testing.assert_array_equal(aged.cycled, younger(older(young.pixels)))
     np.testing.assert_array_equal(aged.mapped, older(old.pixels))
     assert (aged.age_gain > 20).all()
-    rejuvenated = crops.translate(rejuvenate, younger, older, old, young, Oracle(), "some")
+    rejuvenated = crops.translate(rejuvenate, old, young, Oracle(), "some")
     np.testing.assert_array_equal(rejuvenated.cycled, older(younger(old.pixels)))
     assert (rejuvenated.age_gain > 0).all()
+    assert crops.translate(age, young, None, Oracle(), "some").mapped is None
 
 
-def test_with_change_rounds_clips_and_returns_the_pixels_at_strength_zero():
-    pixels = np.array([0, 100, 250], np.uint8)
-    change = np.array([-7, 2.6, 20], np.float32)
-    assert crops.with_change(pixels, change).tolist() == [0, 103, 255]
-    assert crops.with_change(pixels, change, 0.5).tolist() == [0, 101, 255]
-    assert crops.with_change(pixels, change, 0).tolist() == pixels.tolist()
+def test_a_generator_that_is_told_an_age_has_a_way_to_each_age_that_it_knows():
+    told = ways((Told(), Lighter(-7)), "20s", "50s")
+    assert {title: (way.source, way.target, way.age, way.generator.grey) for title, way in told.items()} == {
+        "told 45": ("20s", "40s", 45, 5), "told 55": ("20s", "50s", 55, 15), "told 65": ("20s", "60s", 65, 25),
+        "rejuvenate": ("50s", "20s", None, -7)}

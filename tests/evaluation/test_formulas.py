@@ -41,22 +41,9 @@ def test_frechet_by_its_formula():
     assert formulas.frechet(x, x + 2) == pytest.approx(4 * 6)
 
 
-def test_kernel_distance_by_hand():
-    x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])
-    k = lambda a, b: (a @ b / 2 + 1) ** 3  # noqa: E731
-    expected = k(x[0], x[1]) + k(y[0], y[1]) - 2 * np.mean([k(a, b) for a in x for b in y])
-    assert formulas.kernel_distance(x, y) == pytest.approx(expected)
-
-
-def test_kernel_distance_of_one_distribution_is_nearly_nothing():
-    same = formulas.kernel_distance(RNG.normal(size=(500, 8)), RNG.normal(size=(500, 8)))
-    assert abs(same) < 0.05 < formulas.kernel_distance(RNG.normal(size=(500, 8)), RNG.normal(0.5, 1, size=(500, 8)))
-
-
-def test_psnr_and_mean_absolute_by_hand():
+def test_mean_absolute_by_hand():
     x = np.full((2, 4, 4, 3), 100, np.uint8)
     y = x + np.array([0, 10], np.uint8)[:, None, None, None]
-    assert formulas.psnr(x, y).tolist() == [np.inf, pytest.approx(20 * np.log10(255 / 10))]
     assert formulas.mean_absolute(x, y).tolist() == [0, 10]
 
 
@@ -78,20 +65,6 @@ def test_skin_colour_is_seen_in_the_middle_of_the_face_only():
     change = formulas.skin_colour(changed) - formulas.skin_colour(faces)
     np.testing.assert_allclose(change[0], [50 * 15 * 14 / 400, 0, 0], atol=0.3)
     np.testing.assert_array_equal(change[1:], 0)
-
-
-@pytest.mark.parametrize("period", [2, 4])
-def test_checkerboard_raises_its_number(period):
-    change = np.repeat(RNG.normal(size=(20, 64, 64, 1)) * 5, 3, 3)
-    (plain, low, high), (levels, _, _) = formulas.checkerboard(change)
-    assert 0.7 < plain < 1.5
-    assert low < plain < high  # over the images, of which there are few
-    assert levels < 0.3
-    wave = np.cos(2 * np.pi * np.arange(64) / period) * np.sqrt(1 if period == 2 else 2)  # root mean square 1
-    (ratio, _, _), (levels, _, _) = formulas.checkerboard(change + 2 * wave[:, None, None])
-    assert ratio > 2 * plain
-    assert levels == pytest.approx(2, rel=0.05)
-    assert formulas.checkerboard(np.zeros((2, 64, 64, 3))) == ((1, 1, 1), (0, 0, 0))
 
 
 def test_ratio_of_means_has_the_interval_of_the_delta_method():
@@ -118,14 +91,14 @@ def test_only_the_eyes_count():
     assert sharp > 3
 
 
-@pytest.mark.parametrize(("cycles", "band"), [(3, 0), (6, 1), (12, 2), (24, 3), (48, 4)])
+@pytest.mark.parametrize(("cycles", "band"), [(12, 0), (48, 2)])
 def test_a_wave_is_found_in_its_band(cycles, band):
     found = formulas.power(wave(cycles, 30)) / formulas.power(wave(cycles, 0))
     assert np.argmax(found.mean(axis=0)) == band
     assert found[:, band].min() > 2
-    others = np.delete(found, [band, max(band - 1, 0), min(band + 1, 4)], axis=1)
+    others = np.delete(found, [band, max(band - 1, 0), min(band + 1, 2)], axis=1)
     assert np.exp(np.log(others).mean()) == pytest.approx(1, abs=0.1)
 
 
 def test_bands_above_the_pixels_are_unknown():
-    assert np.isnan(formulas.power(wave(3, 30, side=64))).all(axis=0).tolist() == [False] * 4 + [True]
+    assert np.isnan(formulas.power(wave(12, 30, side=64))).all(axis=0).tolist() == [False] * 2 + [True]

@@ -2,29 +2,26 @@
 
 import numpy as np
 import pytest
-from evaluation.oracle import Lighter, Oracle
+from evaluation.oracle import Lighter, translated
 
 from ageing import pictures
-from ageing.evaluation import crops, formulas, gallery, metrics
+from ageing.evaluation import formulas, gallery, metrics
 
 
 @pytest.fixture
 def measured(drawn, monkeypatch):
     monkeypatch.setattr(formulas, "RESAMPLES", 20)
     monkeypatch.setattr(metrics, "HALVINGS", 2)
-    faces = crops.load(drawn / "train", ("20s", "50s"), 32, 12, Oracle())
-    translations = crops.translate_both((Lighter(40), Lighter(-40)), *faces, Oracle(), "some")
-    return {direction: metrics.measure(translation) for direction, translation in translations.items()}, translations
+    return translated((Lighter(40), Lighter(-40)), drawn / "train", 32, 12)
 
 
 def test_the_best_and_the_worst_faces_are_shown_by_each_number(measured, tmp_path, monkeypatch):
     shown = {}
     monkeypatch.setattr(pictures, "save_grid", lambda path, rows: shown.update({path.name: dict(rows)}))
     monkeypatch.setattr(gallery, "SHOWN", 5)
-    numbers, translations = measured
-    age = translations["age"]
-    links = gallery.draw(tmp_path, "runs/some", translations, numbers)
-    for number, values in (("age_gain", age.age_gain), ("cycle_error", age.cycle_error)):
+    age = measured["age"]
+    links = gallery.draw(tmp_path, "runs/some", measured)
+    for number, values in (("age_gain", age.age_gain),):
         for which, expected in (("smallest", np.sort(values)[:5]), ("largest", np.sort(values)[::-1][:5])):
             rows = shown[f"runs_some_age_{which}_{number}.png"]
             assert list(rows) == ["input", "output", "cycle"]
@@ -33,14 +30,12 @@ def test_the_best_and_the_worst_faces_are_shown_by_each_number(measured, tmp_pat
             np.testing.assert_array_equal(rows["output"], age.outputs[at])
             np.testing.assert_array_equal(rows["cycle"], age.cycled[at])
     assert {"runs_some_age_random.png", "runs_some_rejuvenate_nearest_identity.png",
-            "runs_some_age_largest_skin_colour_change.png"} <= set(shown)
-    assert all(f"![{title}]({name})" in links for title, name in (
-        ("random", "runs_some_age_random.png"), ("estimated ages", "runs_some_rejuvenate_ages.png")))
-    assert (tmp_path / "runs_some_age_ages.png").stat().st_size > 1000
+            "runs_some_age_most_stains.png"} <= set(shown)
+    assert "![random](runs_some_age_random.png)" in links
 
 
 def test_faces_whose_gender_is_not_kept_have_a_picture_of_their_own(measured):
-    translation = measured[1]["age"]
+    translation = measured["age"]
     assert "gender not kept" not in dict(gallery._selections(translation))
     translation.gender_kept[[3, 7]] = False
     assert dict(gallery._selections(translation))["gender not kept"].tolist() == [3, 7]

@@ -1,15 +1,18 @@
 """The tables, on made-up numbers."""
 
-from ageing.evaluation import metrics, tables
+from ageing.evaluation import metrics, photos, tables
+
+ONE = (1, 0.5, 1.5)
 
 
 def numbers(**changes):
     """Of one direction, in the form of metrics.measure: every estimate is 1 (0.5 to 1.5)."""
-    group = dict.fromkeys([title for title, _ in metrics.GROUP_METRICS], (1, 0.5, 1.5)) | {"faces": 3}
-    return dict.fromkeys([title for title, *_ in metrics.METRICS], (1, 0.5, 1.5)) | {
-        "faces": 7, "ms per face": 12.3, "age monotone in strength up to 1.25": True,
-        **{key: dict.fromkeys(tables.COMPARED, (0.25, 0.125, 0.5)) for key, *_ in metrics.BESIDE_REAL},
-        "age gain by strength": {0: (0, 0, 0), 1: (20, 19, 21)}, "by group": {"Black female": group}} | changes
+    group = dict.fromkeys([title for title, _ in metrics.GROUP_METRICS], ONE) | {"faces": 3}
+    return dict.fromkeys([title for title, *_ in metrics.METRICS], ONE) | {
+        "faces": 7, "ms per face": 12.3,
+        **{key: dict.fromkeys(("outputs", "unchanged", "real"), (0.25, 0.125, 0.5)) for key, *_ in metrics.BESIDE_REAL},
+        **{key: dict.fromkeys(("outputs", "noise", "between"), ONE) for key, _ in metrics.NATURAL},
+        "by group": {"Black female": group}} | changes
 
 
 def test_every_number_is_in_the_table_with_its_interval():
@@ -17,10 +20,11 @@ def test_every_number_is_in_the_table_with_its_interval():
     assert lines[0] == "|  | age | rejuvenate |"
     for line in ("| faces | 7 | 8 |", "| age gain, years | 1.0 (0.5 to 1.5) | 1.0 (0.5 to 1.5) |",
                  "| skin lightness change, L* | +1.0 (+0.5 to +1.5) | +1.0 (+0.5 to +1.5) |",
-                 "| age monotone in strength up to 1.25 | True | True |", "| ms per face | 12 | 12 |",
-                 "| kernel distance x 1000, unchanged inputs | 250.00 (125.00 to 500.00) | 250.00 (125.00 to 500.00) |",
+                 "| ms per face | 12 | 12 |",
+                 "| Frechet distance, unchanged inputs | 0.250 (0.125 to 0.500) | 0.250 (0.125 to 0.500) |",
                  "| dark pixels beside the face, outputs | 25.0% (12.5% to 50.0%) | 25.0% (12.5% to 50.0%) |",
-                 "| age gain at strength 1, years, mean of both judges | 20.0 (19.0 to 21.0) | 20.0 (19.0 to 21.0) |"):
+                 "| brows, L*, outputs | +1.00 (+0.50 to +1.50) | +1.00 (+0.50 to +1.50) |",
+                 "| brows, L*, real faces | +1.00 (+0.50 to +1.50) | +1.00 (+0.50 to +1.50) |"):
         assert line in lines
     assert lines.count("By gender and race, age:") == lines.count("By gender and race, rejuvenate:") == 1
     assert sum(line.startswith("| Black female | 3 | 100% (50% to 150%) |") for line in lines) == 2
@@ -34,40 +38,42 @@ def test_several_rows_stand_side_by_side_with_dashes_for_what_could_not_be_measu
     assert "By gender and race, other: age:" in lines
 
 
-ESTIMATES = {"estimated age": (30, 28, 32), "age gain, years": (15.04, 12, 18),
-             "age gain, years, second judge": (16, 13, 19), "verified as the same person": (1, 0.9, 1),
-             "gender kept": (0.5, 0.4, 0.6), "gender kept, second judge": (0.5, 0.4, 0.6)}
-TOTALS = {"photos": 3, "found": 8, "aligned": 7, "judged": 6, "missed": 1, "not seen by dlib": 2, "change outside": 0,
-          "rim step": 1, "seconds": 0.126}
+def test_what_no_column_has_is_no_row_and_an_age_without_real_faces_has_dashes():
+    told = numbers(**{metrics.RISES: (0.9, 0.8, 1), "lips, L*": {"outputs": ONE}})
+    del told["Frechet distance"]
+    lines = tables.of_crops({"some": {"told 45": told, "rejuvenate": numbers()}}).splitlines()
+    assert "| Frechet distance, outputs | - | 0.250 (0.125 to 0.500) |" in lines
+    assert "| lips, L*, real faces | - | +1.00 (+0.50 to +1.50) |" in lines
+    assert f"| {metrics.RISES} | 90.0% (80.0% to 100.0%) | - |" in lines
+    assert not any(metrics.RISES in line for line in tables.of_crops({"some": {"age": numbers()}}).splitlines())
+
+
 SEEN = {"photo": "p.jpg", "found": 3, "aligned": 2, "judged": 1, "missed": 0, "not seen by dlib": 0, "seconds": 0.126,
-        "change outside": 0, "rim step": 1, "age gain, years": 17.04, "age gain, years, second judge": 9.74,
-        "identity distance": 0.152}
+        "age gain, years": 17.04, "age gain, years, second judge": 9.74, "identity distance": 0.152}
 
 
-def of_photos(crops=True):
-    compared = {"photos": {"faces": 6} | ESTIMATES, "crops": {"faces": 200} | ESTIMATES if crops else None,
-                "photos / crops": {"age gain, years": (0.752, 0.6, 0.9)} if crops else None}
-    nobody = {"photos": {"faces": 0}, "crops": compared["crops"], "photos / crops": {}}
+def of_photos():
+    group = dict.fromkeys([title for title, *_ in photos.METRICS], ONE) | {
+        "faces": 6, "brows, L*": {"outputs": ONE, "noise": (0.1, 0, 0.2)}}
+    totals = {"photos": 3, "found": 8, "aligned": 7, "judged": 6, "missed": 1, "not seen by dlib": 2, "seconds": 0.126}
     unjudged = dict.fromkeys(("age gain, years", "age gain, years, second judge", "identity distance"))
-    return {"groups": {"all faces": compared, "faces that look under 35": nobody}, "totals": TOTALS,
+    return {"groups": {"all faces": group, "faces that look under 35": {"faces": 0}}, "totals": totals,
             "photos": [SEEN, SEEN | unjudged]}
 
 
-def test_the_summary_compares_photos_with_crops_if_there_are_any():
-    lines = tables.of_photos({"some": {"age": of_photos()}}).splitlines()
-    for line in ("### some: age", "| faces | 6 | 200 |  |",
-                 "| age gain, years | 15.0 (12.0 to 18.0) | 15.0 (12.0 to 18.0) | 0.75 (0.60 to 0.90) |",
-                 "| gender kept | 50.0% (40.0% to 60.0%) | 50.0% (40.0% to 60.0%) |  |",
-                 "| **faces that look under 35** |  |  |  |", "| age gain, years | - | 15.0 (12.0 to 18.0) |  |"):
+def test_the_photos_have_a_column_for_every_age_told():
+    lines = tables.of_photos({"some": {"told 45": of_photos(), "told 55": of_photos()}}).splitlines()
+    for line in ("All faces:", "|  | told 45 | told 55 |", "| faces | 6 | 6 |",
+                 "| age gain, years | 1.0 (0.5 to 1.5) | 1.0 (0.5 to 1.5) |",
+                 "| brows, L*, noise | +0.10 (+0.00 to +0.20) | +0.10 (+0.00 to +0.20) |", "Faces that look under 35:",
+                 "| faces | 0 | 0 |"):
         assert line in lines
-    assert any(line.startswith("3 photos: 8 faces found, 7 of them aligned. 1 of the 6 judged faces missed, 2 found")
-               and line.endswith("rim: 1. 0.13 s per photo, from detection to blending.") for line in lines)
-    lines = tables.of_photos({"some": {"age": of_photos(crops=False)}}).splitlines()
-    assert "| age gain, years | 15.0 (12.0 to 18.0) | - |  |" in lines
+    assert any(line.startswith("told 55: 3 photos, 8 faces found, 7 of them aligned. 1 of the 6 judged faces missed, 2")
+               and line.endswith("0.13 s per photo, from detection to blending.") for line in lines)
 
 
 def test_photos_have_a_line_each_with_dashes_where_no_face_is_judged():
     lines = tables.of_each_photo({"some": {"age": of_photos()}}).splitlines()
-    assert lines[2] == "| some | age | p.jpg | 3 | 2 | 1 | 0 | 0 | 17.0 | 9.7 | 0.15 | 0 | 1 | 0.13 |"
-    assert lines[3] == "| some | age | p.jpg | 3 | 2 | 1 | 0 | 0 | - | - | - | 0 | 1 | 0.13 |"
+    assert lines[2] == "| some | age | p.jpg | 3 | 2 | 1 | 0 | 0 | 17.0 | 9.7 | 0.15 | 0.13 |"
+    assert lines[3] == "| some | age | p.jpg | 3 | 2 | 1 | 0 | 0 | - | - | - | 0.13 |"
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
