@@ -295,7 +295,9 @@ def test_dry_run_writes_nothing(workplace, capsys, monkeypatch):
     assert "32px: steps 5 to 7, 2 pairs each" in out
     assert train.main(["--config", str(ROOT / "configs/smoke.yaml"), "--dry-run", "generator.filters=2",
                        "discriminator.filters=2"]) == 0
-    assert "20s 400 images, 50s 400" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "20s 400, 50s 400, 70s 400 images" in out
+    assert "g_AB is told the age: 55 to 75 years" in out
     assert sorted(workplace.rglob("*")) == before
 
 
@@ -474,7 +476,7 @@ def test_an_unused_gpu_is_said_in_the_first_line(workplace, monkeypatch, capfd):
 
 @pytest.mark.slow
 def test_training_learns(tmp_path, monkeypatch):
-    """The smoke recipe, shortened to its first size: nearer to the true aged faces than the identity is."""
+    """The smoke recipe, shortened to its first size: nearer to the true faces of both ages than the identity is."""
     from ageing import drawn_faces
     from ageing.training import sample_grids
 
@@ -486,9 +488,18 @@ def test_training_learns(tmp_path, monkeypatch):
     assert train.main(["--config", str(ROOT / "configs/smoke.yaml"), "stages.1.steps=0", "stages.1.warm_start_steps=0",
                        "stages.0.steps=200"]) == 0
     assert {path.name for path in (tmp_path / "runs/00001-smoke/export").iterdir()} >= {"g_AB.onnx", "card.md"}
-    young, old = drawn_faces.true_pairs("data/drawn", "20s", "50s", kept[0].stage.size)
-    for title, ratio, _, _ in sample_grids.true_errors(kept[0], young, old):
-        assert ratio < 0.9, title
+    made = {}
+    for domain in ("50s", "70s"):
+        made[domain], old = drawn_faces.true_pairs("data/drawn", "20s", domain, kept[0].stage.size)
+        for title, ratio, _, _ in sample_grids.true_errors(kept[0], made[domain], old, "20s", domain):
+            assert ratio < 0.9, title
+    # The exported file is told an age, and makes what the network makes.
+    told = Translator(tmp_path / "runs/00001-smoke/export/g_AB.onnx", mirror=False)
+    assert (told.title, told.ages, told.age) == ("50s", (55, 75), 55)
+    found = {age: told.told(age)(made["50s"]) for age in (55, 65, 75)}
+    for age, faces in found.items():
+        assert np.abs(sample_grids.translate(lambda x, age=age: kept[0].age(x, age), made["50s"]) - 1.0 * faces).max() <= 1
+    assert np.abs(found[55] - 1.0 * found[75]).mean() > 1
 
 
 def test_tiny_recipe_is_as_the_tests_think(tiny):
