@@ -117,7 +117,7 @@ def _pool_values(faces, others, rng):
 
 def _arrays(found):
     return {f"{name} {i}": ops.convert_to_numpy(value) for name, many in found.items()
-            for i, value in enumerate(keras.tree.flatten(many))}
+            for i, value in enumerate(keras.tree.flatten(many)) if value is not None}
 
 
 if __name__ == "__main__":
