@@ -25,9 +25,8 @@ import time
 from pathlib import Path
 
 from ageing.errors import UserError, kind_of, run_script
+from ageing.project import PROJECT
 from ageing.training import runs
-
-PROJECT = Path(__file__).resolve().parent
 
 
 def parse_arguments(argv=None):
