@@ -56,8 +56,8 @@ class ClipEditor:
         if not missing:
             return photo_report.report_finished(job.photo, job.outputs.values(), "clip")
         with clip_file.Clip(job.photo, editor.max_megapixels) as clip, interrupts() as self.asked_to_end:
-            report = photo_report.report_on_clip(job.photo, clip, editor.targets)
             paths = {target: missing[kind] for target in editor.targets if (kind := editor.kind_of(target)) in missing}
+            report = photo_report.report_on_clip(job.photo, clip, paths)
             with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
                 temporary = {target: files.enter_context(replacing(path)) for target, path in paths.items()}
                 report["outputs"] = self._edit(clip, temporary, paths, report)

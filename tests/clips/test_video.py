@@ -71,7 +71,7 @@ def test_every_frame_is_changed_in_the_face_only(place, parts):
     left, top, right, bottom = map(int, face["box"])
     assert face | {"box": []} == {"number": 1, "box": [], "from": 0.0, "to": pytest.approx(11 / 15, abs=1e-3),
                                   "aligned": True, "edited": True}
-    assert summary(report) == "face.mp4: 1 of 1 face in 12 frames -> face_50s.mp4"
+    assert summary(report) == "face.mp4: 1 face in 12 frames made older (50s) -> face_50s.mp4"
     assert report["seconds"].keys() == {"read", "follow", "translate", "write"}
     changed = change("face_50s.mp4")
     here = changed[:, top:bottom, left:right].mean(3)     # the face moves: in the last frame half of it is here
