@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import time
+import types
+from pathlib import Path
 
 import moving_portrait
 import numpy as np
@@ -61,6 +63,20 @@ def change(path, source="face.mp4"):
     before, after = (np.stack([sample_clips.rgb(frame) for _, frame in sample_clips.read(one)[0]]).astype(float)
                      for one in (source, path))
     return after - before
+
+
+def test_a_line_every_ten_seconds_where_there_is_no_terminal(monkeypatch, capsys):
+    clip = types.SimpleNamespace(path=Path("in/face.mp4"), frames=120)
+    now = iter(range(0, 999, 4))    # four seconds a frame
+    monkeypatch.setattr(video.time, "monotonic", lambda: float(next(now)))
+    lines = video.Lines(clip)
+    for _ in range(6):
+        lines.update()
+    clip.frames = None
+    for _ in range(3):
+        lines.update()
+    assert capsys.readouterr().err.splitlines() == [
+        "face.mp4: 3 of 120 frames, 7:48 left", "face.mp4: 6 of 120 frames, 7:36 left", "face.mp4: 9 frames"]
 
 
 def test_every_frame_is_changed_in_the_face_only(place, parts):
@@ -251,12 +267,11 @@ def test_ctrl_c_leaves_a_playable_file(place):
     assert not list(place.glob(".writing*"))
 
 
-def test_progress_tells_the_time_left(place, parts, monkeypatch):
+def test_progress_tells_the_time_left(place, parts, monkeypatch, capsys):
     shown = []
 
     class Bar(video.tqdm):
         def __init__(self, **settings):
-            settings["disable"] = False
             super().__init__(**settings, file=io.StringIO(), mininterval=0)
 
         def update(self, n=1):
@@ -264,7 +279,14 @@ def test_progress_tells_the_time_left(place, parts, monkeypatch):
             shown.append(str(self))
 
     monkeypatch.setattr(video, "tqdm", Bar)
+    monkeypatch.setattr(video, "TOLD", 0)
     attempt(editor(parts), "face.mp4")
+    assert not shown
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 12
+    assert told[2].startswith("face.mp4: 3 of 12 frames, 0:0")
+    monkeypatch.setattr("sys.stderr", types.SimpleNamespace(isatty=lambda: True))
+    attempt(editor(parts, force=True), "face.mp4")
     assert len(shown) == 12
     assert re.search(r"face.mp4:\s+50%.* 6/12 \[00:0\d<00:0\d", shown[5])
 
