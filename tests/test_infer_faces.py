@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 import infer_faces
 from ageing.errors import UserError
 from ageing.faces import detector, translator
-from ageing.photos.metadata import EDITED_MARK
+from ageing.photos.metadata import EDITED_MARK, is_marked
 
 
 @pytest.fixture
@@ -364,6 +364,18 @@ def test_a_hundred_damaged_files_end_without_a_traceback(place, capsys, monkeypa
 def test_help_is_instant_and_shows_examples():
     out = help_of("infer_faces.py")
     assert "python infer_faces.py photo.jpg" in out
+
+
+def test_the_lines_of_python_in_the_readme(tmp_path):
+    shutil.copy(ROOT / "samples/astronaut.jpg", tmp_path / "photo.jpg")
+    lines, = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(re.findall(r"^\w", lines, re.MULTILINE)) == 5
+    command, settings = python("-c", lines, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, check=False, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    change = np.abs(pixels(tmp_path / "older.jpg") - pixels(tmp_path / "photo.jpg"))
+    assert change[60:170, 180:270].mean() > 2   # the face
+    assert is_marked(tmp_path / "older.jpg")
 
 
 def test_shipped_generators_age_the_astronaut(tmp_path):

@@ -126,7 +126,7 @@ def test_a_forecast_is_made_without_a_gpu_of_recipes_that_take_long(monkeypatch)
     assert time_limit.forecast(phases, measured) == []
 
 
-def test_a_forecast_times_no_longer_than_a_minute(monkeypatch):
+def test_a_forecast_soon_stops_timing(monkeypatch):
     """Then the other phases are estimated by their pixels: four times as many at 32 px in the same batch."""
     phases, timed = plan(recipe_file.parse(LONG, "long"), 40), []
 
