@@ -22,13 +22,15 @@ import webbrowser
 from pathlib import Path
 
 from ageing.errors import UserError, between, reason, run_script
+from ageing.project import PROJECT, as_installed
 from ageing.storage import clear_leftovers
 
 MOST_CONNECTIONS = 100
 
 
 def parse_arguments(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=as_installed(__doc__),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                         help="what to listen on (default: 127.0.0.1, which only this machine reaches)")
     parser.add_argument("--port", type=between(0, 65_535, int), default=8060, metavar="N", help="default: 8060")
@@ -37,7 +39,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
     parser.add_argument("--max-megapixels", type=between(0.001, 10_000), default=150, metavar="N",
                         help="refuse photos that are larger (default: 150)")
-    parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
+    parser.add_argument("--weights", default=PROJECT / "saved_models", type=Path, metavar="DIR",
                         help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
     return parser.parse_args(argv)
 
@@ -117,5 +119,9 @@ def load_worker(args):
     return Worker(Detector(), Aligner(), load(args.weights), args.max_megapixels)
 
 
-if __name__ == "__main__":
+def command():
     run_script(main, "requirements-app.txt")
+
+
+if __name__ == "__main__":
+    command()

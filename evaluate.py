@@ -18,8 +18,9 @@ from pathlib import Path
 
 from ageing.errors import UserError, kind_of, run_script
 from ageing.evaluation import FEWEST
+from ageing.project import PROJECT
 
-SAVED_MODELS = Path(__file__).parent / "saved_models"
+SAVED_MODELS = PROJECT / "saved_models"
 
 
 def parse_arguments(argv=None):

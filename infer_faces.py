@@ -28,6 +28,7 @@ from pathlib import Path
 from ageing.errors import UserError, between, run_script
 from ageing.faces import STRONGEST
 from ageing.faces.direction import OLDEST, YOUNGEST, Direction, aim
+from ageing.project import PROJECT, as_installed
 
 CODECS = "h264", "hevc", "av1", "vp9", "prores", "ffv1"     # those of clip_file, which only clips load
 NO_FACE = 3     # exit code
@@ -51,7 +52,8 @@ INSTEAD = {
 
 
 def parse_arguments(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=as_installed(__doc__),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos, clips, folders or patterns")
     parser.add_argument("-r", "--recursive", action="store_true", help="also the photos in folders inside of folders")
     parser.add_argument("-o", "--output", metavar="PATH",
@@ -81,7 +83,7 @@ def parse_arguments(argv=None):
                         help="also find faces smaller than 1/50 of a large photo's width; takes longer")
     parser.add_argument("--max-megapixels", type=between(0.001, 10_000), default=150, metavar="N",
                         help="refuse photos that are larger (default: 150)")
-    parser.add_argument("--weights", default=Path(__file__).parent / "saved_models", type=Path, metavar="DIR",
+    parser.add_argument("--weights", default=PROJECT / "saved_models", type=Path, metavar="DIR",
                         help="folder with g_AB.onnx and g_BA.onnx (default: saved_models)")
     args, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -238,5 +240,9 @@ def load_detector(args, finest):
     return Detector(confidence=args.confidence, finest=FINEST_SMALL_FACES if args.small_faces else finest)
 
 
-if __name__ == "__main__":
+def command():
     run_script(main, "requirements-photos.txt")
+
+
+if __name__ == "__main__":
+    command()

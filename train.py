@@ -7,7 +7,7 @@
     python train.py --resume runs/00001-utkface         continue at the exact step
     python train.py --resume runs/00001-utkface stages.2.epochs=40   the same, and train longer
     python train.py --minutes 15                        a whole run in 15 minutes: every part is shortened alike
-    python train.py --dry-run                           what would happen
+    python train.py --dry-run                           what would happen, and without a GPU how long it takes
     python train.py --export runs/00001-utkface         generators of the newest checkpoint -> saved_models/<run>/
     python train.py --export runs/00001-utkface/export  the ONNX files of a run that was trained without TensorFlow
 
@@ -25,9 +25,8 @@ import time
 from pathlib import Path
 
 from ageing.errors import UserError, kind_of, run_script
+from ageing.project import PROJECT
 from ageing.training import runs
-
-PROJECT = Path(__file__).resolve().parent
 
 
 def parse_arguments(argv=None):
@@ -38,7 +37,8 @@ def parse_arguments(argv=None):
                         f"{', '.join(runs.LENGTHS)} may change, where they are not trained yet")
     parser.add_argument("--minutes", type=float, metavar="N", help="end within N minutes: a few steps of each part of "
                         "the training are timed, then all parts are shortened in proportion")
-    parser.add_argument("--dry-run", action="store_true", help="print recipe, networks and steps, check the data")
+    parser.add_argument("--dry-run", action="store_true", help="print recipe, networks, steps and (without a GPU) "
+                        "hours, check the data")
     parser.add_argument("--export", metavar="RUN", help="export the generators of a checkpoint of this run, then stop")
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="with --export: which one (default: the newest)")
     parser.add_argument("-o", "--output", metavar="DIR", help="with --export: where to (default: saved_models/<run>)")
@@ -82,7 +82,8 @@ def main(argv=None):
     devices.load_backend()
     if args.dry_run:
         from ageing.training import loop
-        print("\n".join(loop.describe(recipe)))
+        for line in loop.describe(recipe):
+            print(line, flush=True)
         return 0
 
     if recipe.data.source == "drawn":

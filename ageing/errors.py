@@ -9,6 +9,8 @@ import stat
 import sys
 import threading
 
+from ageing.project import as_installed
+
 
 class UserError(Exception):
     """Something that the user can fix. The message is one line: it names the file or the key and says what to do."""
@@ -35,8 +37,8 @@ def run_script(main, requirements):
             print("error: " + " ".join(str(error).split()), file=sys.stderr)
             code = 1
         except ModuleNotFoundError as error:
-            print(f"error: the package {error.name} is missing; install it with: pip install -r {requirements}",
-                  file=sys.stderr)
+            print(as_installed(f"error: the package {error.name} is missing; install it with: "
+                               f"pip install -r {requirements}"), file=sys.stderr)
             code = 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

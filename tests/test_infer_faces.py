@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 import infer_faces
 from ageing.errors import UserError
 from ageing.faces import detector, translator
-from ageing.photos.metadata import EDITED_MARK
+from ageing.photos.metadata import EDITED_MARK, is_marked
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def pixels(path):
 
 def test_writes_beside_the_photo_and_changes_only_the_face(place, capsys):
     assert run("photo.png") == 0
-    assert "photo.png: 1 of 1 face -> photo_50s.png" in capsys.readouterr().out
+    assert "photo.png: 1 face made older (50s) -> photo_50s.png" in capsys.readouterr().out
     change = pixels("photo_50s.png") - pixels("photo.png")
     assert change[110, 150].tolist() == [min(40, 255 - v) for v in pixels("photo.png")[110, 150]]
     assert not change[:, :80].any()
@@ -145,7 +145,7 @@ def test_a_tree_of_odd_names_twice(place, capsys):
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == (
         "7 photos: 5 edited (5 faces), 1 without a face to edit, 1 error; skipped: 1 .pdf, 1 .txt")
-    assert r"in/line\nbreak/-x [1].jpg: 1 of 1 face -> out/line\nbreak/-x [1]_50s.jpg" in out.splitlines()
+    assert r"in/line\nbreak/-x [1].jpg: 1 face made older (50s) -> out/line\nbreak/-x [1]_50s.jpg" in out.splitlines()
     assert [line for line in err.splitlines() if line.startswith("error")] == [
         r"error: in/trip [2020]/bad\nname.jpg: not an image that can be read here"]
     outputs = [place / "out" / folder / "-x [1]_50s.jpg" for folder in folders]
@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_the_others_are_done(place,
     assert run("-r", "in") == 1
     out, err = capsys.readouterr()
     assert err == "error: in/locked: cannot be read (Permission denied)\n"
-    assert "in/a.jpg: 1 of 1 face -> in/a_50s.jpg" in out
+    assert "in/a.jpg: 1 face made older (50s) -> in/a_50s.jpg" in out
 
 
 def test_a_second_run_does_what_is_missing_and_continues_the_report(place, capsys):
@@ -252,7 +252,7 @@ def test_ages(place, monkeypatch, capsys):
     assert run("photo.png", "--age", 70) == 1
     assert "photo_70.png: exists already" in capsys.readouterr().err
     assert run("photo.png", "--age", 70, 80) == 0   # only what is missing
-    assert "1 of 1 face -> photo_80.png\n" in capsys.readouterr().out
+    assert "1 face made about 80 years old -> photo_80.png\n" in capsys.readouterr().out
 
 
 def test_ages_with_generators_of_one_domain(place, monkeypatch):
@@ -364,6 +364,18 @@ def test_a_hundred_damaged_files_end_without_a_traceback(place, capsys, monkeypa
 def test_help_is_instant_and_shows_examples():
     out = help_of("infer_faces.py")
     assert "python infer_faces.py photo.jpg" in out
+
+
+def test_the_lines_of_python_in_the_readme(tmp_path):
+    shutil.copy(ROOT / "samples/astronaut.jpg", tmp_path / "photo.jpg")
+    lines, = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(re.findall(r"^\w", lines, re.MULTILINE)) == 5
+    command, settings = python("-c", lines, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, check=False, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    change = np.abs(pixels(tmp_path / "older.jpg") - pixels(tmp_path / "photo.jpg"))
+    assert change[60:170, 180:270].mean() > 2   # the face
+    assert is_marked(tmp_path / "older.jpg")
 
 
 def test_shipped_generators_age_the_astronaut(tmp_path):

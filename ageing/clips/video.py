@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -20,11 +21,13 @@ from tqdm import tqdm
 from ageing.clips import clip_file
 from ageing.clips.steady_changes import SteadyChanges
 from ageing.clips.tracking import Tracker
-from ageing.errors import UserError, reason, signals_to_end
+from ageing.errors import UserError, printable, reason, signals_to_end
 from ageing.photos import outputs, photo_report
 from ageing.photos.editor import Editor
 from ageing.photos.sources import is_output
 from ageing.storage import replacing
+
+TOLD = 10   # seconds between two lines on how far a clip is
 
 
 class Discarded(Exception):
@@ -56,8 +59,8 @@ class ClipEditor:
         if not missing:
             return photo_report.report_finished(job.photo, job.outputs.values(), "clip")
         with clip_file.Clip(job.photo, editor.max_megapixels) as clip, interrupts() as self.asked_to_end:
-            report = photo_report.report_on_clip(job.photo, clip, editor.targets)
             paths = {target: missing[kind] for target in editor.targets if (kind := editor.kind_of(target)) in missing}
+            report = photo_report.report_on_clip(job.photo, clip, paths)
             with contextlib.suppress(Discarded), contextlib.ExitStack() as files:
                 temporary = {target: files.enter_context(replacing(path)) for target, path in paths.items()}
                 report["outputs"] = self._edit(clip, temporary, paths, report)
@@ -102,8 +105,7 @@ class ClipEditor:
         steps = Steps("read", "follow", "translate", "write")
         steady = SteadyChanges({target: target.translator for target in paths})
         codec, now = clip_file.codec_of(clip, self.codec), 0.0
-        bar = tqdm(desc=clip.path.name, total=clip.frames, unit="frame", disable=None, leave=False)
-        with bar, contextlib.ExitStack() as files, InOrder() as later:
+        with progress(clip) as bar, contextlib.ExitStack() as files, InOrder() as later:
             writers = {target: files.enter_context(clip_file.Writer(path, clip, codec))
                        for target, path in paths.items()}
             for item in clip:
@@ -127,6 +129,31 @@ class ClipEditor:
                 report["frames"] += 1
                 bar.update()
         report["seconds"] = {name: round(value, 3) for name, value in steps.seconds.items()}
+
+
+def progress(clip):
+    """Opens a progress bar with the time left or, where stderr is no terminal, Lines."""
+    if not sys.stderr.isatty():
+        return contextlib.nullcontext(Lines(clip))
+    return tqdm(desc=clip.path.name, total=clip.frames, unit="frame", leave=False)
+
+
+class Lines:
+    """In place of a progress bar: a line every `TOLD` seconds."""
+
+    def __init__(self, clip):
+        self.clip, self.frames, self.begin = clip, 0, time.monotonic()
+        self.next = self.begin + TOLD
+
+    def update(self):
+        self.frames, now = self.frames + 1, time.monotonic()
+        if now < self.next:
+            return
+        self.next, total, told = now + TOLD, self.clip.frames, f"{self.frames} frames"
+        if total and total > self.frames:
+            left = (total - self.frames) * (now - self.begin) / self.frames
+            told = f"{self.frames} of {total} frames, {clock(left)} left"
+        print(printable(f"{self.clip.path.name}: {told}"), file=sys.stderr, flush=True)
 
 
 class Steps:

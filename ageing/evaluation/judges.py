@@ -18,13 +18,14 @@ from tqdm import tqdm
 
 from ageing.errors import UserError, reason
 from ageing.faces.alignment import cut, transform, umeyama
+from ageing.project import PROJECT
 
 SAME_PERSON = 0.6  # dlib's threshold: descriptors of the same person are nearer
 # Where the face lies in UTKFace's framing: left, top, right, bottom, as shares of the side.
 FACE_BOX = (0.071, 0.0, 0.929, 0.973)
 SIZE = 200  # pixels per side of a face for these judges, as UTKFace's own: 64 px faces are enlarged
 
-SECOND_JUDGE = Path(__file__).parents[2] / "assets/second_judge/age_gender.onnx"
+SECOND_JUDGE = PROJECT / "assets/second_judge/age_gender.onnx"
 SECOND_SIZE = 112   # pixels per side of its input
 SECOND_BATCH = 8    # faces at once: more is no faster
 

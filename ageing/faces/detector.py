@@ -6,14 +6,14 @@
 import collections
 import dataclasses
 import functools
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ageing.errors import UserError
+from ageing.project import PROJECT
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "assets/face_detector/res10_ssd.onnx"
+WEIGHTS = PROJECT / "assets/face_detector/res10_ssd.onnx"
 
 # Longer side in pixels of the largest copy that is searched. A face must be about 25 pixels high there.
 FINEST = 1400

@@ -3,13 +3,12 @@
 assets/landmarks/README.md says where the network comes from.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from ageing.errors import UserError, reason
+from ageing.project import PROJECT
 
-WEIGHTS = Path(__file__).parents[2] / "assets/landmarks/landmarks.onnx"
+WEIGHTS = PROJECT / "assets/landmarks/landmarks.onnx"
 SIZE = 112   # pixels per side of the network's input
 POINTS = 68  # in the order of the 300-W data set (Sagonas et al. 2013)
 

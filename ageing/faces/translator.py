@@ -1,6 +1,6 @@
 """Run an exported generator on crops of faces, with ONNX Runtime: no TensorFlow is imported.
 
-    older = Translator("saved_models/g_AB.onnx")(crops)        crops, older: uint8 RGB (N, size, size, 3)
+    older = Translator()(crops)        crops, older: uint8 RGB (N, size, size, 3)
 """
 
 import copy
@@ -12,6 +12,7 @@ import numpy as np
 from ageing.errors import UserError, kind_of
 from ageing.faces.direction import USUAL, Direction
 from ageing.pixels import to_floats, to_pixels
+from ageing.project import PROJECT
 
 BATCH = 8  # faces at once; more is not faster and takes more memory
 
@@ -34,7 +35,7 @@ class Translator:
     Raises UserError if the file is missing or is not such a generator.
     """
 
-    def __init__(self, path, threads=0, mirror=True):
+    def __init__(self, path=PROJECT / "saved_models/g_AB.onnx", threads=0, mirror=True):
         from ageing.onnx_session import open_session
 
         path, self.mirror = Path(path), mirror

@@ -33,10 +33,11 @@ from ageing.faces.direction import Direction
 from ageing.page import sessions
 from ageing.page.guard import Guard
 from ageing.photos.sources import photo_suffixes
+from ageing.project import PROJECT
 
 mimetypes.add_type("text/javascript", ".js")    # Windows may say that it is plain text, which browsers do not run
 STATIC = Path(__file__).parent / "static"
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = PROJECT / "samples"
 EXAMPLES = {"astronaut.jpg": Direction.AGE, "grace-hopper.jpg": Direction.REJUVENATE}    # and what is shown of it
 LONGEST_NAME = 150          # characters of a photo's name that are kept
 TRANSFER = 300              # seconds that a photo may take on its way, up or down

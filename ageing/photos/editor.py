@@ -78,12 +78,11 @@ class Editor:
         detected = time.perf_counter()
         placements = self.aligner.align(photo.rgb, [faces[i] for i in chosen])
         aligned = time.perf_counter()
-        report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, placements, strict=True)),
-                                        self.targets)
+        targets = [target for target in self.targets if missing.keys() & {self.kind_of(target), self.compared}]
+        report = photo_report.report_on(job.photo, photo, faces, dict(zip(chosen, placements, strict=True)), targets)
         placements = [placement for placement in placements if placement.aligned]
         seconds = {"read": read - begin, "detect": detected - read, "align": aligned - detected}
         if placements or (faces and not (self.targets or self.tour)):  # all faces are numbered
-            targets = [target for target in self.targets if missing.keys() & {self.kind_of(target), self.compared}]
             wanted = [target.translator for target in targets]
             if self.tour and self.moving in missing:
                 wanted += self.tour.stops.values()

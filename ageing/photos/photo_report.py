@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from ageing.errors import UserError, printable
+from ageing.faces.direction import Direction
 from ageing.storage import as_private_as, replacing
 
 MANY = 10   # photos; of more, only errors and the closing summary are shown
@@ -97,9 +98,8 @@ def report_on(source, photo, faces, placements, targets):
 
 def notes_on(left):
     """[why the faces with the numbers `left`, from 1, are not edited], [] without any."""
-    *others, last = map(str, left or [0])
-    told = (f"faces {', '.join(others)} and {last} were left as they are: they are" if others else
-            f"face {last} was left as it is: it is")
+    told = (f"faces {_listed(left)} were left as they are: they are" if len(left) > 1 else
+            f"face {_listed(left)} was left as it is: it is")
     return [f"{told} seen from the side, or half covered"] * bool(left)
 
 
@@ -110,8 +110,8 @@ def report_on_clip(source, clip, targets):
 
 
 def _asked(targets):
-    return [{"age": target.age, "direction": target.direction, "strength": round(target.strength, 3),
-             "share": round(target.share, 3)} for target in targets]
+    return [{"name": target.name, "age": target.age, "direction": target.direction,
+             "strength": round(target.strength, 3), "share": round(target.share, 3)} for target in targets]
 
 
 def report_finished(source, outputs, kind="photo"):
@@ -154,10 +154,21 @@ def summary(report):
     if "interrupted" in report:
         return printable(f"{name_of(report)}: interrupted, the first {report['interrupted']} -> {outputs}")
     edited = _edited([report])
-    done = f"{edited} of {_count(n, 'face')}" if edited else f"{_count(n, 'face')} numbered"
-    told = f" ({'; '.join(report['notes'])})" if report["notes"] else ""
+    faces = _count(n, "face") if edited in (0, n) else f"{edited} of {n} faces"
     frames = f" in {_count(report['frames'], 'frame')}" if "frames" in report else ""
-    return printable(f"{name_of(report)}: {done}{frames} -> {outputs}{told}")
+    done = _made(report["targets"]) if edited else "numbered"
+    told = f" ({'; '.join(report['notes'])})" if report["notes"] else ""
+    return printable(f"{name_of(report)}: {faces}{frames} {done} -> {outputs}{told}")
+
+
+def _made(targets):
+    """What became of the faces: "made older (50s) at strength 0.6"."""
+    ages = [target["age"] for target in targets if target["age"] is not None]
+    ways = [("older" if Direction(target["direction"]).sign > 0 else "younger")
+            + (f" ({target['name']})" if target["name"] != target["direction"] else "") for target in targets]
+    made = f"about {_listed(ages)} years old" if ages else _listed(ways)
+    strength = "".join(f" at strength {one:g}" for one in {target["strength"] for target in targets} - {1})
+    return f"made {made}{strength}" if targets else "shown at all ages"
 
 
 def closing(reports, skipped):
@@ -191,6 +202,12 @@ def closing(reports, skipped):
 def _edited(reports):
     """How many faces were edited."""
     return sum(face["edited"] for report in reports for face in report["faces"])
+
+
+def _listed(items):
+    """As "1, 2 and 7"."""
+    *others, last = map(str, items or [""])
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _count(n, what):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ageing.errors import UserError, printable, reason
 from ageing.photos.metadata import is_marked
+from ageing.project import as_installed
 from ageing.storage import SYSTEM_FOLDERS
 
 # Files of a folder that are taken for photos. A file that is named itself may be of any format that Pillow reads.
@@ -23,7 +24,7 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", "
 HEIF_SUFFIXES = {".heic", ".heif", ".hif"}  # the same, if pillow-heif is installed
 CLIP_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
                  ".flv", ".3gp", ".3g2", ".ogv", ".vob", ".mxf"}  # clips, if PyAV is installed
-CLIPS_NEED = "clips need PyAV: pip install -r requirements-video.txt"
+CLIPS_NEED = as_installed("clips need PyAV: pip install -r requirements-video.txt")
 
 
 @dataclasses.dataclass(frozen=True)

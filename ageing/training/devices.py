@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from ageing.errors import UserError
+from ageing.project import PROJECT
 
 BACKENDS = ("tensorflow", "jax")
-COMPILED = Path(__file__).parents[2] / ".jax-cache"  # JAX' programs for this machine's GPU
+COMPILED = PROJECT / ".jax-cache"  # JAX' programs for this machine's GPU
 
 
 def load_backend():

@@ -4,13 +4,14 @@ Its weights are in assets/imagenet_features/. They are constants: nothing here i
 """
 
 import functools
-from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "assets/imagenet_features/lite0.npz"
+from ageing.project import PROJECT
+
+WEIGHTS = PROJECT / "assets/imagenet_features/lite0.npz"
 SMALLEST = 96   # pixels: smaller faces are enlarged, so that the coarsest features have 6 x 6 places
 # (kernel size, stride, whether channels are expanded first, whether its features are judged) of each block
 BLOCKS = ((3, 1, False, False), (3, 2, True, False), (3, 1, True, True), (5, 2, True, False), (5, 1, True, True),

@@ -12,7 +12,7 @@ import data_loader
 from ageing import drawn_faces
 from ageing.errors import UserError, signals_to_end
 from ageing.face_folder import list_images
-from ageing.training import checkpoints, devices, recipe_file, runs, sample_grids
+from ageing.training import checkpoints, devices, recipe_file, runs, sample_grids, time_limit
 from ageing.training.cyclegan import CycleGAN
 from ageing.training.engine import engine
 from ageing.training.monitor import Monitor
@@ -81,6 +81,8 @@ class Training:
         try:
             if self.limit:
                 self._time_phases()
+            elif not self.start and not engine().several_processes:
+                self._forecast()
             for number in range(len(self.phases)):
                 phase = self.phases[number]  # of the plan as it is now
                 if phase.stop < self.start:
@@ -150,6 +152,19 @@ class Training:
             runs.check_images(self.recipe, self.images, training_images(self.recipe))  # what was loaded just now
             self.ready[place] = gan, faces
         return self.ready[place]
+
+    def _forecast(self):
+        """Say how long the run takes, if this machine has no GPU."""
+        def measured(phase):
+            if self.interruption.signal:
+                raise InterruptedError
+            with memory_errors_named(self.recipe, phase):
+                gan, (faces, _) = self._ready(self.recipe.stages.index(phase.stage))
+                return time_limit.measure(phase, gan, faces)
+
+        with contextlib.suppress(InterruptedError):
+            for line in time_limit.forecast(self.phases, measured):
+                self.monitor.say(line)
 
     def _time_phases(self):
         """Time some steps of every phase, and shorten the phases."""
@@ -224,28 +239,37 @@ def training_images(recipe):
 
 
 def describe(recipe):
-    """What a run would do, as lines of text: recipe, networks, data, phases. Raises UserError as training would."""
+    """What a run would do: lines on recipe, networks, data, phases, hours. Raises UserError as training would."""
     devices.share_batches(recipe, engine())
     data = recipe.data
     counts = (drawn_faces.count(data.path, data.domain_A, data.domains_B) if data.source == "drawn"
               else [count for count, _ in training_images(recipe).values()])
     counts = dict(zip(data.domains, counts, strict=True))
-    lines = [recipe_file.dump(recipe)]
+    yield recipe_file.dump(recipe)
     gan = CycleGAN(recipe, recipe.stages[-1])
-    lines.append(f"networks at {recipe.stages[-1].size} px:")
+    yield f"networks at {recipe.stages[-1].size} px:"
     for name in ("g_AB", "g_BA", "d_A", "d_B", "classifier"):
         if network := getattr(gan, name):
-            lines.append(f"{name}: {network.count_params():,} parameters")
+            yield f"{name}: {network.count_params():,} parameters"
     told = ", ".join(f"{domain} {count}" for domain, count in counts.items())
-    lines.append(f"data: {data.path}/train: {told} images")
+    yield f"data: {data.path}/train: {told} images"
     if data.ages:
-        lines.append(f"g_AB is told the age: {data.ages[0]:g} to {data.ages[-1]:g} years")
-    lines.append(f"device: {engine().describe(engine().precision(recipe.precision))}")
+        yield f"g_AB is told the age: {data.ages[0]:g} to {data.ages[-1]:g} years"
+    yield f"device: {engine().describe(engine().precision(recipe.precision))}"
     if origin := checkpoints.starting_point(recipe):
-        lines.append(f"starts from: {origin[0].folder}, step {origin[1]}")
-    for phase in plan(recipe, epoch(recipe, counts)):
-        lines.append(f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each")
-    return lines
+        yield f"starts from: {origin[0].folder}, step {origin[1]}"
+    phases = plan(recipe, epoch(recipe, counts))
+    for phase in phases:
+        yield f"{phase.title}: steps {phase.start} to {phase.stop}, {phase.batch_size} pairs each"
+    gans = {}   # {stage: CycleGAN}
+
+    def measured(phase):
+        with memory_errors_named(recipe, phase):
+            if phase.stage not in gans:
+                gans[phase.stage] = CycleGAN(recipe, phase.stage, engine().precision(recipe.precision))
+            return time_limit.measure(phase, gans[phase.stage], time_limit.Noise(phase.stage.size, data))
+
+    yield from time_limit.forecast(phases, measured)
 
 
 def load_faces(recipe, gan, monitor):

@@ -13,10 +13,10 @@ from typing import Literal
 import yaml
 
 from ageing.errors import UserError, kind_of
+from ageing.project import PROJECT
 from ageing.training.recipe import Recipe
 from ageing.utkface import DECADES
 
-PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT = PROJECT / "configs/utkface.yaml"
 TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 

@@ -84,7 +84,7 @@ def test_photos_and_clips_in_one_folder_and_again(place, capsys):
     (place / "in/notes.txt").write_text("no")
     assert run("in", "-o", "out", "--json", "report.json") == 1
     told, errors = capsys.readouterr()
-    assert "in/clip.mp4: 1 of 1 face in 4 frames -> out/clip_50s.mp4" in told
+    assert "in/clip.mp4: 1 face in 4 frames made older (50s) -> out/clip_50s.mp4" in told
     assert told.splitlines()[-1] == "1 photo and 3 clips: 3 edited (3 faces), 1 error; skipped: 1 .txt"
     assert "error: in/broken.mkv: a damaged clip, or none that can be read here" in errors
     assert {path.name for path in (place / "out").iterdir()} == {"photo_50s.png", "clip_50s.mp4", "other_50s.MOV"}

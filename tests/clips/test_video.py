@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import time
+import types
+from pathlib import Path
 
 import moving_portrait
 import numpy as np
@@ -63,6 +65,20 @@ def change(path, source="face.mp4"):
     return after - before
 
 
+def test_a_line_every_ten_seconds_where_there_is_no_terminal(monkeypatch, capsys):
+    clip = types.SimpleNamespace(path=Path("in/face.mp4"), frames=120)
+    now = iter(range(0, 999, 4))    # four seconds a frame
+    monkeypatch.setattr(video.time, "monotonic", lambda: float(next(now)))
+    lines = video.Lines(clip)
+    for _ in range(6):
+        lines.update()
+    clip.frames = None
+    for _ in range(3):
+        lines.update()
+    assert capsys.readouterr().err.splitlines() == [
+        "face.mp4: 3 of 120 frames, 7:48 left", "face.mp4: 6 of 120 frames, 7:36 left", "face.mp4: 9 frames"]
+
+
 def test_every_frame_is_changed_in_the_face_only(place, parts):
     report, = attempt(editor(parts), "face.mp4")
     assert report["outputs"] == ["face_50s.mp4"]
@@ -71,7 +87,7 @@ def test_every_frame_is_changed_in_the_face_only(place, parts):
     left, top, right, bottom = map(int, face["box"])
     assert face | {"box": []} == {"number": 1, "box": [], "from": 0.0, "to": pytest.approx(11 / 15, abs=1e-3),
                                   "aligned": True, "edited": True}
-    assert summary(report) == "face.mp4: 1 of 1 face in 12 frames -> face_50s.mp4"
+    assert summary(report) == "face.mp4: 1 face in 12 frames made older (50s) -> face_50s.mp4"
     assert report["seconds"].keys() == {"read", "follow", "translate", "write"}
     changed = change("face_50s.mp4")
     here = changed[:, top:bottom, left:right].mean(3)     # the face moves: in the last frame half of it is here
@@ -251,12 +267,11 @@ def test_ctrl_c_leaves_a_playable_file(place):
     assert not list(place.glob(".writing*"))
 
 
-def test_progress_tells_the_time_left(place, parts, monkeypatch):
+def test_progress_tells_the_time_left(place, parts, monkeypatch, capsys):
     shown = []
 
     class Bar(video.tqdm):
         def __init__(self, **settings):
-            settings["disable"] = False
             super().__init__(**settings, file=io.StringIO(), mininterval=0)
 
         def update(self, n=1):
@@ -264,7 +279,14 @@ def test_progress_tells_the_time_left(place, parts, monkeypatch):
             shown.append(str(self))
 
     monkeypatch.setattr(video, "tqdm", Bar)
+    monkeypatch.setattr(video, "TOLD", 0)
     attempt(editor(parts), "face.mp4")
+    assert not shown
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 12
+    assert told[2].startswith("face.mp4: 3 of 12 frames, 0:0")
+    monkeypatch.setattr("sys.stderr", types.SimpleNamespace(isatty=lambda: True))
+    attempt(editor(parts, force=True), "face.mp4")
     assert len(shown) == 12
     assert re.search(r"face.mp4:\s+50%.* 6/12 \[00:0\d<00:0\d", shown[5])
 

@@ -70,7 +70,7 @@ def test_faces_are_chosen(place, which, edited):
     assert [f["turn"] for f in report["faces"]] == [0, 0]
     changed = change(report["outputs"][0])
     assert [changed[:, :150].any(), changed[:, 150:].any()] == edited
-    assert f"photo.png: {sum(edited)} of 2 faces -> " in summary(report)
+    assert f"photo.png: {'2' if which == 'all' else '1 of 2'} faces made older (50s) -> " in summary(report)
 
 
 LEFT = "face 2 was left as it is: it is seen from the side, or half covered"
@@ -119,9 +119,9 @@ def test_each_target_has_its_strength_and_share(place):
     both = {Direction.AGE: Stub(40), Direction.REJUVENATE: Stub(-40, "20s")}
     report, = attempt(editor(LARGE, targets=[*ages.of_directions(both, 0.5), *ages.of_ages([34], both)]), "photo.png")
     assert report["targets"] == [
-        {"age": None, "direction": "age", "strength": 0.5, "share": 1.0},
-        {"age": None, "direction": "rejuvenate", "strength": 0.5, "share": 1.0},
-        {"age": 34, "direction": "rejuvenate", "strength": 1.0, "share": 0.4}]
+        {"name": "50s", "age": None, "direction": "age", "strength": 0.5, "share": 1.0},
+        {"name": "20s", "age": None, "direction": "rejuvenate", "strength": 0.5, "share": 1.0},
+        {"name": "34", "age": 34, "direction": "rejuvenate", "strength": 1.0, "share": 0.4}]
     for name, grey in (("photo_50s_0.5.png", 20), ("photo_20s_0.5.png", -20), ("photo_34.png", -16)):
         assert change(name)[70, 60, :2].tolist() == [grey, grey]
 

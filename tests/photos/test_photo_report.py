@@ -8,9 +8,17 @@ import pytest
 from ageing.photos import photo_report
 
 
-def report(photo="a.jpg", edited=(True,), outputs=("a_50s.jpg",), notes=()):
+def asked(name, direction="age", strength=1.0, age=None):
+    return {"name": name, "age": age, "direction": direction, "strength": strength, "share": 1.0}
+
+
+OLDER, YOUNGER = asked("50s"), asked("20s", "rejuvenate")
+
+
+def report(photo="a.jpg", edited=(True,), outputs=("a_50s.jpg",), notes=(), targets=(OLDER,)):
     faces = [{"edited": e, "aligned": e} for e in edited]
-    return {"photo": photo, "faces": faces, "outputs": list(outputs) if any(edited) else [], "notes": list(notes)}
+    return {"photo": photo, "faces": faces, "targets": list(targets),
+            "outputs": list(outputs) if any(edited) else [], "notes": list(notes)}
 
 
 ERROR = photo_report.report_error("bad.jpg", "bad.jpg: a damaged image")
@@ -18,12 +26,21 @@ FINISHED = photo_report.report_finished("old.jpg", ["old_50s.jpg", "old_compare.
 
 
 def test_one_line_a_photo():
-    assert photo_report.summary(report(edited=(True, False))) == "a.jpg: 1 of 2 faces -> a_50s.jpg"
-    assert photo_report.summary(report(notes=["no map", "x"])) == "a.jpg: 1 of 1 face -> a_50s.jpg (no map; x)"
+    assert photo_report.summary(report(edited=(True, False))) == "a.jpg: 1 of 2 faces made older (50s) -> a_50s.jpg"
+    assert photo_report.summary(report(notes=["map", "x"])) == "a.jpg: 1 face made older (50s) -> a_50s.jpg (map; x)"
     assert photo_report.summary(report(edited=(False,), notes=["y", "x"])) == "a.jpg: nothing written: y; x"
     assert photo_report.summary(report(edited=())).startswith("a.jpg: no face found, nothing written")
     assert photo_report.summary(ERROR) == "error: bad.jpg: a damaged image"
     assert photo_report.summary(FINISHED).startswith("old.jpg: done before, see old_50s.jpg, old_compare.jpg")
+
+
+@pytest.mark.parametrize(("targets", "done"), [
+    ([YOUNGER], "2 faces made younger (20s)"), ([OLDER, YOUNGER], "2 faces made older (50s) and younger (20s)"),
+    ([asked("age")], "2 faces made older"), ([asked("50s", strength=0.6)], "2 faces made older (50s) at strength 0.6"),
+    ([asked(str(age), age=age) for age in (30, 50, 70)], "2 faces made about 30, 50 and 70 years old"),
+    ([], "2 faces shown at all ages")])
+def test_what_was_done_in_words(targets, done):
+    assert photo_report.summary(report(edited=(True, True), targets=targets)) == f"a.jpg: {done} -> a_50s.jpg"
 
 
 @pytest.mark.parametrize(("numbers", "note"), [
@@ -35,7 +52,8 @@ def test_faces_that_were_left_are_named(numbers, note):
 
 def test_names_that_are_no_line_of_text():
     odd = report("line\nbreak  \udcff.jpg", outputs=["line\nbreak  \udcff_50s.jpg"])
-    assert photo_report.summary(odd) == r"line\nbreak  \udcff.jpg: 1 of 1 face -> line\nbreak  \udcff_50s.jpg"
+    assert photo_report.summary(odd) == (
+        r"line\nbreak  \udcff.jpg: 1 face made older (50s) -> line\nbreak  \udcff_50s.jpg")
     assert photo_report.printable("Jürgen 猫 🐈.jpg") == "Jürgen 猫 🐈.jpg"
     assert photo_report.printable("\x1b[31mred") == r"\x1b[31mred"
 

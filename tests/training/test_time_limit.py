@@ -1,11 +1,12 @@
 """train.py --minutes: what is left of a recipe. The tiny recipe: warm 1, 16 px 3, warm 1, 32 px 2, finish 2 steps."""
 
 import time
+import types
 
 import numpy as np
 import pytest
 import yaml
-from conftest import TINY, checkpoint_values, write_recipe
+from conftest import ROOT, TINY, checkpoint_values, write_recipe
 from keras import ops
 from training_pieces import NoiseFaces
 
@@ -102,6 +103,70 @@ def test_timing_a_step_leaves_no_trace(eager, tiny, monkeypatch):
     after = [ops.convert_to_numpy(v) for some in gan.state().values() for v in some]
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
     assert (gan.step, limit.full) == (5, {0: 1, 1: 3})
+
+
+GPU = types.SimpleNamespace(gpu_names=lambda: ["H200"])
+NONE = types.SimpleNamespace(gpu_names=list)
+
+
+def test_a_forecast_is_made_without_a_gpu_of_recipes_that_take_long(monkeypatch):
+    phases, timed = plan(recipe_file.parse(LONG, "long"), 40), []
+
+    def measured(phase):
+        timed.append(phase.title)
+        return 100.0
+
+    monkeypatch.setattr(time_limit, "engine", lambda: NONE)
+    assert time_limit.forecast(phases, measured) == timed == []
+    monkeypatch.setattr(time_limit, "SMALL", 0)
+    line, = time_limit.forecast(phases, measured)   # 100 + 300 + 100 + 200 + 100 steps
+    assert timed == ["16px warm start", "16px", "32px warm start", "32px", "finish"]
+    assert line.startswith("without a GPU this recipe takes about 22.2 hours here; configs/cpu.yaml is for")
+    monkeypatch.setattr(time_limit, "engine", lambda: GPU)
+    assert time_limit.forecast(phases, measured) == []
+
+
+def test_a_forecast_soon_stops_timing(monkeypatch):
+    """Then the other phases are estimated by their pixels: four times as many at 32 px in the same batch."""
+    phases, timed = plan(recipe_file.parse(LONG, "long"), 40), []
+
+    def measured(phase):
+        timed.append(phase.title)
+        monkeypatch.setattr(time, "monotonic", lambda: 61.0)
+        return 1.0
+
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(time_limit, "engine", lambda: NONE)
+    monkeypatch.setattr(time_limit, "SMALL", 0)
+    line, = time_limit.forecast(phases, measured)
+    assert timed == ["16px warm start", "16px"]
+    assert line == f"without a GPU this recipe takes about {(100 + 300 + 4 * (100 + 200 + 100)) / 3600:.1f} hours here"
+
+
+@pytest.mark.parametrize(("name", "small"), [("smoke", True), ("cpu", False), ("ages", False), ("utkface", False)])
+def test_the_smoke_recipe_is_not_timed(name, small, monkeypatch):
+    monkeypatch.setattr(time_limit, "engine", lambda: NONE)
+    recipe = recipe_file.load(ROOT / f"configs/{name}.yaml")
+    assert bool(time_limit.forecast(plan(recipe, 6000), lambda phase: 1.0)) != small
+
+
+def test_a_run_with_a_forecast_is_the_run_without(workplace, monkeypatch, capsys):
+    """To the bit, of two sizes."""
+    assert train.main(["--config", "tiny.yaml"]) == 0
+    assert "without a GPU" not in capsys.readouterr().out
+    monkeypatch.setattr(time_limit, "SMALL", 0)
+    assert train.main(["--config", "tiny.yaml"]) == 0
+    assert "without a GPU this recipe takes about 0." in capsys.readouterr().out
+    one, other = (checkpoint_values(f"runs/0000{n}-tiny", 9) for n in (1, 2))
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert np.array_equal(value, other[name]), name
+
+
+def test_a_dry_run_says_how_long_the_recipe_takes(workplace, monkeypatch, capsys):
+    monkeypatch.setattr(time_limit, "SMALL", 0)
+    assert train.main(["--config", "tiny.yaml", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("without a GPU this recipe takes about 0.")
 
 
 @pytest.mark.slow
