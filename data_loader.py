@@ -16,7 +16,6 @@ from ageing.utkface import CELL_CAP, cell_name, labels_of, matched_distribution
 RARE = 0.6   # see _weights: at 0 old people would hardly be seen, at 1 the few of them would be learned by heart
 
 
-
 class LabelledFaces(NamedTuple):
     """Faces in a training step: images float32 (N, H, W, 3) in [-1, 1], labels float32 (N, LABELS) as labels_of.
 
@@ -64,7 +63,7 @@ class UnpairedFaces:
         self.B, self.ages = (old[0], None) if not settings.ages else _joined(old, settings.ages)
         if settings.sampling == "matched":
             self.p, self.capped, self.dropped = matched_distribution(self.A.cells, self.B.cells)
-            weights = np.ones(len(self.A)), _weights(self.B.cells, self.ages, settings.ages)
+            weights = np.ones(len(self.A)), _weights(self.B.cells, self.ages)
             self.cells = [_by_cell(domain.cells, one, len(self.p))
                           for domain, one in zip((self.A, self.B), weights, strict=True)]
 
@@ -142,15 +141,14 @@ def _joined(domains, middles):
     return Domain(images, cells, known, {}, 0), np.concatenate(ages).astype(np.float32)
 
 
-def _weights(cells, ages, middles):
+def _weights(cells, ages):
     """(N,): how often a face is drawn beside the others of its cell, 1 / n^RARE if n of the cell have its decade.
 
-    middles: of the decades. Without ages all are drawn alike.
+    Without ages all are drawn alike.
     """
     if ages is None:
         return np.ones(len(cells))
-    decades = np.abs(ages[:, None] - np.array(middles)).argmin(axis=1)
-    _, group, counts = np.unique(np.stack([cells, decades]), axis=1, return_inverse=True, return_counts=True)
+    _, group, counts = np.unique(np.stack([cells, ages // 10]), axis=1, return_inverse=True, return_counts=True)
     return counts[group.ravel()] ** -RARE
 
 

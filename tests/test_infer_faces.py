@@ -262,6 +262,15 @@ def test_ages_with_generators_of_one_domain(place, monkeypatch):
     assert run("photo.png", "--age", 30) == 0
 
 
+def test_ages_that_a_generator_has_not_learned(place, monkeypatch):
+    make_told(monkeypatch)
+    monkeypatch.setattr(Told, "ages", (55, 75))
+    for age in (45, 81):
+        with pytest.raises(UserError, match=f"--age {age}: .*g_AB.onnx makes 55 to 75 years only"):
+            run("photo.png", "--age", 30, age)
+    assert run("photo.png", "--age", 30, 50, 80) == 0
+
+
 @pytest.mark.parametrize("text", ["infer_faces.py", "README.md", "docs/photos.md"])
 def test_examples_typed_one_after_the_other(place, monkeypatch, text):
     """Those that name one photo."""

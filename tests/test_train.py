@@ -22,6 +22,7 @@ from ageing.errors import UserError
 from ageing.faces.translator import Translator
 from ageing.training import checkpoints, cyclegan, devices, export, loop, recipe_file
 from ageing.training.engine import TensorFlow
+from ageing.training.recipe import Data
 from ageing.training.runs import Run
 
 FIRST, SECOND, LAST = 4, 7, 9  # last steps of 16 px (1 warm + 3), of 32 px (1 warm + 2), of finishing (2)
@@ -203,6 +204,12 @@ def test_any_checkpoint_is_exported_on_demand(whole, tmp_path, monkeypatch):
     assert written["g_AB.onnx"] == {"size": "16", "multiple": "4", "makes": "50s", "run": whole.name, "step": "1"}
     with pytest.raises(UserError, match=r"no checkpoint of step 99; there are: 1, 2"):
         train.main(["--export", str(whole), "--checkpoint", "99", "-o", "other"])
+
+
+@pytest.mark.parametrize(("domain_B", "made"), [
+    ("40s", "40s"), (("40s", "60s"), "50s"), (("60s", "70s"), "60s"), (("30s", "40s"), "40s")])
+def test_an_export_is_called_by_the_domain_that_it_makes_if_no_age_is_asked(domain_B, made):
+    assert export.usual(Data(domain_B=domain_B)) == made
 
 
 @pytest.mark.parametrize(("fault", "words"), [

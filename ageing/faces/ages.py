@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ageing.faces.direction import AS_IT_IS, MADE, OLDEST, USUAL, YOUNGEST, Direction, aim
+from ageing.faces.direction import AS_IT_IS, MADE, USUAL, YOUNGEST, Direction, aim
 from ageing.faces.translator import Translator
 
 APART = 10  # years between two stops, see `in_between`
@@ -65,7 +65,8 @@ class Tour(NamedTuple):
     def loop(self):
         """[(title, age, milliseconds)]. Two years a picture, but half a year where an older face begins to appear."""
         _, first, *more = self.stops
-        ages = [*range(YOUNGEST, AS_IT_IS, 2), *np.arange(AS_IT_IS, first, 0.5), *np.arange(first, OLDEST, 2), OLDEST]
+        last = more[-1] if more else first
+        ages = [*range(YOUNGEST, AS_IT_IS, 2), *np.arange(AS_IT_IS, first, 0.5), *np.arange(first, last, 2), last]
         titles = {age: str(int(age)) for age in ages}
         if not more:    # each makes one domain: there are no years to tell
             ages = range(MADE, USUAL + 1)
@@ -83,7 +84,7 @@ def stops(translators):
     """
     older, old = translators[Direction.AGE], [USUAL]
     if older.ages:
-        old = [*np.arange(*older.ages, APART).tolist(), older.ages[1]]
+        old = [age for age in (*np.arange(*older.ages, APART).tolist(), older.ages[1]) if age > AS_IT_IS]
     return {MADE: translators[Direction.REJUVENATE], **{age: older.told(age) if older.ages else older for age in old}}
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ageing.faces import STRONGEST
-from ageing.faces.direction import USUAL, YOUNGEST, Direction, aim
+from ageing.faces.direction import AS_IT_IS, USUAL, YOUNGEST, Direction, aim
 
 PER_STRENGTH = 20   # stops for a strength of 1
 BETWEEN = 10        # years from one age that is told to the next
@@ -52,9 +52,9 @@ class Slider:
             start = self._told(float(np.clip(USUAL, *ages)), ages)
             older = [self._told(float(age), ages) for age in range(round(ages[0]), round(ages[1]) + 1)
                      if aim(age).direction is Direction.AGE]    # below ages[0] it makes ages[0]
-            aims = {aim(age): age for age in reversed(range(YOUNGEST, round(ages[0])))}     # of equal ones the youngest
+            aims = {aim(age): age for age in reversed(range(YOUNGEST, AS_IT_IS))}     # of equal ones the youngest
             younger = [self._share(f"age {age}", Layer(way.direction), way.share, str(age))
-                       for way, age in reversed(aims.items()) if way.direction is Direction.REJUVENATE]
+                       for way, age in reversed(aims.items())]
         self.stops = [*younger, Stop("as it is"), *older]
         self.start = self.stops.index(start)
 

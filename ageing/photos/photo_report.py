@@ -15,7 +15,7 @@ class Reports:
     """The reports of one run, shown as they are added.
 
     told: the stream for all but errors. photos: how many there will be. earlier: {photo: report} of an earlier run,
-    which add what is known of photos that were done before.
+    which add what is known of photos that were done before, if the same outputs were asked for.
     """
 
     def __init__(self, told, photos, earlier=None):
@@ -37,7 +37,8 @@ class Reports:
             self.print(summary(report), file=sys.stderr)
         elif self.photos <= MANY:
             self.tell(summary(report))
-        self.all.append(self.earlier.get(name_of(report), report) | report if "done before" in report else report)
+        known = self.earlier.get(name_of(report), {}) if "done before" in report else {}
+        self.all.append((known if known.get("outputs") == report.get("outputs") else {}) | report)
 
     def close(self, skipped):
         """Show the closing summary, if there is more to say than one line on one photo. skipped: see `closing`."""

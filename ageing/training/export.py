@@ -192,7 +192,7 @@ def noise(network, n, height, width):
 
 def usual(data):
     """The domain that g_AB makes if no age is asked for."""
-    return f"{USUAL // 10}0s" if data.ages else data.domain_B
+    return f"{min(max(USUAL, data.ages[0]), data.ages[-1]) // 10}0s" if data.ages else data.domain_B
 
 
 def card(run, step, size, multiple, errors):

@@ -47,3 +47,10 @@ def test_a_tour_passes_the_photo_and_comes_back():
     titles, at, _ = zip(*one.loop, strict=True)
     assert list(dict.fromkeys(titles)) == ["20s", "photo", "50s"]
     assert (min(at), max(at)) == (25, 55)
+
+
+def test_a_tour_ends_with_the_oldest_that_can_be_told(monkeypatch):
+    monkeypatch.setattr(Told, "ages", (35, 75))     # below 40 the other generator leads
+    tour = ages.Tour(ages.stops({Direction.REJUVENATE: Stub(-1), Direction.AGE: Told(0)}))
+    assert list(tour.stops) == [25, 45, 55, 65, 75]
+    assert max((age, title) for title, age, _ in tour.loop) == (75, "75")

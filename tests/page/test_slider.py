@@ -45,5 +45,7 @@ def test_ages_between_two_layers_are_their_mean_by_distance():
 
 @pytest.mark.parametrize(("ages", "youngest", "oldest"), [((40, 80), 40, 80), ((30, 60), 40, 60), ((50, 85), 50, 85)])
 def test_the_slider_ends_where_the_generator_does(ages, youngest, oldest):
-    older = [int(stop.name) for stop in Slider(ages).stops if stop.made and stop.made.told]
+    stops = [stop for stop in Slider(ages).stops if stop.made]
+    older = [int(stop.name) for stop in stops if stop.made.told]
     assert (older[0], older[-1]) == (youngest, oldest)
+    assert stops[len(stops) - len(older) - 1].name == "39"

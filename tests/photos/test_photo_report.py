@@ -124,6 +124,8 @@ def test_earlier_reports_stand_in_for_photos_done_before(tmp_path):
     unknown = FINISHED | {"photo": "older.jpg"}
     assert written(path, FINISHED, report(), unknown, earlier=earlier) == [
         first | {"done before": True}, report(), unknown]
+    other = FINISHED | {"outputs": ["old_70.jpg"]}  # its faces and targets are not those of old_50s.jpg
+    assert written(path, other, earlier=earlier) == [other]
 
 
 @pytest.mark.parametrize("content", ["mine", "{}", "[1]", '[{"a": 1}]', '"text"', "3"])
