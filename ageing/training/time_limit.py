@@ -15,7 +15,7 @@ from data_loader import LoadedFaces
 TIMED = 4        # steps that are timed in each phase, after one that compiles
 FOR_STEPS = 0.9  # share of the time for steps; sample grids, checkpoints and the export take the rest
 SMALL = 1e7      # pixels of faces in all steps: so small a recipe is not timed, it takes minutes
-ENOUGH = 30      # seconds, after which the phases that are left are only estimated: compiling one may take as long again
+ENOUGH = 30      # seconds, after which the phases that are left are only estimated; compiling one may take as long
 LONG = 12        # hours, above which another recipe fits a machine without a GPU
 
 
