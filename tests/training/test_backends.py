@@ -54,7 +54,12 @@ def computed(path, devices, *processes):
 def assert_close(found, expected, tolerance):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
+        if name.startswith("pool_") and value.ndim == 4:  # pixels of 8 bits: a few are rounded to the next one
+            levels = np.abs(found[name] - value) * 255
+            assert levels.max() < 1.5, name
+            assert (levels > 0.5).mean() < 1e-3, name
+        else:
+            np.testing.assert_allclose(found[name], value, rtol=tolerance, atol=tolerance, err_msg=name)
 
 
 def test_the_parts_of_a_step(tmp_path):
