@@ -477,6 +477,27 @@ def test_a_stop_whose_layer_is_on_its_way_is_shown_when_it_comes(open_page, tmp_
         assert canvas(page).mean() < 128
 
 
+def test_layers_that_were_on_their_way_come_after_a_file_that_is_no_photo(open_page, tmp_path):
+    own, go = pages(), threading.Event()
+    younger = own.worker.translators["rejuvenate"]
+    Image.new("RGB", (260, 200), "grey").save(tmp_path / "grey.png")
+    (tmp_path / "broken.png").write_bytes(b"no")
+    with served(own) as port:
+        page = open_page(port)
+        page.wait_for_load_state("networkidle")     # the examples are there
+        change, younger.change = younger.change, lambda crops: go.wait(20) and change(crops)
+        page.set_input_files("#file", tmp_path / "grey.png")
+        page.wait_for_selector("[data-state=ready]")
+        page.set_input_files("#file", tmp_path / "broken.png")
+        page.wait_for_selector("[data-state=busy]")
+        go.set()
+        page.wait_for_selector("[data-state=ready] #message:not([hidden])")
+        arrived(page)
+        slide(page, -1)
+        assert page.inner_text("#title") == "younger"
+        assert canvas(page).mean() < 128
+
+
 def test_only_files_that_can_be_read_are_offered(open_page, monkeypatch):
     for installed in (False, True):
         monkeypatch.setattr(server, "photo_suffixes", lambda has=installed: {".jpg", *([".heic"] if has else [])})

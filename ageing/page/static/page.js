@@ -54,8 +54,11 @@ async function attempt(action) {
 function failed(error) {
   if (error.name === "AbortError") return;
   if (!(error instanceof Fault)) console.error(error);
-  if ($("busy").textContent) enter(photo ? "ready" : "empty");
   if (error.status === GONE) forget();
+  if ($("busy").textContent) {
+    enter(photo ? "ready" : "empty");
+    if (photo) fetchLayers(photo).catch(failed); // those that were on their way
+  }
   tell(error instanceof Fault ? error.message : `The page failed (${error.message}). Reload it and try again.`);
 }
 
@@ -80,6 +83,7 @@ async function open(file, files = null) {
   latest?.abort();
   latest = new AbortController();
   const { signal } = latest;
+  if (photo) Object.assign(photo, { signal, asked: {} }); // it stays if this file is no photo
   enter("busy", "Looking for faces …");
   await file.slice(0, 1).arrayBuffer().catch(() => {
     throw new Fault(`${file.name} cannot be read. Is it a folder?`);
