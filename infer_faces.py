@@ -215,18 +215,6 @@ def load_targets(args):
     if not args.edits or args.age:
         directions = {aim(age).direction for age in args.age}
     translators = load(args.weights, Direction if args.gif else directions)
-    for age in args.age:
-        direction, told, _ = aim(age)
-        if told is None:
-            continue
-        range_told, file = translators[direction].ages, args.weights / direction.generator
-        if not range_told:
-            makes = translators[direction].title or "one domain"
-            raise UserError(f"--age {age}: {file} makes only {makes}; leave --age out or name other --weights: "
-                            "train.py makes them with several domains in data.domain_B")
-        youngest, oldest = range_told
-        if not youngest - 5 <= age <= oldest + 5:   # the decades reach so far around their middles
-            raise UserError(f"--age {age}: {file} makes {youngest:g} to {oldest:g} years only; name other --weights")
     tour = ages.Tour(ages.stops(translators), args.strength, f".{args.gif}") if args.gif else None
     if args.age:
         return ages.of_ages(args.age, translators, args.strength), tour

@@ -38,7 +38,8 @@ class Translator:
     def __init__(self, path=PROJECT / "saved_models/g_AB.onnx", threads=0, mirror=True):
         from ageing.onnx_session import open_session
 
-        path, self.mirror = Path(path), mirror
+        self.path = path = Path(path)
+        self.mirror = mirror
         if kind_of(path) != "file":
             known = ", ".join(sorted(str(p) for p in path.parent.glob("*.onnx"))) or "none"
             raise UserError(f"{path}: no such file; generators there: {known}. Export one with train.py --export")
@@ -56,7 +57,13 @@ class Translator:
                             ) from error
 
     def told(self, age):
-        """The same generator, told `age` in years: outside of `ages` it makes the nearest of them."""
+        """The same generator, told `age` in years. Raises UserError if it cannot make that."""
+        if not self.ages:
+            raise UserError(f"age {age:g}: {self.path} makes only {self.title or 'one domain'}; leave the age out or "
+                            "name other weights: train.py makes them with several domains in data.domain_B")
+        youngest, oldest = self.ages
+        if not youngest - 5 <= age <= oldest + 5:   # the decades reach so far around their middles
+            raise UserError(f"age {age:g}: {self.path} makes {youngest:g} to {oldest:g} years only; name other weights")
         other = copy.copy(self)
         other.age = age
         return other

@@ -60,7 +60,7 @@ def read_into(parts, run, step):
                    for name, value in values.items() if value.shape != tuple(variables[name].shape)]
     if others:
         raise UserError(f"the recipe's networks are not those of {run.checkpoint(step)} ({others[0]}); take over "
-                        f"generator and discriminator from {run.folder / 'recipe.yaml'}")
+                        f"data.domain_B, generator and discriminator from {run.folder / 'recipe.yaml'}")
     for name, variable in variables.items():
         variable.assign(values[name])
 

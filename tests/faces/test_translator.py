@@ -53,6 +53,14 @@ def test_a_generator_is_told_an_age(tmp_path):
     assert (told.ages, told.age) == ((45, 85), 55)
     for age, one in ((55, told), (70, told.told(70)), (45.5, told.told(70).told(45.5))):
         np.testing.assert_allclose(one.change(faces), age, atol=1e-4)
+    for age in (39, 91):  # the decades reach five years around their middles
+        with pytest.raises(UserError, match=rf"age {age}: .*told\.onnx makes 45 to 85 years only"):
+            told.told(age)
+
+
+def test_one_that_makes_a_single_domain_is_told_none(halves):
+    with pytest.raises(UserError, match=r"half\.onnx makes only 50s; .* data\.domain_B"):
+        Translator(halves).told(70)
 
 
 def test_a_face_and_its_mirror_image_are_averaged(tmp_path):
