@@ -150,6 +150,7 @@ def test_the_smoke_recipe_is_not_timed(name, small, monkeypatch):
     assert bool(time_limit.forecast(plan(recipe, 6000), lambda phase: 1.0)) != small
 
 
+@pytest.mark.slow
 def test_a_run_with_a_forecast_is_the_run_without(workplace, monkeypatch, capsys):
     """To the bit, of two sizes."""
     assert train.main(["--config", "tiny.yaml"]) == 0
@@ -163,6 +164,7 @@ def test_a_run_with_a_forecast_is_the_run_without(workplace, monkeypatch, capsys
         assert np.array_equal(value, other[name]), name
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_long_the_recipe_takes(workplace, monkeypatch, capsys):
     monkeypatch.setattr(time_limit, "SMALL", 0)
     assert train.main(["--config", "tiny.yaml", "--dry-run"]) == 0
