@@ -484,7 +484,7 @@ def test_an_unused_gpu_is_said_in_the_first_line(workplace, monkeypatch, capfd):
 
 @pytest.mark.slow
 def test_training_learns(tmp_path, monkeypatch):
-    """The smoke recipe, shortened to its first size: nearer to the true faces of both ages than the identity is."""
+    """The smoke recipe, with one step of its second size: nearer to the true faces of both ages than the identity."""
     from ageing import drawn_faces
     from ageing.training import sample_grids
 
@@ -493,7 +493,7 @@ def test_training_learns(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "ENHANCER_BLOCKS", ENHANCER_BLOCKS)
     kept = []
     monkeypatch.setattr(sample_grids, "true_error", lambda recipe, gan: kept.append(gan) or [])
-    assert train.main(["--config", str(ROOT / "configs/smoke.yaml"), "stages.1.steps=0", "stages.1.warm_start_steps=0",
+    assert train.main(["--config", str(ROOT / "configs/smoke.yaml"), "stages.1.steps=1", "stages.1.warm_start_steps=0",
                        "stages.0.steps=200"]) == 0
     assert {path.name for path in (tmp_path / "runs/00001-smoke/export").iterdir()} >= {"g_AB.onnx", "card.md"}
     made = {}
@@ -507,7 +507,7 @@ def test_training_learns(tmp_path, monkeypatch):
     found = {age: told.told(age)(made["50s"]) for age in (55, 65, 75)}
     for age, faces in found.items():
         expected = sample_grids.translate(functools.partial(kept[0].age, age=age), made["50s"])
-        assert np.abs(expected - 1.0 * faces).max() <= 1
+        assert np.abs(expected - 1.0 * faces).max() <= 5   # the network may compute in bfloat16
     assert np.abs(found[55] - 1.0 * found[75]).mean() > 1
 
 

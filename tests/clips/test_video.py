@@ -331,7 +331,8 @@ def test_ten_frames_a_second_at_720p_on_two_cores(place, parts):
     from ageing.faces.translator import Translator
 
     sample_clips.write_face("large.mp4", 3, 30, moving_portrait.SIZE, options={"preset": "veryfast"})
-    one = editor((Detector(finest=FINEST), parts[1]), translators={"age": Translator(ROOT / "saved_models/g_AB.onnx")})
+    shipped = ages.of_directions({Direction.AGE: Translator(ROOT / "saved_models/g_AB.onnx")})
+    one = editor((Detector(finest=FINEST), parts[1]), targets=shipped)
     begin = time.process_time()
     report, = attempt(one, "large.mp4")
     seconds = time.process_time() - begin
