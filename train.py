@@ -1,6 +1,6 @@
 """Train a CycleGAN that ages faces (A -> B) and rejuvenates them (B -> A).
 
-    python train.py --config configs/smoke.yaml         two minutes on drawn faces, no data set needed
+    python train.py --config configs/smoke.yaml         three minutes on drawn faces, no data set needed
     python train.py                                     configs/utkface.yaml on data/utkface
     python train.py --config configs/cpu.yaml loss.lambda_colour=2 stages.0.steps=500
     python train.py start_from=runs/00001-utkface loss.lambda_colour=2   another recipe, from a run's first stage
