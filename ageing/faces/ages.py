@@ -77,6 +77,20 @@ class Tour(NamedTuple):
         return there + there[-2:0:-1]
 
 
+def told_ages(youngest, oldest):
+    """Ages in years, APART, that a generator is told for all between `youngest` and `oldest`."""
+    return [*np.arange(youngest, oldest, APART).tolist(), oldest]
+
+
+def neighbours(known, age):
+    """{one of the ages `known`: its share} of the two beside `age`, the older one first. Beyond them, of the last."""
+    known = sorted(known)
+    after = bisect.bisect_left(known, age)
+    young, old = (known[min(max(i, 0), len(known) - 1)] for i in (after - 1, after))
+    share = (age - young) / (old - young) if young < old else 1.0
+    return {old: share} | ({young: 1 - share} if share < 1 else {})
+
+
 def stops(translators):
     """{age: Translator} of the ages to translate for all that lie between, from young to old; AS_IT_IS is the photo.
 
@@ -84,7 +98,7 @@ def stops(translators):
     """
     older, old = translators[Direction.AGE], [USUAL]
     if older.ages:
-        old = [age for age in (*np.arange(*older.ages, APART).tolist(), older.ages[1]) if age > AS_IT_IS]
+        old = [age for age in told_ages(*older.ages) if age > AS_IT_IS]
     return {MADE: translators[Direction.REJUVENATE], **{age: older.told(age) if older.ages else older for age in old}}
 
 
@@ -96,9 +110,7 @@ def in_between(known, age):
     """
     faces = next(iter(known.values()))
     known = {AS_IT_IS: [dataclasses.replace(change, delta=np.zeros_like(change.delta)) for change in faces]} | known
-    ages = sorted(known)
-    after = bisect.bisect_left(ages, age)
-    young, old = (ages[min(max(i, 0), len(ages) - 1)] for i in (after - 1, after))
-    share = (age - young) / (old - young) if young < old else 0
+    (old, share), *rest = neighbours(known, age).items()
+    young = rest[0][0] if rest else old
     return [dataclasses.replace(change, delta=change.delta + np.float32(share) * (other.delta - change.delta))
             for change, other in zip(known[young], known[old], strict=True)]

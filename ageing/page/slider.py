@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ageing.faces import STRONGEST
+from ageing.faces.ages import neighbours, told_ages
 from ageing.faces.direction import AS_IT_IS, USUAL, YOUNGEST, Direction, aim
 
 PER_STRENGTH = 20   # stops for a strength of 1
-BETWEEN = 10        # years from one age that is told to the next
 
 
 class Layer(NamedTuple):
@@ -71,10 +71,6 @@ class Slider:
         return Stop(title, layer, share, {self._number(layer): share}, name)
 
     def _told(self, age, ages):
-        low = ages[0] + (age - ages[0]) // BETWEEN * BETWEEN
-        high = min(low + BETWEEN, ages[1])
-        share = (age - low) / (high - low) if high > low else 0.0
-        shown = {high: share, low: 1 - share}   # in this order: `high` may be `low`
+        shown = neighbours(told_ages(*ages), age)
         return Stop(f"age {age:g}", Layer(Direction.AGE, age), 1.0,
-                    {self._number(Layer(Direction.AGE, told)): part for told, part in shown.items() if part},
-                    f"{age:g}")
+                    {self._number(Layer(Direction.AGE, told)): share for told, share in shown.items()}, f"{age:g}")

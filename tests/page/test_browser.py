@@ -4,6 +4,7 @@ Slow. Skipped where there is no Chromium: `apt-get install chromium`, or the env
 """
 
 import base64
+import contextlib
 import dataclasses
 import io
 import os
@@ -460,16 +461,23 @@ def test_the_slider_goes_through_ages_if_the_generator_can_be_told_them(open_pag
         assert_looks_like_the_download(shown["age 62"], path)   # Marbled's change is linear in the age
 
 
-def test_a_stop_whose_layer_is_on_its_way_is_shown_when_it_comes(open_page, tmp_path):
+@contextlib.contextmanager
+def waiting_for_younger(open_page, folder):
+    """(a page that shows a grey photo, the Event until which its layer "younger" is on its way)."""
     own, go = pages(), threading.Event()
     younger = own.worker.translators["rejuvenate"]
-    Image.new("RGB", (260, 200), "grey").save(tmp_path / "grey.png")
+    Image.new("RGB", (260, 200), "grey").save(folder / "grey.png")
     with served(own) as port:
         page = open_page(port)
         page.wait_for_load_state("networkidle")     # the examples are there
         change, younger.change = younger.change, lambda crops: go.wait(20) and change(crops)
-        page.set_input_files("#file", tmp_path / "grey.png")
+        page.set_input_files("#file", folder / "grey.png")
         page.wait_for_selector("[data-state=ready]")
+        yield page, go
+
+
+def test_a_stop_whose_layer_is_on_its_way_is_shown_when_it_comes(open_page, tmp_path):
+    with waiting_for_younger(open_page, tmp_path) as (page, go):
         slide(page, -1)
         assert page.inner_text("#title") == "younger …"
         go.set()
@@ -478,16 +486,8 @@ def test_a_stop_whose_layer_is_on_its_way_is_shown_when_it_comes(open_page, tmp_
 
 
 def test_layers_that_were_on_their_way_come_after_a_file_that_is_no_photo(open_page, tmp_path):
-    own, go = pages(), threading.Event()
-    younger = own.worker.translators["rejuvenate"]
-    Image.new("RGB", (260, 200), "grey").save(tmp_path / "grey.png")
     (tmp_path / "broken.png").write_bytes(b"no")
-    with served(own) as port:
-        page = open_page(port)
-        page.wait_for_load_state("networkidle")     # the examples are there
-        change, younger.change = younger.change, lambda crops: go.wait(20) and change(crops)
-        page.set_input_files("#file", tmp_path / "grey.png")
-        page.wait_for_selector("[data-state=ready]")
+    with waiting_for_younger(open_page, tmp_path) as (page, go):
         page.set_input_files("#file", tmp_path / "broken.png")
         page.wait_for_selector("[data-state=busy]")
         go.set()
